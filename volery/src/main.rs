@@ -1,0 +1,2 @@
+//! volery
+fn main() {}
