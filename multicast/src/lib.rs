@@ -1,1 +1,61 @@
-//! multicast
+//! # Multicast
+//!
+//! Atomic multicast: envelopes of opaque bytes, each addressed to some partitions, are delivered by every replica of
+//! those partitions, in orders that never contradict each other. It knows no commands.
+//!
+//! ```text
+//!                     one partition                       several partitions
+//!   submit ───────────────┬──────────────────────────────────────┬─────────────
+//!                         ▼                                      ▼
+//!                  ┌─────────────┐    relay: (k, prev)    ┌─────────────┐
+//!                  │ partition   │ ◄───────────────────── │ shared ring │
+//!                  │ ring        │    by each partition   └──────┬──────┘
+//!                  └──────┬──────┘    ring's leader              │
+//!                         │ decided                              │
+//!                         ▼                                      ▼
+//!                  the partition's sequence           (nobody delivers from it)
+//!
+//!   every ring ──► the node's log ──► one buffer, one sync a turn
+//! ```
+//!
+//! - A *ring* ([`Ring`]) is one replicated log. It orders entries; an entry ([`EntryBuilder`], [`Entry`]) is one blob that
+//!   holds a turn's envelopes.
+//! - An envelope for one partition is proposed to that partition's ring, and nothing else happens: other rings, idle or
+//!   slow, cost it nothing.
+//! - An envelope for several is proposed to the *shared ring*; the leader of each addressed partition ring copies it into
+//!   its own ring ([`Relay`]). So a partition's sequence ([`Sequence`]) is exactly its own log, and partitions that are not
+//!   addressed see nothing of it.
+//! - Why that is atomic multicast: all partitions take the shared ring's envelopes in its order, and any other
+//!   envelope belongs to one sequence only, so the union of the orders has no cycle.
+//! - An envelope may be delivered more than once: it is kept and sent again until those above withdraw it
+//!   ([`Submissions`]). Exactly-once is theirs to make, from the envelope's id.
+//! - Everything is on one write-ahead log per node ([`log`]), over a disk behind a trait ([`disk`]).
+//!
+//! Here every ring has one member, which decides what it has synced ([`SoloRing`]); rings of several members stand
+//! behind the same face. Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
+//! durable, are arguments.
+//!
+//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; there is one
+//! configuration, so every [`Position`] is in configuration 0.
+
+pub mod disk;
+mod entry;
+mod envelope;
+pub mod log;
+mod multicast;
+mod partition;
+mod relay;
+mod ring;
+mod ring_id;
+mod sequence;
+mod submission;
+
+pub use entry::{Entry, EntryBuilder, MalformedEntry};
+pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
+pub use multicast::{ENTRY_BYTES, Multicast, MulticastCounts, RingStatus, TIME_LEAP_MAX_MS};
+pub use partition::{Destinations, PARTITIONS_MAX, PartitionId};
+pub use relay::{FollowError, Relay, Taken};
+pub use ring::{Ring, SoloRing};
+pub use ring_id::RingId;
+pub use sequence::{Delivery, Position, Sequence};
+pub use submission::{RESEND_FIRST_MS, RESEND_LAST_MS, SUBMISSIONS_MAX, Submissions, SubmitError};

@@ -1,0 +1,337 @@
+//! The directory that a node owns.
+#![allow(clippy::disallowed_methods, reason = "an edge: reads and writes real files")]
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::file::sync_directory;
+
+/// The version of the directory's layout.
+const VERSION: u32 = 1;
+const IDENTITY: &str = "identity";
+const IDENTITY_UNFINISHED: &str = "identity.unfinished";
+const LOCK: &str = "lock";
+const LOG: &str = "log";
+
+/// Whose directory it is. A node that starts on another's would take up promises it never made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The node's number in the cluster.
+    pub node: u32,
+    /// How many partitions the cluster has: it decides where everything is.
+    pub partitions: u32,
+}
+
+/// A directory that is this node's, and this process's for as long as the value lives.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    /// Holds the advisory lock; the system releases it with the process, however that ends.
+    _lock: File,
+}
+
+/// Why a directory is not used. Every message is one line and names the directory.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The path is something else.
+    #[error("data directory {path}: not a directory")]
+    NotADirectory {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// A file in it cannot be created, or the directory itself.
+    #[error("data directory {path}: not writable: {source}")]
+    NotWritable {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It has files, but no identity.
+    #[error(
+        "data directory {path}: not empty and without an identity (found {found}), so not a data directory"
+    )]
+    Foreign {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// One of the files.
+        found: String,
+    },
+    /// Another process holds the lock.
+    #[error("data directory {path}: already in use by a running process")]
+    InUse {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// The identity file cannot be read.
+    #[error("data directory {path}: its identity file is damaged: {what}")]
+    Damaged {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Written by another version of this program.
+    #[error("data directory {path}: has format version {found}, this program knows version {known}")]
+    OtherVersion {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// The directory's version.
+        found: u32,
+        /// This program's version.
+        known: u32,
+    },
+    /// Another cluster's.
+    #[error("data directory {path}: belongs to cluster \"{found}\", not to \"{expected}\"")]
+    OtherCluster {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// The directory's cluster.
+        found: String,
+        /// The cluster that was expected.
+        expected: String,
+    },
+    /// Another node's.
+    #[error("data directory {path}: belongs to node {found}, not to node {expected}")]
+    OtherNode {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// The directory's node.
+        found: u32,
+        /// The node that was expected.
+        expected: u32,
+    },
+    /// Laid out for another number of partitions.
+    #[error("data directory {path}: was made for {found} partitions, not for {expected}")]
+    OtherPartitions {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// The directory's number of partitions.
+        found: u32,
+        /// The number that was expected.
+        expected: u32,
+    },
+}
+
+impl DataDirectory {
+    /// Locks the directory and checks that it is `identity`'s. One that is missing or empty is made so.
+    pub fn open(path: &Path, identity: &Identity) -> Result<DataDirectory, DirectoryError> {
+        create(path)?;
+        let lock = lock(path)?;
+        match fs::read_to_string(path.join(IDENTITY)) {
+            Ok(text) => check(path, &text, identity)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => begin(path, identity)?,
+            Err(error) => return Err(damaged(path, error.to_string())),
+        }
+        Ok(DataDirectory { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the log's segments are, for [`super::FileDisk::open`], which creates it.
+    pub fn log_path(&self) -> PathBuf {
+        self.path.join(LOG)
+    }
+}
+
+impl Identity {
+    fn to_text(&self) -> String {
+        let Identity { cluster, node, partitions } = self;
+        let cluster = cluster.escape_default();
+        format!(
+            "# Whose data directory this is. Written once; a node refuses to start on another's.\n\
+             version = {VERSION}\ncluster = \"{cluster}\"\nnode = {node}\npartitions = {partitions}\n"
+        )
+    }
+}
+
+fn create(path: &Path) -> Result<(), DirectoryError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => return Err(DirectoryError::NotADirectory { path: path.to_path_buf() }),
+        Err(_) => {}
+    }
+    create_durably(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotADirectory => DirectoryError::NotADirectory { path: path.to_path_buf() },
+        _ => not_writable(path, source),
+    })
+}
+
+fn create_durably(path: &Path) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    if !parent.as_os_str().is_empty() && !parent.exists() {
+        create_durably(parent)?;
+    }
+    fs::create_dir(path)?;
+    sync_directory(parent)
+}
+
+fn lock(path: &Path) -> Result<File, DirectoryError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(LOCK))
+        .map_err(|source| not_writable(path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse { path: path.to_path_buf() }),
+        Err(TryLockError::Error(source)) => Err(not_writable(path, source)),
+    }
+}
+
+/// Makes an empty directory the identity's. The identity is there whole or not at all.
+fn begin(path: &Path, identity: &Identity) -> Result<(), DirectoryError> {
+    let entries = fs::read_dir(path).map_err(|source| not_writable(path, source))?;
+    for entry in entries {
+        let name = entry.map_err(|source| not_writable(path, source))?.file_name();
+        if name != LOCK && name != IDENTITY_UNFINISHED {
+            let found = name.to_string_lossy().into_owned();
+            return Err(DirectoryError::Foreign { path: path.to_path_buf(), found });
+        }
+    }
+    write(path, identity).map_err(|source| not_writable(path, source))
+}
+
+fn write(path: &Path, identity: &Identity) -> io::Result<()> {
+    let unfinished = path.join(IDENTITY_UNFINISHED);
+    let mut file = File::create(&unfinished)?;
+    file.write_all(identity.to_text().as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path.join(IDENTITY))?;
+    sync_directory(path)
+}
+
+fn check(path: &Path, text: &str, identity: &Identity) -> Result<(), DirectoryError> {
+    let path_buf = || path.to_path_buf();
+    let found = number(path, text, "version")?;
+    if found != VERSION {
+        return Err(DirectoryError::OtherVersion { path: path_buf(), found, known: VERSION });
+    }
+    let found = unquoted(field(path, text, "cluster")?).to_string();
+    let expected = identity.cluster.escape_default().to_string();
+    if found != expected {
+        return Err(DirectoryError::OtherCluster { path: path_buf(), found, expected });
+    }
+    let (found, expected) = (number(path, text, "node")?, identity.node);
+    if found != expected {
+        return Err(DirectoryError::OtherNode { path: path_buf(), found, expected });
+    }
+    let (found, expected) = (number(path, text, "partitions")?, identity.partitions);
+    if found != expected {
+        return Err(DirectoryError::OtherPartitions { path: path_buf(), found, expected });
+    }
+    Ok(())
+}
+
+fn number(path: &Path, text: &str, name: &str) -> Result<u32, DirectoryError> {
+    field(path, text, name)?.parse().map_err(|_| damaged(path, format!("{name} is not a number")))
+}
+
+fn field<'a>(path: &Path, text: &'a str, name: &str) -> Result<&'a str, DirectoryError> {
+    let fields = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    fields
+        .filter(|(field, _)| field.trim() == name)
+        .map(|(_, value)| value.trim())
+        .next()
+        .ok_or_else(|| damaged(path, format!("{name} is missing")))
+}
+
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+}
+
+fn damaged(path: &Path, what: String) -> DirectoryError {
+    DirectoryError::Damaged { path: path.to_path_buf(), what }
+}
+
+fn not_writable(path: &Path, source: io::Error) -> DirectoryError {
+    DirectoryError::NotWritable { path: path.to_path_buf(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity { cluster: "east \"1\"".to_string(), node: 2, partitions: 4 }
+    }
+
+    /// The message of the error, without the directory's name, which it must begin with.
+    fn refusal(path: &Path, identity: &Identity) -> String {
+        let message = DataDirectory::open(path, identity).unwrap_err().to_string();
+        let named = format!("data directory {}: ", path.display());
+        message.strip_prefix(&named).expect(&message).to_string()
+    }
+
+    #[test]
+    fn a_directory_is_made_once_and_opened_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let directory = DataDirectory::open(&path, &identity()).unwrap();
+        assert_eq!(directory.log_path(), path.join("log"));
+        let text = fs::read_to_string(path.join("identity")).unwrap();
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(lines, ["version = 1", "cluster = \"east \\\"1\\\"\"", "node = 2", "partitions = 4"]);
+        drop(directory);
+        fs::create_dir(path.join("log")).unwrap();
+        DataDirectory::open(&path, &identity()).unwrap();
+        assert_eq!(fs::read_to_string(path.join("identity")).unwrap(), text);
+    }
+
+    #[test]
+    fn a_directory_has_one_process() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::open(parent.path(), &identity()).unwrap();
+        assert_eq!(refusal(parent.path(), &identity()), "already in use by a running process");
+        drop(directory);
+        DataDirectory::open(parent.path(), &identity()).unwrap();
+    }
+
+    #[test]
+    fn another_identity_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path();
+        DataDirectory::open(path, &identity()).unwrap();
+        let west = Identity { cluster: "west".to_string(), ..identity() };
+        let message = "belongs to cluster \"east \\\"1\\\"\", not to \"west\"";
+        assert_eq!(refusal(path, &west), message);
+        assert_eq!(refusal(path, &Identity { node: 3, ..identity() }), "belongs to node 2, not to node 3");
+        let message = "was made for 4 partitions, not for 8";
+        assert_eq!(refusal(path, &Identity { partitions: 8, ..identity() }), message);
+
+        let text = fs::read_to_string(path.join("identity")).unwrap();
+        fs::write(path.join("identity"), text.replace("version = 1", "version = 2")).unwrap();
+        assert_eq!(refusal(path, &identity()), "has format version 2, this program knows version 1");
+        fs::write(path.join("identity"), text.replace("node = 2", "")).unwrap();
+        assert_eq!(refusal(path, &identity()), "its identity file is damaged: node is missing");
+    }
+
+    #[test]
+    fn what_is_no_data_directory_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        fs::write(&file, "x").unwrap();
+        assert_eq!(refusal(&file, &identity()), "not a directory");
+        assert_eq!(refusal(&file.join("below"), &identity()), "not a directory");
+        let message = "not empty and without an identity (found file), so not a data directory";
+        assert_eq!(refusal(parent.path(), &identity()), message);
+        // Nobody can create a file there, not even the superuser.
+        let message = refusal(Path::new("/proc"), &identity());
+        assert!(message.starts_with("not writable: "), "{message}");
+    }
+
+    #[test]
+    fn an_identity_that_was_not_finished_is_begun_again() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("identity.unfinished"), "version").unwrap();
+        DataDirectory::open(parent.path(), &identity()).unwrap();
+        assert!(!parent.path().join("identity.unfinished").exists());
+    }
+}

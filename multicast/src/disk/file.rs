@@ -1,0 +1,174 @@
+//! Segment files in a directory.
+#![allow(clippy::disallowed_methods, reason = "an edge: reads and writes real files")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Disk, Generation, SegmentFile};
+
+/// How many zeros are written at a time when a segment is created.
+const ZEROS_BYTES: usize = 1 << 20;
+const EXTENSION: &str = "log";
+
+/// A directory of segment files, each named by its generation in twenty digits. The files stay open.
+///
+/// A new file is filled with written zeros and not with `fallocate`: extents that are allocated but unwritten must be
+/// converted when they are first written, which makes each `fdatasync` a journal commit as well.
+#[derive(Debug)]
+pub struct FileDisk {
+    directory: PathBuf,
+    files: Mutex<BTreeMap<Generation, Arc<File>>>,
+}
+
+impl FileDisk {
+    /// Opens a directory, creating it if it is missing, and all segment files in it. Other files are left alone.
+    pub fn open(directory: &Path) -> io::Result<FileDisk> {
+        if !directory.is_dir() {
+            fs::create_dir(directory)?;
+            sync_directory(directory.parent().unwrap_or(Path::new("/")))?;
+        }
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            if let Some(generation) = generation_of(&path) {
+                let file = OpenOptions::new().read(true).write(true).open(&path)?;
+                files.insert(generation, Arc::new(file));
+            }
+        }
+        // A process that died inside `create` or `rename` may have left names that only the page cache knows.
+        sync_directory(directory)?;
+        Ok(FileDisk { directory: directory.to_path_buf(), files: Mutex::new(files) })
+    }
+
+    fn path(&self, segment: Generation) -> PathBuf {
+        self.directory.join(format!("{:020}.{EXTENSION}", segment.0))
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<Generation, Arc<File>>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self, segment: Generation) -> io::Result<Arc<File>> {
+        self.files().get(&segment).cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+impl Disk for FileDisk {
+    fn segments(&self) -> io::Result<Vec<SegmentFile>> {
+        let files = self.files();
+        let line = |(generation, file): (&Generation, &Arc<File>)| {
+            Ok(SegmentFile { generation: *generation, bytes: file.metadata()?.len() })
+        };
+        files.iter().map(line).collect()
+    }
+
+    fn create(&self, segment: Generation, bytes: u64) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(segment))?;
+        write_zeros(&file, bytes)?;
+        file.sync_all()?;
+        sync_directory(&self.directory)?;
+        self.files().insert(segment, Arc::new(file));
+        Ok(())
+    }
+
+    fn rename(&self, from: Generation, to: Generation) -> io::Result<()> {
+        let file = self.file(from)?;
+        fs::rename(self.path(from), self.path(to))?;
+        sync_directory(&self.directory)?;
+        let mut files = self.files();
+        files.remove(&from);
+        files.insert(to, file);
+        Ok(())
+    }
+
+    fn remove(&self, segment: Generation) -> io::Result<()> {
+        fs::remove_file(self.path(segment))?;
+        sync_directory(&self.directory)?;
+        self.files().remove(&segment);
+        Ok(())
+    }
+
+    fn read_at(&self, segment: Generation, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let file = self.file(segment)?;
+        let mut filled = 0;
+        while filled < into.len() {
+            match file.read_at(&mut into[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, segment: Generation, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file(segment)?.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, segment: Generation) -> io::Result<()> {
+        self.file(segment)?.sync_data()
+    }
+
+    fn describe(&self, segment: Generation) -> String {
+        self.path(segment).display().to_string()
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    // The parent of a relative path of one component is the empty path.
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    File::open(directory)?.sync_all()
+}
+
+fn generation_of(path: &Path) -> Option<Generation> {
+    if path.extension()?.to_str()? != EXTENSION {
+        return None;
+    }
+    path.file_stem()?.to_str()?.parse().ok().map(Generation)
+}
+
+fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES];
+    let mut offset = 0;
+    while offset < bytes {
+        let length = (bytes - offset).min(ZEROS_BYTES as u64);
+        file.write_all_at(&zeros[..length as usize], offset)?;
+        offset += length;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_keep_their_bytes_through_a_rename_and_another_opening() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let disk = FileDisk::open(&path).unwrap();
+        disk.create(Generation(1), 3_000_000).unwrap();
+        disk.create(Generation(2), 4096).unwrap();
+        disk.write_at(Generation(1), 100, b"bytes").unwrap();
+        disk.sync(Generation(1)).unwrap();
+        disk.rename(Generation(1), Generation(3)).unwrap();
+        disk.remove(Generation(2)).unwrap();
+        assert!(disk.read_at(Generation(1), 0, &mut [0]).is_err());
+        fs::write(path.join("notes.txt"), "not a segment").unwrap();
+
+        let disk = FileDisk::open(&path).unwrap();
+        let expected = SegmentFile { generation: Generation(3), bytes: 3_000_000 };
+        assert_eq!(disk.segments().unwrap(), vec![expected]);
+        let mut read = [1; 8];
+        assert_eq!(disk.read_at(Generation(3), 99, &mut read).unwrap(), 8);
+        assert_eq!(&read, b"\0bytes\0\0");
+        assert_eq!(disk.read_at(Generation(3), 3_000_000 - 2, &mut read).unwrap(), 2);
+        assert!(disk.describe(Generation(3)).ends_with("/log/00000000000000000003.log"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a log cannot be recovered or read.
+
+use std::io;
+
+use crate::disk::{Disk, Generation};
+
+/// A fault of the disk or of what is on it. The node cannot go on with this log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The disk failed.
+    #[error("log file {file}: {source}")]
+    Disk {
+        /// The file, or "list" if they could not be listed.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Bytes that had been synced are no longer what was written. This node may have promised what it no longer knows,
+    /// so it may not vote.
+    #[error("log file {file} is corrupt at offset {offset}: {what}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// The offset in the file, in bytes, of the block or entry that is damaged.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The log was written by another version of this program.
+    #[error("log file {file} has format version {found}, this program reads {known}")]
+    Version {
+        /// The file.
+        file: String,
+        /// The version in the file.
+        found: u16,
+        /// The version this program writes.
+        known: u16,
+    },
+}
+
+impl LogError {
+    pub(crate) fn disk(disk: &dyn Disk, segment: Generation, source: io::Error) -> LogError {
+        LogError::Disk { file: disk.describe(segment), source }
+    }
+
+    pub(crate) fn corrupt(disk: &dyn Disk, segment: Generation, offset: u64, what: &'static str) -> LogError {
+        LogError::Corrupt { file: disk.describe(segment), offset, what }
+    }
+}

@@ -1,0 +1,263 @@
+//! One node's share of the atomic multicast: its rings, the relay between them, what it submits and what it delivers.
+
+use crate::entry::EntryBuilder;
+use crate::envelope::{CommandId, Envelope, Relayed};
+use crate::log::{Buffer, LogPosition, SharedLog};
+use crate::relay::{FollowError, Relay};
+use crate::ring::{Ring, SoloRing};
+use crate::ring_id::RingId;
+use crate::sequence::{Delivery, Position, Sequence};
+use crate::submission::{Submissions, SubmitError};
+use crate::{Destinations, PARTITIONS_MAX, PartitionId};
+
+/// An entry is proposed as soon as it holds this many bytes; the rest of a turn goes into the next one.
+pub const ENTRY_BYTES: usize = 32 * 1024;
+/// How far beyond the time that has passed here one entry may move log time.
+pub const TIME_LEAP_MAX_MS: u64 = 10_000;
+
+/// A ring together with the entry that this turn builds for it.
+struct Lane {
+    ring: Box<dyn Ring>,
+    batch: EntryBuilder,
+}
+
+impl Lane {
+    fn new(ring: Box<dyn Ring>) -> Lane {
+        Lane { ring, batch: EntryBuilder::default() }
+    }
+
+    fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, time_ms: u64) {
+        self.batch.push(envelope, relayed);
+        if self.batch.len() >= ENTRY_BYTES {
+            self.propose(time_ms);
+        }
+    }
+
+    fn propose(&mut self, time_ms: u64) {
+        if !self.batch.is_empty() {
+            self.ring.append(self.batch.take(time_ms));
+        }
+    }
+}
+
+/// A partition's ring, what is delivered from it and, while this node leads it, the relay into it.
+struct PartitionLane {
+    lane: Lane,
+    sequence: Sequence,
+    relay: Option<Relay>,
+}
+
+impl PartitionLane {
+    fn solo(partition: PartitionId, log: &SharedLog) -> PartitionLane {
+        let ring = SoloRing::recover(RingId::of(partition), log.clone());
+        PartitionLane { lane: Lane::new(Box::new(ring)), sequence: Sequence::new(partition), relay: None }
+    }
+
+    /// Appends what the shared ring has decided for this partition, if this node leads it.
+    fn relay(&mut self, partition: PartitionId, shared: &dyn Ring, time_ms: u64) -> Result<(), FollowError> {
+        if !self.lane.ring.leads() {
+            self.relay = None;
+            return Ok(());
+        }
+        let mut relay = match self.relay.take() {
+            Some(relay) => relay,
+            None => Relay::begin(partition, self.sequence.fold(self.lane.ring.as_ref())?),
+        };
+        relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;
+        self.relay = Some(relay);
+        Ok(())
+    }
+}
+
+/// Plain counts of what a node's multicast did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MulticastCounts {
+    /// Envelopes submitted here.
+    pub submitted: u64,
+    /// Envelopes sent again.
+    pub resent: u64,
+    /// Envelopes delivered, over all partitions.
+    pub delivered: u64,
+    /// Envelopes whose reply is not here yet.
+    pub in_flight: u64,
+}
+
+/// One ring as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingStatus {
+    /// Which ring.
+    pub id: RingId,
+    /// Whether this node leads it.
+    pub leads: bool,
+    /// Entries decided.
+    pub decided: u64,
+    /// Entries held, the undecided tail included.
+    pub accepted: u64,
+    /// The last place delivered; none for the shared ring, which nobody delivers from.
+    pub delivered: Option<Position>,
+}
+
+/// The clock of a proposer: wall time, held back when it leaps.
+#[derive(Debug, Default)]
+struct Clock {
+    now_ms: u64,
+    time_ms: u64,
+}
+
+impl Clock {
+    /// Moves on to monotonic `now_ms`; the wall clock says `wall_ms`.
+    fn tick(&mut self, now_ms: u64, wall_ms: u64) {
+        let passed = now_ms.saturating_sub(self.now_ms);
+        let bound = if self.time_ms == 0 { u64::MAX } else { self.time_ms + passed + TIME_LEAP_MAX_MS };
+        self.time_ms = wall_ms.clamp(self.time_ms, bound);
+        self.now_ms = now_ms;
+    }
+}
+
+/// The atomic multicast of one node. Sans-IO: it is told the time and how far the log is synced.
+///
+/// A turn is: [`submit`](Multicast::submit) what came in, [`propose`](Multicast::propose),
+/// [`take_buffer`](Multicast::take_buffer), write and sync it elsewhere, [`synced`](Multicast::synced), then
+/// [`deliver`](Multicast::deliver) until nothing comes.
+pub struct Multicast {
+    log: SharedLog,
+    shared: Lane,
+    partitions: Vec<PartitionLane>,
+    submissions: Submissions,
+    clock: Clock,
+    submitted: u64,
+    delivered: u64,
+}
+
+impl Multicast {
+    /// The multicast of a node that is alone: every ring has one member. Takes up whatever the log holds.
+    pub fn solo(partitions: u16, log: SharedLog) -> Multicast {
+        assert!(
+            (1..=PARTITIONS_MAX).contains(&partitions),
+            "1 to {PARTITIONS_MAX} partitions, not {partitions}"
+        );
+        Multicast {
+            shared: Lane::new(Box::new(SoloRing::recover(RingId::SHARED, log.clone()))),
+            partitions: PartitionId::all(partitions).map(|p| PartitionLane::solo(p, &log)).collect(),
+            log,
+            submissions: Submissions::default(),
+            clock: Clock::default(),
+            submitted: 0,
+            delivered: 0,
+        }
+    }
+
+    /// How many partitions there are.
+    pub fn partitions(&self) -> u16 {
+        self.partitions.len() as u16
+    }
+
+    /// Multicasts an envelope, now and again until it is [withdrawn](Multicast::withdraw).
+    pub fn submit(&mut self, envelope: Envelope) -> Result<(), SubmitError> {
+        let destinations = envelope.destinations;
+        if destinations.is_empty() || !Destinations::all(self.partitions()).covers(destinations) {
+            return Err(SubmitError::Destinations);
+        }
+        self.submissions.keep(envelope.clone(), self.clock.now_ms)?;
+        self.submitted += 1;
+        self.send(&envelope);
+        Ok(())
+    }
+
+    /// The reply to a command is here: it need not be sent again. Says whether it was submitted here.
+    pub fn withdraw(&mut self, id: CommandId) -> bool {
+        self.submissions.withdraw(id)
+    }
+
+    /// Moves the clocks on: `now_ms` is monotonic, `wall_ms` counts from 1970.
+    pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
+        self.clock.tick(now_ms, wall_ms);
+    }
+
+    /// Sends again what has waited too long for its reply.
+    pub fn resend(&mut self) {
+        for envelope in self.submissions.due(self.clock.now_ms) {
+            self.send(&envelope);
+        }
+    }
+
+    /// Proposes what this turn brought: relayed envelopes first, then every open batch.
+    pub fn propose(&mut self) -> Result<(), FollowError> {
+        let time_ms = self.clock.time_ms;
+        self.shared.propose(time_ms);
+        for (place, partition) in self.partitions.iter_mut().enumerate() {
+            partition.relay(PartitionId(place as u16), self.shared.ring.as_ref(), time_ms)?;
+            partition.lane.propose(time_ms);
+        }
+        Ok(())
+    }
+
+    /// What the log must write and sync next, if anything. One buffer is in flight at a time.
+    pub fn take_buffer(&mut self) -> Option<Buffer> {
+        self.log.lock().take_buffer()
+    }
+
+    /// The node's log is durable up to `position`.
+    pub fn synced(&mut self, position: LogPosition) {
+        self.log.lock().synced(position);
+        self.shared.ring.synced(position);
+        for partition in &mut self.partitions {
+            partition.lane.ring.synced(position);
+        }
+    }
+
+    /// The next envelope of one partition's sequence, if one is decided.
+    pub fn deliver(&mut self, partition: PartitionId) -> Result<Option<Delivery>, FollowError> {
+        let PartitionLane { lane, sequence, .. } = &mut self.partitions[partition.index()];
+        let delivery = sequence.next(lane.ring.as_ref())?;
+        self.delivered += u64::from(delivery.is_some());
+        Ok(delivery)
+    }
+
+    /// Whether this node leads the partition's ring.
+    pub fn leads(&self, partition: PartitionId) -> bool {
+        self.partitions[partition.index()].lane.ring.leads()
+    }
+
+    /// Log time at the last place delivered of one partition.
+    pub fn time_ms(&self, partition: PartitionId) -> u64 {
+        self.partitions[partition.index()].sequence.time_ms()
+    }
+
+    /// Counts since the start.
+    pub fn counts(&self) -> MulticastCounts {
+        MulticastCounts {
+            submitted: self.submitted,
+            resent: self.submissions.resent(),
+            delivered: self.delivered,
+            in_flight: self.submissions.len() as u64,
+        }
+    }
+
+    /// Every ring with a member here, the shared one last.
+    pub fn status(&self) -> Vec<RingStatus> {
+        let status = |ring: &dyn Ring, delivered| RingStatus {
+            id: ring.id(),
+            leads: ring.leads(),
+            decided: ring.decided(),
+            accepted: ring.accepted(),
+            delivered,
+        };
+        let partitions = self.partitions.iter();
+        partitions
+            .map(|partition| status(partition.lane.ring.as_ref(), Some(partition.sequence.position())))
+            .chain([status(self.shared.ring.as_ref(), None)])
+            .collect()
+    }
+
+    fn send(&mut self, envelope: &Envelope) {
+        let time_ms = self.clock.time_ms;
+        let lane = match envelope.destinations.single() {
+            Some(partition) => &mut self.partitions[partition.index()].lane,
+            None => &mut self.shared,
+        };
+        if lane.ring.leads() {
+            lane.push(envelope, None, time_ms);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A partition's delivered sequence: exactly its own log, minus the copies that the relay's rule leaves out.
+
+use crate::PartitionId;
+use crate::entry::Entry;
+use crate::envelope::{Envelope, SharedIndex};
+use crate::relay::{FollowError, Taken, malformed, open};
+use crate::ring::Ring;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A place in a partition's delivered sequence. Ordered: a later configuration follows an earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// The configuration of the ring, counted from 0.
+    pub configuration: u32,
+    /// How many envelopes were delivered in that configuration, this one included.
+    pub index: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.configuration, self.index)
+    }
+}
+
+/// The next envelope of a partition's sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The partition that delivers it.
+    pub partition: PartitionId,
+    /// Its place in the sequence.
+    pub position: Position,
+    /// Log time in milliseconds since 1970: the running maximum of the proposers' clocks.
+    pub time_ms: u64,
+    /// Its place in the shared ring, if it came from there.
+    pub shared: Option<SharedIndex>,
+    /// The envelope itself.
+    pub envelope: Envelope,
+}
+
+/// Walks a partition ring's decided log, envelope by envelope.
+#[derive(Debug)]
+pub struct Sequence {
+    partition: PartitionId,
+    position: Position,
+    time_ms: u64,
+    taken: Taken,
+    entries: u64,
+    open: Option<Entry>,
+}
+
+impl Sequence {
+    /// The sequence from its beginning.
+    pub fn new(partition: PartitionId) -> Sequence {
+        let (position, taken) = (Position::default(), Taken::default());
+        Sequence { partition, position, time_ms: 0, taken, entries: 0, open: None }
+    }
+
+    /// The last place delivered.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Log time at that place.
+    pub fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
+    /// The relay's rule folded over the ring's whole log, from what is delivered through the undecided tail.
+    pub fn fold(&self, ring: &dyn Ring) -> Result<Taken, FollowError> {
+        let mut taken = self.taken;
+        if let Some(mut rest) = self.open.clone() {
+            let index = self.entries - 1;
+            while let Some((_, relayed)) =
+                rest.next_envelope().map_err(|source| malformed(ring, index, source))?
+            {
+                relayed.map(|relayed| taken.take(relayed));
+            }
+        }
+        taken.fold(ring, self.entries)
+    }
+
+    /// Delivers the next envelope that is decided, if there is one.
+    pub fn next(&mut self, ring: &dyn Ring) -> Result<Option<Delivery>, FollowError> {
+        loop {
+            let Some(entry) = &mut self.open else {
+                if !self.open_next(ring)? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let next = entry.next_envelope().map_err(|source| malformed(ring, self.entries - 1, source))?;
+            let Some((envelope, relayed)) = next else {
+                self.open = None;
+                continue;
+            };
+            if relayed.is_none_or(|relayed| self.taken.take(relayed)) {
+                return Ok(Some(self.deliver(envelope, relayed.map(|relayed| relayed.k))));
+            }
+        }
+    }
+
+    fn open_next(&mut self, ring: &dyn Ring) -> Result<bool, FollowError> {
+        if self.entries == ring.decided() {
+            return Ok(false);
+        }
+        let entry = open(ring, self.entries)?;
+        self.time_ms = self.time_ms.max(entry.time_ms());
+        self.entries += 1;
+        self.open = Some(entry);
+        Ok(true)
+    }
+
+    fn deliver(&mut self, envelope: Envelope, shared: Option<SharedIndex>) -> Delivery {
+        assert!(
+            envelope.destinations.contains(self.partition),
+            "{} does not address {}",
+            envelope.id,
+            self.partition
+        );
+        self.position.index += 1;
+        let (partition, position, time_ms) = (self.partition, self.position, self.time_ms);
+        Delivery { partition, position, time_ms, shared, envelope }
+    }
+}

@@ -1,0 +1,134 @@
+//! Submissions: envelopes kept, and sent again, until those above have their reply and withdraw them.
+
+use crate::envelope::{CommandId, Envelope};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// How many envelopes a node keeps; one more is refused.
+pub const SUBMISSIONS_MAX: usize = 1 << 17;
+/// How long an envelope waits for its reply before it is sent again the first time; each time doubles the wait.
+pub const RESEND_FIRST_MS: u64 = 2_000;
+/// The longest such wait.
+pub const RESEND_LAST_MS: u64 = 30_000;
+
+/// Why an envelope was not accepted for submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SubmitError {
+    /// [`SUBMISSIONS_MAX`] envelopes wait for their replies.
+    #[error("{SUBMISSIONS_MAX} commands are in flight already")]
+    Full,
+    /// The envelope addresses nothing, or a partition that the cluster lacks.
+    #[error("no such destinations")]
+    Destinations,
+}
+
+#[derive(Debug)]
+struct Kept {
+    envelope: Envelope,
+    sent_ms: u64,
+    wait_ms: u64,
+}
+
+/// The envelopes in flight, in the order submitted, so that a client's requests are sent again in that order too.
+///
+/// Invariant: `places` names exactly the envelopes in `kept`.
+#[derive(Debug, Default)]
+pub struct Submissions {
+    kept: BTreeMap<u64, Kept>,
+    places: FxHashMap<CommandId, u64>,
+    next: u64,
+    resent: u64,
+}
+
+impl Submissions {
+    /// How many envelopes are kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// How often any envelope was sent again.
+    pub fn resent(&self) -> u64 {
+        self.resent
+    }
+
+    /// Keeps an envelope that is being sent now. One that is kept already stays as it is.
+    pub fn keep(&mut self, envelope: Envelope, now_ms: u64) -> Result<(), SubmitError> {
+        if self.kept.len() >= SUBMISSIONS_MAX {
+            return Err(SubmitError::Full);
+        }
+        if self.places.insert(envelope.id, self.next).is_none() {
+            self.kept.insert(self.next, Kept { envelope, sent_ms: now_ms, wait_ms: RESEND_FIRST_MS });
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// Forgets an envelope: its reply is here. Says whether it was kept.
+    pub fn withdraw(&mut self, id: CommandId) -> bool {
+        match self.places.remove(&id) {
+            None => false,
+            Some(place) => self.kept.remove(&place).is_some(),
+        }
+    }
+
+    /// The envelopes that have waited long enough to be sent again, in the order submitted.
+    pub fn due(&mut self, now_ms: u64) -> Vec<Envelope> {
+        let mut due = Vec::new();
+        for kept in self.kept.values_mut().filter(|kept| now_ms >= kept.sent_ms + kept.wait_ms) {
+            kept.sent_ms = now_ms;
+            kept.wait_ms = (kept.wait_ms * 2).min(RESEND_LAST_MS);
+            due.push(kept.envelope.clone());
+        }
+        self.resent += due.len() as u64;
+        due
+    }
+
+    /// Panics unless the invariant holds.
+    pub fn check_invariants(&self) {
+        assert_eq!(self.places.len(), self.kept.len());
+        assert!(self.kept.iter().all(|(place, kept)| self.places.get(&kept.envelope.id) == Some(place)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PartitionId;
+    use crate::envelope::ClientId;
+    use bytes::Bytes;
+
+    fn envelope(i: u32) -> Envelope {
+        let id = CommandId { client: ClientId(1), epoch: 0, run: 0, i };
+        Envelope { id, destinations: PartitionId(0).into(), body: Bytes::new() }
+    }
+
+    #[test]
+    fn kept_until_withdrawn_and_sent_again_in_order_with_growing_waits() {
+        let mut submissions = Submissions::default();
+        for i in 0..3 {
+            submissions.keep(envelope(i), 0).expect("room");
+        }
+        assert!(submissions.due(RESEND_FIRST_MS - 1).is_empty());
+        assert!(submissions.withdraw(envelope(1).id) && !submissions.withdraw(envelope(1).id));
+        let due: Vec<u32> = submissions.due(RESEND_FIRST_MS).iter().map(|envelope| envelope.id.i).collect();
+        assert_eq!(due, [0, 2]);
+        assert!(submissions.due(2 * RESEND_FIRST_MS).is_empty(), "the second wait is twice as long");
+        assert_eq!(submissions.due(3 * RESEND_FIRST_MS).len(), 2);
+        submissions.check_invariants();
+    }
+
+    #[test]
+    fn full_is_refused() {
+        let mut submissions = Submissions::default();
+        for i in 0..SUBMISSIONS_MAX as u32 {
+            submissions.keep(envelope(i), 0).expect("room");
+        }
+        assert_eq!(submissions.keep(envelope(u32::MAX), 0), Err(SubmitError::Full));
+    }
+}
