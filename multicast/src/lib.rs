@@ -43,6 +43,8 @@ mod entry;
 mod envelope;
 pub mod log;
 mod multicast;
+#[cfg(test)]
+mod multicast_test;
 mod partition;
 mod relay;
 mod ring;

@@ -1,0 +1,38 @@
+//! What a replica says when a command is complete.
+
+use crate::client::Refusal;
+use crate::exchange::Seen;
+use crate::service::StateMachine;
+use crate::stamp::{Stamp, StampNumber};
+use multicast::{CommandId, Destinations, PartitionId, Position};
+use std::sync::Arc;
+
+/// How a command ended.
+#[derive(Clone, Debug)]
+pub enum Outcome<S: StateMachine> {
+    /// It was executed.
+    Reply(S::Reply),
+    /// It had no effect: these partitions were needed too.
+    Retry(Destinations),
+    /// It was not and will not be executed.
+    Refused(Refusal),
+}
+
+/// One replica's answer to a command. Any replica's will do: they say the same, from different places.
+#[derive(Clone, Debug)]
+pub struct Answer<S: StateMachine> {
+    /// The command.
+    pub id: CommandId,
+    /// The partition that answers.
+    pub partition: PartitionId,
+    /// The command's place in that partition's sequence.
+    pub position: Position,
+    /// That partition's proposal: every later command there has a greater stamp.
+    pub proposal: StampNumber,
+    /// The command's stamp.
+    pub stamp: Stamp,
+    /// The places of the other partitions that this answer may depend on.
+    pub seen: Seen,
+    /// How it ended.
+    pub outcome: Arc<Outcome<S>>,
+}

@@ -1,0 +1,298 @@
+//! The client table: at-most-once execution, and the order of each client's requests, decided in log order.
+//!
+//! Two kinds of client submit commands.
+//! - A *session* is opened and closed by commands of the service ([`View::open_client`](crate::View::open_client)). Its
+//!   requests take effect in the order sent: a partition takes one only as the next of its run or as the first of a later
+//!   run. A new run starts when everything before it is answered.
+//! - A *node* submits what belongs to no session. Its commands are independent of each other: each is taken once, in any
+//!   order. A node needs no opening; its epoch is its incarnation.
+//!
+//! A repeat is answered from the table, a gap is not taken (its predecessor will be sent again), and an unknown client is
+//! refused, never taken for a new one.
+
+use multicast::{ClientId, CommandId};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use thiserror::Error;
+
+/// How often a session has moved, or a node has started.
+pub type Epoch = u32;
+
+/// How many requests of one run may be unacknowledged; what comes beyond is not taken.
+pub const WINDOW_MAX: u32 = 4_096;
+
+const NODES: u64 = 0xffff << 48;
+
+/// The client that a node is.
+pub fn node_client(node: u16) -> ClientId {
+    ClientId(NODES | u64::from(node))
+}
+
+/// Whether a client is a node.
+pub fn is_node(client: ClientId) -> bool {
+    client.0 & NODES == NODES
+}
+
+/// Why a command was not and will not be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The client is not open at one of the destinations.
+    #[error("the client is not known")]
+    UnknownClient,
+    /// The client has moved on to a later epoch.
+    #[error("the client has moved")]
+    OldEpoch,
+    /// The bytes are no command of this service.
+    #[error("the command cannot be read")]
+    Malformed,
+    /// The node has too much in flight, or there is no such partition.
+    #[error("the command cannot be submitted")]
+    Unsubmitted,
+}
+
+/// What a partition makes of a delivered envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It is the next one.
+    Taken,
+    /// It was taken before.
+    Repeat,
+    /// Its predecessor is missing.
+    Gap,
+    /// It never will be taken.
+    Refused(Refusal),
+}
+
+#[derive(Debug)]
+struct Session<A> {
+    epoch: Epoch,
+    run: u32,
+    /// The request of `run` that is taken next.
+    next: u32,
+    /// The answers of the run's last requests, those from `next - answers.len()` on; `None` while unfinished.
+    answers: VecDeque<Option<A>>,
+}
+
+impl<A> Session<A> {
+    fn new(epoch: Epoch) -> Session<A> {
+        Session { epoch, run: 0, next: 0, answers: VecDeque::new() }
+    }
+
+    fn judge(&mut self, id: CommandId, acknowledged: u64) -> Verdict {
+        if id.run > self.run && id.i == 0 {
+            (self.run, self.next) = (id.run, 0);
+            self.answers.clear();
+        }
+        if id.run < self.run || (id.run == self.run && id.i < self.next) {
+            return Verdict::Repeat;
+        }
+        if id.run > self.run || id.i > self.next {
+            return Verdict::Gap;
+        }
+        self.forget(acknowledged);
+        if self.answers.len() as u32 >= WINDOW_MAX {
+            return Verdict::Gap;
+        }
+        self.next += 1;
+        self.answers.push_back(None);
+        Verdict::Taken
+    }
+
+    fn forget(&mut self, acknowledged: u64) {
+        let first = u64::from(self.next) - self.answers.len() as u64;
+        let gone = acknowledged.saturating_sub(first).min(self.answers.len() as u64);
+        self.answers.drain(..gone as usize);
+    }
+
+    fn answer(&mut self, id: CommandId) -> Option<&mut Option<A>> {
+        let first = self.next - self.answers.len() as u32;
+        let place = id.i.checked_sub(first)?;
+        if id.run == self.run { self.answers.get_mut(place as usize) } else { None }
+    }
+}
+
+#[derive(Debug)]
+struct Node<A> {
+    epoch: Epoch,
+    acknowledged: u64,
+    answers: BTreeMap<u64, Option<A>>,
+}
+
+impl<A> Node<A> {
+    fn judge(&mut self, id: CommandId, acknowledged: u64) -> Verdict {
+        if acknowledged > self.acknowledged {
+            self.acknowledged = acknowledged;
+            self.answers = self.answers.split_off(&acknowledged);
+        }
+        let number = sequence_number(id);
+        if number < self.acknowledged || self.answers.contains_key(&number) {
+            return Verdict::Repeat;
+        }
+        self.answers.insert(number, None);
+        Verdict::Taken
+    }
+}
+
+/// A node's commands are numbered through: `run` holds the high half, `i` the low half.
+pub(crate) fn sequence_number(id: CommandId) -> u64 {
+    (u64::from(id.run) << 32) | u64::from(id.i)
+}
+
+/// One partition's table of the clients it knows. `A` is a command's answer.
+#[derive(Debug)]
+pub struct Clients<A> {
+    sessions: FxHashMap<ClientId, Session<A>>,
+    nodes: BTreeMap<ClientId, Node<A>>,
+}
+
+impl<A: Clone> Default for Clients<A> {
+    fn default() -> Clients<A> {
+        Clients { sessions: FxHashMap::default(), nodes: BTreeMap::new() }
+    }
+}
+
+impl<A: Clone> Clients<A> {
+    /// Opens a session in `epoch`; what it sent in earlier epochs is refused from here on.
+    pub fn open(&mut self, client: ClientId, epoch: Epoch) {
+        assert!(!is_node(client), "nodes need no opening");
+        let known = self.sessions.get(&client).map(|session| session.epoch);
+        if known.is_none_or(|known| known < epoch) {
+            self.sessions.insert(client, Session::new(epoch));
+        }
+    }
+
+    /// Closes a session: nothing of it is taken any more.
+    pub fn close(&mut self, client: ClientId) {
+        self.sessions.remove(&client);
+    }
+
+    /// Decides on a delivered envelope, and marks it if it is taken. `acknowledged` is the number of the client's first
+    /// request, in the run, that may still be sent again.
+    pub fn judge(&mut self, id: CommandId, acknowledged: u64) -> Verdict {
+        if is_node(id.client) {
+            return self.judge_node(id, acknowledged);
+        }
+        match self.sessions.get_mut(&id.client) {
+            Some(session) if session.epoch == id.epoch => session.judge(id, acknowledged),
+            Some(session) if session.epoch > id.epoch => Verdict::Refused(Refusal::OldEpoch),
+            _ => Verdict::Refused(Refusal::UnknownClient),
+        }
+    }
+
+    fn judge_node(&mut self, id: CommandId, acknowledged: u64) -> Verdict {
+        let fresh = || Node { epoch: id.epoch, acknowledged, answers: BTreeMap::new() };
+        let node = self.nodes.entry(id.client).or_insert_with(fresh);
+        if node.epoch > id.epoch {
+            return Verdict::Refused(Refusal::OldEpoch);
+        }
+        if node.epoch < id.epoch {
+            *node = fresh();
+        }
+        node.judge(id, acknowledged)
+    }
+
+    /// Keeps the answer of a command that was taken, until the client acknowledges it.
+    pub fn answered(&mut self, id: CommandId, answer: A) {
+        if let Some(kept) = self.answer(id) {
+            *kept = Some(answer);
+        }
+    }
+
+    /// The answer of a repeat, if it is still kept.
+    pub fn repeat(&mut self, id: CommandId) -> Option<A> {
+        self.answer(id)?.clone()
+    }
+
+    /// How many clients are known.
+    pub fn len(&self) -> usize {
+        self.sessions.len() + self.nodes.len()
+    }
+
+    /// Whether no client is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn answer(&mut self, id: CommandId) -> Option<&mut Option<A>> {
+        if is_node(id.client) {
+            let node = self.nodes.get_mut(&id.client).filter(|node| node.epoch == id.epoch)?;
+            return node.answers.get_mut(&sequence_number(id));
+        }
+        self.sessions.get_mut(&id.client).filter(|session| session.epoch == id.epoch)?.answer(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: ClientId = ClientId(5);
+
+    fn id(epoch: Epoch, run: u32, i: u32) -> CommandId {
+        CommandId { client: CLIENT, epoch, run, i }
+    }
+
+    fn opened() -> Clients<&'static str> {
+        let mut clients = Clients::default();
+        clients.open(CLIENT, 1);
+        clients
+    }
+
+    #[test]
+    fn a_run_is_taken_in_order_and_once() {
+        let mut clients = opened();
+        assert_eq!(clients.judge(id(1, 1, 1), 0), Verdict::Gap, "its predecessor is missing");
+        assert_eq!(clients.judge(id(1, 1, 0), 0), Verdict::Taken);
+        assert_eq!(clients.judge(id(1, 1, 0), 0), Verdict::Repeat);
+        assert_eq!(clients.repeat(id(1, 1, 0)), None, "it is unfinished");
+        clients.answered(id(1, 1, 0), "done");
+        assert_eq!(clients.repeat(id(1, 1, 0)), Some("done"));
+        assert_eq!(clients.judge(id(1, 1, 1), 1), Verdict::Taken);
+        assert_eq!(clients.repeat(id(1, 1, 0)), None, "it was acknowledged");
+        assert_eq!(clients.judge(id(1, 2, 0), 0), Verdict::Taken, "a later run");
+        assert_eq!(clients.judge(id(1, 1, 2), 0), Verdict::Repeat, "an earlier run is over");
+    }
+
+    #[test]
+    fn unknown_moved_and_closed_clients_are_refused() {
+        let mut clients = opened();
+        let stranger = CommandId { client: ClientId(6), ..id(1, 1, 0) };
+        assert_eq!(clients.judge(stranger, 0), Verdict::Refused(Refusal::UnknownClient));
+        clients.open(CLIENT, 2);
+        assert_eq!(clients.judge(id(1, 1, 0), 0), Verdict::Refused(Refusal::OldEpoch));
+        assert_eq!(clients.judge(id(2, 1, 0), 0), Verdict::Taken);
+        clients.open(CLIENT, 2);
+        assert_eq!(
+            clients.judge(id(2, 1, 0), 0),
+            Verdict::Repeat,
+            "opened again in the same epoch changes nothing"
+        );
+        clients.close(CLIENT);
+        assert_eq!(clients.judge(id(2, 1, 1), 0), Verdict::Refused(Refusal::UnknownClient));
+    }
+
+    #[test]
+    fn a_window_is_bounded() {
+        let mut clients = opened();
+        for i in 0..WINDOW_MAX {
+            assert_eq!(clients.judge(id(1, 1, i), 0), Verdict::Taken);
+        }
+        assert_eq!(clients.judge(id(1, 1, WINDOW_MAX), 0), Verdict::Gap);
+        assert_eq!(clients.judge(id(1, 1, WINDOW_MAX), 1), Verdict::Taken);
+    }
+
+    #[test]
+    fn a_nodes_commands_are_taken_once_in_any_order() {
+        let mut clients: Clients<&str> = Clients::default();
+        let node = |epoch, i| CommandId { client: node_client(3), epoch, run: 0, i };
+        assert_eq!(clients.judge(node(1, 4), 2), Verdict::Taken);
+        assert_eq!(clients.judge(node(1, 2), 2), Verdict::Taken);
+        assert_eq!(clients.judge(node(1, 4), 2), Verdict::Repeat);
+        assert_eq!(clients.judge(node(1, 1), 2), Verdict::Repeat, "acknowledged before");
+        clients.answered(node(1, 4), "four");
+        assert_eq!(clients.repeat(node(1, 4)), Some("four"));
+        assert_eq!(clients.judge(node(2, 0), 0), Verdict::Taken, "a new incarnation starts afresh");
+        assert_eq!(clients.judge(node(1, 9), 2), Verdict::Refused(Refusal::OldEpoch));
+    }
+}

@@ -1,0 +1,132 @@
+//! The front: the protocol by which clients speak to a node. Sans-IO, as everything that decides something.
+
+use crate::answer::Answer;
+use crate::client::Epoch;
+use crate::errand::{Errands, Ticket};
+use crate::request::Request;
+use crate::service::StateMachine;
+use crate::stamp::StampNumber;
+use bytes::BytesMut;
+use multicast::{CommandId, Destinations, Envelope, PartitionId, Position};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A client's connection to this node; never used again once it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// What a front is told, and what it has for the host. The host calls [`output`](Front::output) for the connections that
+/// [`take_ready`](Front::take_ready) names, and nothing else is polled.
+pub trait Front<S: StateMachine> {
+    /// A client has connected.
+    fn connected(&mut self, connection: ConnectionId, peer: SocketAddr, now_ms: u64);
+
+    /// Bytes have come. They may begin and end anywhere.
+    fn received(&mut self, connection: ConnectionId, bytes: &[u8], commands: &mut Commands<S>);
+
+    /// The client has gone, or the host has closed the connection. Not called for what the front itself closes.
+    fn disconnected(&mut self, connection: ConnectionId, commands: &mut Commands<S>);
+
+    /// A command that the front submitted in a client's name is answered: once per command.
+    fn answered(&mut self, answer: &Answer<S>, commands: &mut Commands<S>);
+
+    /// An errand of the front is done.
+    fn done(&mut self, ticket: Ticket, answer: &Answer<S>, commands: &mut Commands<S>);
+
+    /// A command of a partition told an event. Called before `passed` for its position.
+    fn happened(&mut self, partition: PartitionId, position: Position, event: S::Event);
+
+    /// This node's replica of a partition has completed everything up to `position`, whose proposal was `proposal` and
+    /// whose stamp was `stamp`. Called before `answered` or `done` for it.
+    fn passed(
+        &mut self,
+        partition: PartitionId,
+        position: Position,
+        proposal: StampNumber,
+        stamp: StampNumber,
+    );
+
+    /// A turn's answers and events have all come: a front that collects them acts now.
+    fn settle(&mut self, commands: &mut Commands<S>);
+
+    /// The node has taken up what its log held; clients come from now on.
+    fn restart(&mut self, now_ms: u64);
+
+    /// Time has passed; `now_ms` is monotonic. Called several times a second.
+    fn tick(&mut self, now_ms: u64, commands: &mut Commands<S>);
+
+    /// The host's view of the node, a few times a second.
+    fn observe(&mut self, status: &crate::node::NodeStatus, variables: &[&S::Variables]);
+
+    /// The connections with new output, or newly to be closed, since the last call.
+    fn take_ready(&mut self) -> Vec<ConnectionId>;
+
+    /// What is to be written to a connection; the host removes what it has written. `None` once it is gone.
+    fn output(&mut self, connection: ConnectionId) -> Option<&mut BytesMut>;
+
+    /// Whether the connection is to be closed as soon as its output is written.
+    fn closing(&self, connection: ConnectionId) -> bool;
+
+    /// The host has closed a connection as [`closing`](Front::closing) asked.
+    fn closed(&mut self, connection: ConnectionId);
+
+    /// Whether more bytes of this connection are wanted now. A front that has enough in flight says no.
+    fn reading(&self, connection: ConnectionId) -> bool;
+}
+
+/// Where a front puts the commands that it submits.
+pub struct Commands<S: StateMachine> {
+    oracle: Arc<S::Oracle>,
+    errands: Errands<S>,
+    envelopes: Vec<Envelope>,
+    in_flight: u64,
+}
+
+impl<S: StateMachine> Commands<S> {
+    pub(crate) fn new(oracle: Arc<S::Oracle>, errands: Errands<S>) -> Commands<S> {
+        Commands { oracle, errands, envelopes: Vec::new(), in_flight: 0 }
+    }
+
+    /// Submits a request in a client's name; its answer comes to [`Front::answered`].
+    pub fn submit(&mut self, id: CommandId, destinations: Destinations, request: &Request<S>) {
+        self.envelopes.push(Envelope { id, destinations, body: request.encode() });
+    }
+
+    /// Submits a command in the node's own name, as often as it takes; its answer comes to [`Front::done`].
+    pub fn errand(&mut self, command: S::Command) -> Ticket {
+        let (ticket, envelope) = self.errands.plan(&self.oracle, command);
+        self.envelopes.push(envelope);
+        ticket
+    }
+
+    /// How often this node has started.
+    pub fn incarnation(&self) -> Epoch {
+        self.errands.incarnation()
+    }
+
+    /// Where variables live and what commands touch.
+    pub fn oracle(&self) -> &S::Oracle {
+        &self.oracle
+    }
+
+    /// How many commands of this node wait for their answers, as of the last turn.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    pub(crate) fn errands(&mut self) -> &mut Errands<S> {
+        &mut self.errands
+    }
+
+    pub(crate) fn plan_again(&mut self, id: CommandId, needed: Destinations) {
+        self.envelopes.extend(self.errands.plan_again(&self.oracle, id, needed));
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Envelope> {
+        std::mem::take(&mut self.envelopes)
+    }
+
+    pub(crate) fn set_in_flight(&mut self, in_flight: u64) {
+        self.in_flight = in_flight;
+    }
+}

@@ -1,0 +1,325 @@
+//! The host: the one loop in which a node lives. Clock, sockets and the log's writer are touched here and nowhere else.
+//!
+//! A turn polls all sockets once, reads every connection that has something, hands the log one buffer, executes what has
+//! become durable and writes every connection that has output, once. While one buffer syncs the next turn fills, so
+//! batching is a property of the loop and needs no timer: under load turns carry more, at low load a command costs one
+//! sync.
+#![allow(clippy::disallowed_methods, reason = "an edge: reads the clocks")]
+
+mod connection;
+
+use crate::front::{ConnectionId, Front};
+use crate::node::Node;
+use crate::service::StateMachine;
+use connection::{Connection, Read};
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+use multicast::FollowError;
+use multicast::disk::Disk;
+use multicast::log::{Buffer, LogWriter};
+use rustc_hash::FxHashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use thiserror::Error;
+
+/// How long a turn waits for something to happen before time is told on.
+pub const TICK: Duration = Duration::from_millis(50);
+/// How many connections a node serves; a further one is closed at once.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+const EVENTS_MAX: usize = 1_024;
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Why a node stopped. All of them are the end of the process: what is durable is not known any more, or not followed.
+#[derive(Debug, Error)]
+pub enum HostError {
+    /// The log could not be written or synced.
+    #[error("the log cannot be written: {0}")]
+    Log(io::Error),
+    /// The log could not be followed.
+    #[error("the log cannot be followed: {0}")]
+    Follow(#[from] FollowError),
+    /// Sockets could not be polled or accepted.
+    #[error("sockets cannot be served: {0}")]
+    Socket(io::Error),
+}
+
+/// Where buffers are written and synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogEdge {
+    /// In the loop's own thread: the fewest hand-offs.
+    #[default]
+    Inline,
+    /// In a thread of its own: the loop goes on while a buffer syncs.
+    Thread,
+}
+
+/// One loop: a node, its connections and the writer of its log.
+pub struct Host<S: StateMachine, F: Front<S>> {
+    node: Node<S, F>,
+    writer: LogWriter,
+    in_flight: bool,
+    busy: bool,
+    poll: Poll,
+    listener: TcpListener,
+    connections: FxHashMap<ConnectionId, Connection>,
+    readable: Vec<ConnectionId>,
+    next: u64,
+    started: Instant,
+    scratch: Box<[u8]>,
+    stop: Arc<AtomicBool>,
+}
+
+impl<S: StateMachine, F: Front<S>> Host<S, F> {
+    /// A host that serves `node` at `listener`. It stops within a [`TICK`] of `stop` being set.
+    pub fn new(
+        node: Node<S, F>,
+        disk: Arc<dyn Disk>,
+        edge: LogEdge,
+        listener: std::net::TcpListener,
+        stop: Arc<AtomicBool>,
+    ) -> io::Result<Host<S, F>> {
+        let poll = Poll::new()?;
+        listener.set_nonblocking(true)?;
+        Ok(Host {
+            node,
+            writer: writer(disk, edge, &poll)?,
+            in_flight: false,
+            busy: false,
+            poll,
+            listener: TcpListener::from_std(listener),
+            connections: FxHashMap::default(),
+            readable: Vec::new(),
+            next: 0,
+            started: Instant::now(),
+            scratch: vec![0; SCRATCH_BYTES].into(),
+            stop,
+        })
+    }
+
+    /// Takes up what the log holds: executes all that is decided, relays what was left, and returns when nothing moves.
+    /// Clients are not heard before that.
+    pub fn replay(&mut self) -> Result<(), HostError> {
+        self.tick();
+        self.node.deliver()?;
+        while let Some(buffer) = self.node.propose()? {
+            self.write(buffer)?;
+            while self.in_flight {
+                self.wait(TICK)?;
+                self.take_durable()?;
+            }
+            self.node.deliver()?;
+        }
+        self.tick();
+        self.node.restarted();
+        Ok(())
+    }
+
+    /// Serves until told to stop. What was acknowledged is durable at any moment, so stopping is only leaving.
+    pub fn run(&mut self) -> Result<(), HostError> {
+        self.poll
+            .registry()
+            .register(&mut self.listener, LISTENER, Interest::READABLE)
+            .map_err(HostError::Socket)?;
+        while !self.stop.load(Ordering::Relaxed) {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// The node that it serves.
+    pub fn node(&mut self) -> &mut Node<S, F> {
+        &mut self.node
+    }
+
+    fn turn(&mut self) -> Result<(), HostError> {
+        let timeout = if self.busy { Duration::ZERO } else { TICK };
+        let listening = self.wait(timeout)?;
+        self.tick();
+        if listening {
+            self.accept();
+        }
+        self.busy = self.read();
+        self.take_durable()?;
+        if !self.in_flight
+            && let Some(buffer) = self.node.propose()?
+        {
+            self.write(buffer)?;
+            self.busy |= !self.in_flight;
+        }
+        self.node.deliver()?;
+        self.flush();
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        let now_ms = self.started.elapsed().as_millis() as u64;
+        let wall_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |wall| wall.as_millis() as u64);
+        self.node.tick(now_ms, wall_ms);
+    }
+
+    /// Waits for sockets, the writer or the time-out. Says whether somebody knocks at the listener.
+    fn wait(&mut self, timeout: Duration) -> Result<bool, HostError> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        match self.poll.poll(&mut events, Some(timeout)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            other => other.map_err(HostError::Socket)?,
+        }
+        let mut listening = false;
+        for event in &events {
+            match event.token() {
+                LISTENER => listening = true,
+                WAKER => {}
+                Token(token) => self.mark(ConnectionId(token as u64), event),
+            }
+        }
+        Ok(listening)
+    }
+
+    fn mark(&mut self, id: ConnectionId, event: &mio::event::Event) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if (event.is_readable() || event.is_read_closed()) && connection.set_readable(event.is_read_closed())
+        {
+            self.readable.push(id);
+        }
+        if event.is_writable() {
+            self.flush_one(id);
+        }
+    }
+
+    fn accept(&mut self) {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, peer)) => self.open(stream, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => return tracing::warn!(%error, "a connection was not accepted"),
+            }
+        }
+    }
+
+    fn open(&mut self, stream: mio::net::TcpStream, peer: SocketAddr) {
+        if self.connections.len() >= CONNECTIONS_MAX {
+            return tracing::warn!(%peer, "refused: {CONNECTIONS_MAX} connections are open");
+        }
+        let id = ConnectionId(self.next);
+        self.next += 1;
+        match Connection::open(stream, self.poll.registry(), Token(id.0 as usize)) {
+            Ok(connection) => {
+                self.connections.insert(id, connection);
+                self.node.connected(id, peer);
+            }
+            Err(error) => tracing::warn!(%peer, %error, "a connection could not be set up"),
+        }
+    }
+
+    /// Reads what the front wants to have. Says whether something is left for the next turn.
+    fn read(&mut self) -> bool {
+        let mut left = Vec::new();
+        for id in std::mem::take(&mut self.readable) {
+            if !self.connections.contains_key(&id) {
+                continue;
+            }
+            if !self.node.front().reading(id) {
+                left.push((id, false));
+                continue;
+            }
+            match self.read_one(id) {
+                Read::All => {}
+                Read::More => left.push((id, true)),
+                Read::Closed => self.forget(id),
+            }
+        }
+        let more = left.iter().any(|(_, more)| *more);
+        self.readable.extend(left.into_iter().map(|(id, _)| id));
+        more
+    }
+
+    fn read_one(&mut self, id: ConnectionId) -> Read {
+        let Host { connections, node, scratch, .. } = self;
+        let Some(connection) = connections.get_mut(&id) else { return Read::All };
+        match connection.read(scratch) {
+            Ok((length, read)) => {
+                if length > 0 {
+                    node.received(id, &scratch[..length]);
+                }
+                read
+            }
+            Err(error) => {
+                tracing::debug!(connection = id.0, %error, "a connection broke");
+                Read::Closed
+            }
+        }
+    }
+
+    fn forget(&mut self, id: ConnectionId) {
+        if self.connections.remove(&id).is_some() {
+            self.node.disconnected(id);
+        }
+    }
+
+    /// Hands a buffer to the writer; an inline one is done at once.
+    fn write(&mut self, buffer: Buffer) -> Result<(), HostError> {
+        self.in_flight = true;
+        let durable = self.writer.submit(buffer).map_err(HostError::Log)?;
+        self.settle(durable);
+        Ok(())
+    }
+
+    fn take_durable(&mut self) -> Result<(), HostError> {
+        if self.in_flight {
+            let durable = self.writer.try_durable().map_err(HostError::Log)?;
+            self.settle(durable);
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, durable: Option<multicast::log::LogPosition>) {
+        if let Some(position) = durable {
+            self.in_flight = false;
+            self.node.synced(position);
+        }
+    }
+
+    fn flush(&mut self) {
+        for id in self.node.front().take_ready() {
+            self.flush_one(id);
+        }
+    }
+
+    fn flush_one(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let front = self.node.front();
+        let written = match front.output(id) {
+            Some(output) => connection.write(output).map(|()| output.is_empty()),
+            None => Ok(true),
+        };
+        match written {
+            Ok(true) if front.closing(id) => {
+                front.closed(id);
+                self.connections.remove(&id);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(connection = id.0, %error, "a connection broke");
+                self.forget(id);
+            }
+        }
+    }
+}
+
+fn writer(disk: Arc<dyn Disk>, edge: LogEdge, poll: &Poll) -> io::Result<LogWriter> {
+    match edge {
+        LogEdge::Inline => Ok(LogWriter::inline(disk)),
+        LogEdge::Thread => {
+            let waker = Waker::new(poll.registry(), WAKER)?;
+            LogWriter::thread(disk, move || {
+                let _ = waker.wake();
+            })
+        }
+    }
+}

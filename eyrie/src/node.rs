@@ -1,0 +1,308 @@
+//! The node: one loop's multicast, replicas and front, and the turn that they take together. Sans-IO.
+//!
+//! ```text
+//! turn:  front ─ envelopes ─► multicast ─ one buffer ─► (the edge writes and syncs it)
+//!        front ◄─ events, answers ─ replicas ◄─ deliveries ─ multicast ◄─ synced
+//!                                      └── exchanges ──┘
+//! ```
+
+use crate::answer::{Answer, Outcome};
+use crate::client::{Epoch, Refusal, is_node};
+use crate::errand::Errands;
+use crate::exchange::Exchange;
+use crate::front::{Commands, ConnectionId, Front};
+use crate::replica::{Output, Replica, ReplicaCounts};
+use crate::service::{PartitioningOracle, StateMachine};
+use crate::stamp::{Stamp, StampNumber};
+use multicast::log::{Buffer, LogCounts, LogPosition, SharedLog};
+use multicast::{FollowError, Multicast, MulticastCounts, PartitionId, Position, RingId, RingStatus};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How often a leader asks its partitions for chores.
+pub const CHORES_EVERY_MS: u64 = 1_000;
+/// How often the multicast looks for what must be sent again, and the front is shown the node's status.
+pub const LOOK_AROUND_EVERY_MS: u64 = 250;
+
+const INCARNATION_SLOT: u8 = 0;
+
+/// What is wrong with a replica's partition, or with nothing: the node as its operator sees it.
+#[derive(Clone, Debug, Default)]
+pub struct NodeStatus {
+    /// Which node.
+    pub node: u16,
+    /// How often it has started.
+    pub incarnation: Epoch,
+    /// Its rings.
+    pub rings: Vec<RingStatus>,
+    /// Its replicas, by partition.
+    pub replicas: Vec<ReplicaStatus>,
+    /// What its multicast did.
+    pub multicast: MulticastCounts,
+    /// What its log did.
+    pub log: LogCounts,
+}
+
+/// One replica as an operator sees it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ReplicaStatus {
+    /// Its partition.
+    pub partition: PartitionId,
+    /// Whether this node leads the partition's ring.
+    pub leads: bool,
+    /// The last place delivered.
+    pub position: Position,
+    /// The sum over its variables.
+    pub state_hash: u64,
+    /// Clients known.
+    pub clients: usize,
+    /// What it did.
+    #[serde(skip)]
+    pub counts: ReplicaCounts,
+}
+
+/// One loop's share of a node. Sans-IO: bytes, times and how far the log is synced are told to it.
+pub struct Node<S: StateMachine, F: Front<S>> {
+    id: u16,
+    incarnation: Epoch,
+    log: SharedLog,
+    multicast: Multicast,
+    replicas: Vec<Replica<S>>,
+    exchanges: VecDeque<Exchange<S>>,
+    commands: Commands<S>,
+    front: F,
+    now_ms: u64,
+    wall_ms: u64,
+    chores_ms: u64,
+    looked_ms: u64,
+}
+
+impl<S: StateMachine, F: Front<S>> Node<S, F> {
+    /// A node that is alone: every ring has one member. Begins a new incarnation, which the next buffer makes durable.
+    pub fn solo(id: u16, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
+        let partitions = oracle.partitions();
+        let incarnation = begin_incarnation(&log);
+        Node {
+            id,
+            incarnation,
+            multicast: Multicast::solo(partitions, log.clone()),
+            log,
+            replicas: PartitionId::all(partitions).map(|p| Replica::new(p, oracle.clone())).collect(),
+            exchanges: VecDeque::new(),
+            commands: Commands::new(oracle, Errands::new(id, incarnation)),
+            front,
+            now_ms: 0,
+            wall_ms: 0,
+            chores_ms: 0,
+            looked_ms: 0,
+        }
+    }
+
+    /// The front, for the host to write and close its connections.
+    pub fn front(&mut self) -> &mut F {
+        &mut self.front
+    }
+
+    /// What the log held is taken up; clients come from now on.
+    pub fn restarted(&mut self) {
+        self.front.restart(self.now_ms);
+    }
+
+    /// A client has connected.
+    pub fn connected(&mut self, connection: ConnectionId, peer: SocketAddr) {
+        self.front.connected(connection, peer, self.now_ms);
+    }
+
+    /// Bytes have come from a client.
+    pub fn received(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        self.front.received(connection, bytes, &mut self.commands);
+    }
+
+    /// A client has gone.
+    pub fn disconnected(&mut self, connection: ConnectionId) {
+        self.front.disconnected(connection, &mut self.commands);
+    }
+
+    /// Time has passed: `now_ms` is monotonic, `wall_ms` counts from 1970.
+    pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
+        (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
+        self.multicast.tick(now_ms, wall_ms);
+        self.front.tick(now_ms, &mut self.commands);
+        if now_ms >= self.chores_ms + CHORES_EVERY_MS {
+            self.chores_ms = now_ms;
+            self.do_chores();
+        }
+        if now_ms >= self.looked_ms + LOOK_AROUND_EVERY_MS {
+            self.looked_ms = now_ms;
+            self.look_around();
+        }
+    }
+
+    /// Ends the collecting part of a turn: what came in is proposed. Returns what the log must write and sync, if
+    /// anything; at most one buffer is out at a time.
+    pub fn propose(&mut self) -> Result<Option<Buffer>, FollowError> {
+        self.submit();
+        self.multicast.propose()?;
+        Ok(self.multicast.take_buffer())
+    }
+
+    /// The log is durable up to `position`.
+    pub fn synced(&mut self, position: LogPosition) {
+        self.multicast.synced(position);
+    }
+
+    /// Executes whatever is decided. What that leads to, such as relayed commands, waits for the next turn.
+    pub fn deliver(&mut self) -> Result<(), FollowError> {
+        while self.deliver_once()? {}
+        self.front.settle(&mut self.commands);
+        self.submit();
+        self.commands.set_in_flight(self.multicast.counts().in_flight);
+        Ok(())
+    }
+
+    /// The node as its operator sees it.
+    pub fn status(&self) -> NodeStatus {
+        let rings = self.multicast.status();
+        NodeStatus {
+            node: self.id,
+            incarnation: self.incarnation,
+            replicas: self
+                .replicas
+                .iter()
+                .zip(&rings)
+                .zip(PartitionId::all(u16::MAX))
+                .map(|((replica, ring), partition)| replica_status(replica, ring, partition))
+                .collect(),
+            rings,
+            multicast: self.multicast.counts(),
+            log: self.log.lock().counts(),
+        }
+    }
+
+    /// Panics unless every part's invariants hold.
+    pub fn check_invariants(&self) {
+        self.replicas.iter().for_each(Replica::check_invariants);
+        assert!(self.exchanges.is_empty(), "exchanges between replicas of one node are calls");
+    }
+
+    /// One round over the partitions; says whether anything was delivered.
+    fn deliver_once(&mut self) -> Result<bool, FollowError> {
+        let mut delivered = false;
+        for place in 0..self.replicas.len() {
+            let partition = PartitionId(place as u16);
+            while self.replicas[place].wants_delivery() {
+                let Some(delivery) = self.multicast.deliver(partition)? else { break };
+                delivered = true;
+                self.replicas[place].deliver(delivery);
+                self.drain(place);
+            }
+            self.exchange();
+        }
+        Ok(delivered)
+    }
+
+    /// Carries messages between the replicas of this node until none is left.
+    fn exchange(&mut self) {
+        while let Some(message) = self.exchanges.pop_front() {
+            let place = message.to.index();
+            self.replicas[place].exchange(message);
+            self.drain(place);
+        }
+    }
+
+    fn drain(&mut self, place: usize) {
+        let partition = PartitionId(place as u16);
+        while let Some(output) = self.replicas[place].output() {
+            match output {
+                Output::Exchange(message) => self.exchanges.push_back(message),
+                Output::Event { position, event } => self.front.happened(partition, position, event),
+                Output::Passed { position, proposal, stamp } => {
+                    self.front.passed(partition, position, proposal, stamp);
+                }
+                Output::Answer(answer) => self.answer(&answer),
+            }
+        }
+    }
+
+    /// Hands an answer to whoever submitted the command here; the first of several destinations' answers counts.
+    fn answer(&mut self, answer: &Answer<S>) {
+        if self.multicast.withdraw(answer.id) {
+            self.hand_out(answer);
+        }
+    }
+
+    fn hand_out(&mut self, answer: &Answer<S>) {
+        if !is_node(answer.id.client) {
+            self.front.answered(answer, &mut self.commands);
+        } else if let Outcome::Retry(needed) = *answer.outcome {
+            self.commands.plan_again(answer.id, needed);
+        } else if let Some(ticket) = self.commands.errands().end(answer.id) {
+            self.front.done(ticket, answer, &mut self.commands);
+        }
+    }
+
+    fn submit(&mut self) {
+        for envelope in self.commands.take() {
+            let id = envelope.id;
+            if let Err(error) = self.multicast.submit(envelope) {
+                tracing::warn!(command = %id, %error, "a command was not submitted");
+                self.hand_out(&self.unsubmitted(id));
+            }
+        }
+    }
+
+    fn unsubmitted(&self, id: multicast::CommandId) -> Answer<S> {
+        Answer {
+            id,
+            partition: PartitionId(0),
+            position: Position::default(),
+            proposal: StampNumber::default(),
+            stamp: Stamp::default(),
+            seen: Arc::default(),
+            outcome: Arc::new(Outcome::Refused(Refusal::Unsubmitted)),
+        }
+    }
+
+    fn do_chores(&mut self) {
+        for (replica, partition) in self.replicas.iter().zip(PartitionId::all(u16::MAX)) {
+            if self.multicast.leads(partition) {
+                for command in S::chores(replica.variables(), self.wall_ms) {
+                    self.commands.errand(command);
+                }
+            }
+        }
+    }
+
+    fn look_around(&mut self) {
+        self.multicast.resend();
+        let status = self.status();
+        let variables: Vec<&S::Variables> = self.replicas.iter().map(Replica::variables).collect();
+        self.front.observe(&status, &variables);
+    }
+}
+
+fn replica_status<S: StateMachine>(
+    replica: &Replica<S>,
+    ring: &RingStatus,
+    partition: PartitionId,
+) -> ReplicaStatus {
+    ReplicaStatus {
+        partition,
+        leads: ring.leads,
+        position: ring.delivered.unwrap_or_default(),
+        state_hash: replica.state_hash(),
+        clients: replica.clients(),
+        counts: replica.counts(),
+    }
+}
+
+/// Counts the incarnations of this node's log.
+fn begin_incarnation(log: &SharedLog) -> Epoch {
+    let mut log = log.lock();
+    let before = log.value(RingId::NODE, INCARNATION_SLOT).and_then(|bytes| bytes.as_ref().try_into().ok());
+    let incarnation = before.map_or(1, |bytes| Epoch::from_le_bytes(bytes) + 1);
+    log.put(RingId::NODE, INCARNATION_SLOT, bytes::Bytes::copy_from_slice(&incarnation.to_le_bytes()));
+    incarnation
+}

@@ -1,0 +1,451 @@
+//! The replica: one partition's state machine on one node; Algorithm 1 of S-SMR with the rule of readiness.
+//!
+//! A command is *ready* when every earlier one is complete; it is *complete* when it has executed and a signal has come
+//! from every other destination. Signals, values and answers leave only for a command that is ready, respectively
+//! complete. Here commands execute one after the other, so the command at the head of the queue is the ready one.
+//!
+//! Signalling at delivery, as the paper's line 11 does, is linearizable only if delivery never runs ahead of execution;
+//! the crate's tests keep the schedule that shows it.
+
+use crate::answer::{Answer, Outcome};
+use crate::client::{Clients, Refusal, Verdict};
+use crate::exchange::{Exchange, Inbox, Seen, Signal};
+use crate::fault::Fault;
+use crate::request::Request;
+use crate::service::{PartitioningOracle, StateMachine, Variables};
+use crate::stamp::{Proposals, Stamp, StampNumber};
+use crate::view::{Admit, Effects, Interrupt, Origin, Remote, View};
+use multicast::{CommandId, Delivery, Destinations, PartitionId, Position, SharedIndex};
+use rustc_hash::{FxBuildHasher, FxHashSet};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// How many envelopes may be delivered and not complete; the sequence is not followed beyond.
+pub const DELIVERED_MAX: usize = 1_024;
+
+/// What leaves a replica, in order.
+pub enum Output<S: StateMachine> {
+    /// For the replicas of another partition.
+    Exchange(Exchange<S>),
+    /// For those who watch this partition: an event of the command at `position`, before its answer.
+    Event {
+        /// The command's place in the sequence.
+        position: Position,
+        /// The event.
+        event: S::Event,
+    },
+    /// For the client.
+    Answer(Answer<S>),
+    /// For those who wait until the partition has passed a place: after the events of the envelope there, before its
+    /// answer.
+    Passed {
+        /// The place.
+        position: Position,
+        /// The partition's proposal for the envelope.
+        proposal: StampNumber,
+        /// The stamp of the command, if it was executed; else the proposal.
+        stamp: StampNumber,
+    },
+}
+
+/// Plain counts of what a replica did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaCounts {
+    /// Envelopes completed, repeats included.
+    pub completed: u64,
+    /// Executions that ended in a reply.
+    pub executed: u64,
+    /// Executions that ran again for want of a remote variable.
+    pub run_again: u64,
+    /// Commands of several partitions.
+    pub multi_partition: u64,
+    /// Envelopes that were not executed: repeats, gaps, refusals.
+    pub not_taken: u64,
+}
+
+/// An envelope that was delivered here and is not complete.
+struct Delivered<S: StateMachine> {
+    id: CommandId,
+    destinations: Destinations,
+    shared: Option<SharedIndex>,
+    position: Position,
+    proposal: Stamp,
+    request: Option<Request<S>>,
+}
+
+/// The exchange of the command at the head: it is ready, and waits for the other destinations.
+struct Ready<S: StateMachine> {
+    verdict: Verdict,
+    sent: FxHashSet<S::Key>,
+}
+
+/// One partition's state machine on one node. Sans-IO.
+///
+/// Invariants:
+/// - `ready` is there exactly while the head of `queue` addresses several partitions and waits for them.
+/// - positions ascend along `queue`.
+pub struct Replica<S: StateMachine> {
+    partition: PartitionId,
+    oracle: Arc<S::Oracle>,
+    variables: S::Variables,
+    clients: Clients<Answer<S>>,
+    proposals: Proposals,
+    inbox: Inbox<S>,
+    queue: VecDeque<Delivered<S>>,
+    ready: Option<Ready<S>>,
+    effects: Effects<S>,
+    seen: Seen,
+    state_hash: u64,
+    counts: ReplicaCounts,
+    fault: Fault,
+    outputs: VecDeque<Output<S>>,
+}
+
+impl<S: StateMachine> Replica<S> {
+    /// An empty replica, before the first delivery.
+    pub fn new(partition: PartitionId, oracle: Arc<S::Oracle>) -> Replica<S> {
+        let seen = vec![Position::default(); usize::from(oracle.partitions())].into();
+        Replica {
+            partition,
+            variables: S::Variables::new(oracle.clone(), partition),
+            oracle,
+            clients: Clients::default(),
+            proposals: Proposals::new(partition),
+            inbox: Inbox::default(),
+            queue: VecDeque::new(),
+            ready: None,
+            effects: Effects::default(),
+            seen,
+            state_hash: 0,
+            counts: ReplicaCounts::default(),
+            fault: Fault::None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Plants a fault, to show that a test would see it.
+    #[cfg(feature = "faults")]
+    pub fn plant(&mut self, fault: Fault) {
+        self.fault = fault;
+    }
+
+    /// Whether another delivery may be handed in.
+    pub fn wants_delivery(&self) -> bool {
+        self.queue.len() < DELIVERED_MAX
+    }
+
+    /// Takes in the next delivery of the partition's sequence.
+    pub fn deliver(&mut self, delivery: Delivery) {
+        assert!(self.wants_delivery(), "a replica holds at most {DELIVERED_MAX} deliveries");
+        let request = Request::decode(&delivery.envelope.body);
+        let floor = request.as_ref().map(|request| request.floor).unwrap_or_default();
+        let delivered = Delivered {
+            id: delivery.envelope.id,
+            destinations: delivery.envelope.destinations,
+            shared: delivery.shared,
+            position: delivery.position,
+            proposal: self.proposals.draw(delivery.time_ms, floor),
+            request,
+        };
+        if self.fault == Fault::SignalOnDelivery && delivered.shared.is_some() {
+            self.signal(&delivered, Verdict::Taken, Vec::new());
+        }
+        self.queue.push_back(delivered);
+        if self.queue.len() == 1 {
+            self.run();
+        }
+    }
+
+    /// Takes in what another destination sent.
+    pub fn exchange(&mut self, message: Exchange<S>) {
+        assert_eq!(message.to, self.partition, "an exchange for another partition");
+        let awaited = self.queue.front().is_some_and(|head| head.shared == Some(message.command));
+        self.inbox.put(message);
+        if awaited {
+            self.run();
+        }
+    }
+
+    /// The next thing that leaves.
+    pub fn output(&mut self) -> Option<Output<S>> {
+        self.outputs.pop_front()
+    }
+
+    /// The partition's variables.
+    pub fn variables(&self) -> &S::Variables {
+        &self.variables
+    }
+
+    /// A sum over all variables, kept up to date with each write: equal at equal places of all replicas.
+    pub fn state_hash(&self) -> u64 {
+        self.state_hash
+    }
+
+    /// Counts since the start.
+    pub fn counts(&self) -> ReplicaCounts {
+        self.counts
+    }
+
+    /// How many clients the partition knows.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Panics unless the invariants hold.
+    pub fn check_invariants(&self) {
+        let head = self.queue.front();
+        assert!(self.ready.is_none() || head.is_some_and(|head| head.shared.is_some()));
+        assert!(self.queue.iter().is_sorted_by(|a, b| a.position < b.position));
+        self.inbox.check_invariants();
+    }
+
+    /// Completes commands from the head on, until one must wait.
+    fn run(&mut self) {
+        while let Some(head) = self.queue.pop_front() {
+            let complete = match head.shared {
+                None => self.run_alone(&head),
+                Some(command) => self.run_together(&head, command),
+            };
+            if !complete {
+                self.queue.push_front(head);
+                return;
+            }
+        }
+    }
+
+    /// A command of this partition alone.
+    fn run_alone(&mut self, head: &Delivered<S>) -> bool {
+        let outcome = match self.judge(head) {
+            Verdict::Taken => match self.execute(head, head.proposal, None) {
+                Ok(outcome) => outcome,
+                Err(_) => unreachable!("a command of one partition reads nothing remote"),
+            },
+            verdict => return self.not_taken(head, verdict),
+        };
+        self.complete(head, head.proposal, outcome);
+        true
+    }
+
+    /// A command of several partitions: it signals once it is ready, and completes once it was signalled.
+    fn run_together(&mut self, head: &Delivered<S>, command: SharedIndex) -> bool {
+        let mut ready = match self.ready.take() {
+            Some(ready) => ready,
+            None => self.become_ready(head),
+        };
+        let complete = self.try_complete(head, command, &mut ready);
+        if !complete {
+            self.ready = Some(ready);
+        }
+        complete
+    }
+
+    fn become_ready(&mut self, head: &Delivered<S>) -> Ready<S> {
+        self.counts.multi_partition += 1;
+        let verdict = self.judge(head);
+        let mut sent = FxHashSet::default();
+        let mut values = Vec::new();
+        if let (Verdict::Taken, Some(request)) = (verdict, &head.request) {
+            for key in self.oracle.local_variables(&request.command, self.partition) {
+                if sent.insert(key.clone()) {
+                    let value = self.variables.get(&key);
+                    values.push((key, value));
+                }
+            }
+        }
+        if self.fault != Fault::SignalOnDelivery {
+            self.signal(head, verdict, values);
+        } else {
+            self.send(head, None, values);
+        }
+        Ready { verdict, sent }
+    }
+
+    fn try_complete(&mut self, head: &Delivered<S>, command: SharedIndex, ready: &mut Ready<S>) -> bool {
+        let others = head.destinations.without(self.partition);
+        let signals = self.inbox.received(command).signals();
+        if signals.len() < others.len() as usize && self.fault != Fault::NoSignal {
+            return false;
+        }
+        let verdict = signals.values().map(|signal| signal.verdict).fold(ready.verdict, worse);
+        let stamp = signals.values().fold(head.proposal, |stamp, signal| stamp.max(signal.stamp));
+        if verdict != Verdict::Taken {
+            self.see_others(command);
+            self.inbox.complete(command);
+            return self.not_taken_together(head, ready.verdict, verdict);
+        }
+        let Ok(outcome) = self.execute(head, stamp, Some((command, ready))) else {
+            self.counts.run_again += 1;
+            return false;
+        };
+        self.see_others(command);
+        self.inbox.complete(command);
+        self.complete(head, stamp, outcome);
+        true
+    }
+
+    /// Runs the command over a fresh view; `Err` if a remote value is missing.
+    fn execute(
+        &mut self,
+        head: &Delivered<S>,
+        stamp: Stamp,
+        together: Option<(SharedIndex, &mut Ready<S>)>,
+    ) -> Result<Outcome<S>, Interrupt> {
+        let request = head.request.as_ref().expect("only a command that could be read is taken");
+        self.effects.clear();
+        let mut send = Vec::new();
+        let remote = together.map(|(command, ready)| Remote {
+            received: self.inbox.received(command),
+            sent: &mut ready.sent,
+            send: &mut send,
+        });
+        let origin = Origin { client: head.id.client, epoch: head.id.epoch, destinations: head.destinations };
+        let mut view = View {
+            variables: &self.variables,
+            oracle: self.oracle.as_ref(),
+            partition: self.partition,
+            origin,
+            stamp,
+            position: head.position,
+            effects: &mut self.effects,
+            remote,
+        };
+        let result = S::execute(&request.command, &mut view);
+        if !send.is_empty() {
+            self.send(head, None, send);
+        }
+        match result {
+            Ok(reply) => Ok(Outcome::Reply(reply)),
+            Err(Interrupt::Retry { needed }) => {
+                self.effects.clear();
+                Ok(Outcome::Retry(needed))
+            }
+            Err(missing) => Err(missing),
+        }
+    }
+
+    /// Applies the effects of the command and answers it.
+    fn complete(&mut self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) {
+        self.counts.executed += u64::from(matches!(outcome, Outcome::Reply(_)));
+        self.apply(head.position);
+        let answer = self.answer(head, stamp, outcome);
+        self.clients.answered(head.id, answer.clone());
+        self.pass(head, stamp);
+        self.outputs.push_back(Output::Answer(answer));
+    }
+
+    fn apply(&mut self, position: Position) {
+        for (key, value) in self.effects.writes.drain(..) {
+            if self.oracle.partition_of(&key) == self.partition {
+                let after = value.as_ref().map_or(0, |value| variable_hash::<S>(&key, value));
+                let before = match self.variables.set(key.clone(), value) {
+                    Some(old) => variable_hash::<S>(&key, &old),
+                    None => 0,
+                };
+                self.state_hash = self.state_hash.wrapping_sub(before).wrapping_add(after);
+            }
+        }
+        for admit in self.effects.admits.drain(..) {
+            match admit {
+                Admit::Open(client, epoch) => self.clients.open(client, epoch),
+                Admit::Close(client) => self.clients.close(client),
+            }
+        }
+        let events = self.effects.events.drain(..);
+        self.outputs.extend(events.map(|event| Output::Event { position, event }));
+    }
+
+    fn pass(&mut self, head: &Delivered<S>, stamp: Stamp) {
+        self.counts.completed += 1;
+        let (position, proposal, stamp) = (head.position, head.proposal.number, stamp.number);
+        self.outputs.push_back(Output::Passed { position, proposal, stamp });
+    }
+
+    fn answer(&self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) -> Answer<S> {
+        Answer {
+            id: head.id,
+            partition: self.partition,
+            position: head.position,
+            proposal: head.proposal.number,
+            stamp,
+            seen: self.seen.clone(),
+            outcome: Arc::new(outcome),
+        }
+    }
+
+    fn judge(&mut self, head: &Delivered<S>) -> Verdict {
+        match &head.request {
+            Some(request) => self.clients.judge(head.id, request.acknowledged),
+            None => Verdict::Refused(Refusal::Malformed),
+        }
+    }
+
+    /// A command that was not taken here, nor executed anywhere.
+    fn not_taken(&mut self, head: &Delivered<S>, verdict: Verdict) -> bool {
+        self.counts.not_taken += 1;
+        self.pass(head, head.proposal);
+        let answer = match verdict {
+            Verdict::Refused(refusal) => Some(self.answer(head, head.proposal, Outcome::Refused(refusal))),
+            Verdict::Repeat => self.clients.repeat(head.id),
+            Verdict::Gap | Verdict::Taken => None,
+        };
+        self.outputs.extend(answer.map(Output::Answer));
+        true
+    }
+
+    /// A command that was taken here or not, and not everywhere: it ends without effect at all its destinations.
+    fn not_taken_together(&mut self, head: &Delivered<S>, mine: Verdict, worst: Verdict) -> bool {
+        if let (Verdict::Taken, Verdict::Refused(refusal)) = (mine, worst) {
+            let answer = self.answer(head, head.proposal, Outcome::Refused(refusal));
+            self.clients.answered(head.id, answer);
+        }
+        self.not_taken(head, worst)
+    }
+
+    /// What the other destinations had seen, and where they are, is now seen here.
+    fn see_others(&mut self, command: SharedIndex) {
+        let mut seen = self.seen.to_vec();
+        for (partition, signal) in self.inbox.received(command).signals() {
+            for (mine, theirs) in seen.iter_mut().zip(signal.seen.iter()) {
+                *mine = (*mine).max(*theirs);
+            }
+            let place = &mut seen[partition.index()];
+            *place = (*place).max(signal.position);
+        }
+        self.seen = seen.into();
+    }
+
+    fn signal(&mut self, head: &Delivered<S>, verdict: Verdict, values: Vec<(S::Key, Option<S::Value>)>) {
+        let (stamp, position, seen) = (head.proposal, head.position, self.seen.clone());
+        self.send(head, Some(Signal { verdict, stamp, position, seen }), values);
+    }
+
+    fn send(&mut self, head: &Delivered<S>, signal: Option<Signal>, values: Vec<(S::Key, Option<S::Value>)>) {
+        let command = head.shared.expect("only commands of several partitions are exchanged");
+        for to in head.destinations.without(self.partition).iter() {
+            let (signal, values) = (signal.clone(), values.clone());
+            self.outputs.push_back(Output::Exchange(Exchange {
+                command,
+                from: self.partition,
+                to,
+                signal,
+                values,
+            }));
+        }
+    }
+}
+
+/// Of two verdicts on one command, the one that decides: a refusal is final, and says the same whoever folds.
+fn worse(a: Verdict, b: Verdict) -> Verdict {
+    let rank = |verdict| match verdict {
+        Verdict::Taken => (0, None),
+        Verdict::Repeat => (1, None),
+        Verdict::Gap => (2, None),
+        Verdict::Refused(refusal) => (3, Some(refusal)),
+    };
+    if rank(a) >= rank(b) { a } else { b }
+}
+
+fn variable_hash<S: StateMachine>(key: &S::Key, value: &S::Value) -> u64 {
+    FxBuildHasher.hash_one((key, value))
+}

@@ -1,0 +1,74 @@
+//! What the author of a service writes: a state machine and an oracle.
+
+use crate::view::{Interrupt, View};
+use multicast::{Destinations, PartitionId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// A deterministic service, written as if it ran alone on one machine (S-SMR V-A2).
+///
+/// Its state is a map of *variables* ([`Variables`]); a command reads and writes them through a [`View`], which knows
+/// where each of them lives. [`execute`](StateMachine::execute) must be a total function of the command and of what the
+/// view tells it: no clock, no randomness, no hash order, no panic.
+pub trait StateMachine: Clone + Debug + 'static {
+    /// What clients ask for.
+    type Command: Serialize + DeserializeOwned + Clone + Debug;
+    /// What they are answered.
+    type Reply: Serialize + DeserializeOwned + Clone + Debug;
+    /// The name of a variable.
+    type Key: Serialize + DeserializeOwned + Clone + Debug + Eq + Hash;
+    /// The value of a variable; cheap to clone.
+    type Value: Serialize + DeserializeOwned + Clone + Debug + Hash;
+    /// What a command tells those who watch, beside its reply.
+    type Event: Debug;
+    /// Where variables live and what commands touch.
+    type Oracle: PartitioningOracle<Self>;
+    /// How a partition holds its variables in memory.
+    type Variables: Variables<Self>;
+
+    /// Executes one command. Writes take effect, and events happen, only if it returns a reply; an interrupt is passed
+    /// on with `?` as it came.
+    fn execute(command: &Self::Command, view: &mut View<'_, Self>) -> Result<Self::Reply, Interrupt>;
+
+    /// What a partition's leader should submit by itself at `time_ms` of its wall clock, such as the removal of what
+    /// has outlived its time. It is asked every second or so, and whatever it returns may run late, twice or not at all.
+    fn chores(_variables: &Self::Variables, _time_ms: u64) -> Vec<Self::Command> {
+        Vec::new()
+    }
+}
+
+/// The variables of one partition on one replica.
+pub trait Variables<S: StateMachine>: 'static {
+    /// An empty store for one partition.
+    fn new(oracle: Arc<S::Oracle>, partition: PartitionId) -> Self;
+
+    /// The value of a variable that lives in this partition; `None` if it does not exist.
+    fn get(&self, key: &S::Key) -> Option<S::Value>;
+
+    /// Writes a variable that lives in this partition, or removes it with `None`. Returns what it was before.
+    fn set(&mut self, key: S::Key, value: Option<S::Value>) -> Option<S::Value>;
+}
+
+/// Tells what commands touch (S-SMR V-A3).
+pub trait PartitioningOracle<S: StateMachine>: 'static {
+    /// How many partitions there are.
+    fn partitions(&self) -> u16;
+
+    /// The partition where a variable lives.
+    fn partition_of(&self, key: &S::Key) -> PartitionId;
+
+    /// The partitions that a command must be delivered by. It may name too many; if it names too few, execution ends in
+    /// a retry with more, without effect. The default is all of them: right, and slow.
+    fn destinations(&self, _command: &S::Command) -> Destinations {
+        Destinations::all(self.partitions())
+    }
+
+    /// A hint: variables of `partition` that the command reads, so that their values travel with the signal and not when
+    /// execution asks for them. Names that turn out unread cost bytes and nothing else.
+    fn local_variables(&self, _command: &S::Command, _partition: PartitionId) -> Vec<S::Key> {
+        Vec::new()
+    }
+}

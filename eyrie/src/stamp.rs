@@ -1,0 +1,90 @@
+//! Stamps: a number and a time for every command, the same at all its destinations.
+//!
+//! A partition draws a *proposal* for each envelope at delivery, from delivered envelopes only: more than its last, at
+//! least log time, and more than what the client has seen. A command's stamp is the maximum of its destinations'
+//! proposals, which ride on signals; its time is the maximum of theirs. A stamp never feeds a later proposal, so it does
+//! not depend on when signals arrive.
+
+use multicast::PartitionId;
+use serde::{Deserialize, Serialize};
+
+const PARTITION_BITS: u32 = 6;
+const TIME_SHIFT: u32 = 20;
+
+/// A number for one command, unlike any other partition's: `time_ms << 20`, counted on, the partition in the low bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StampNumber(pub u64);
+
+impl StampNumber {
+    /// The least number of `partition` that is greater than this one.
+    pub fn above(self, partition: PartitionId) -> StampNumber {
+        StampNumber((((self.0 >> PARTITION_BITS) + 1) << PARTITION_BITS) | u64::from(partition.0))
+    }
+
+    /// The least number of `partition` that is not before `time_ms`.
+    pub fn at(time_ms: u64, partition: PartitionId) -> StampNumber {
+        StampNumber((time_ms << TIME_SHIFT) | u64::from(partition.0))
+    }
+
+    /// The partition that drew it.
+    pub fn partition(self) -> PartitionId {
+        PartitionId((self.0 & ((1 << PARTITION_BITS) - 1)) as u16)
+    }
+}
+
+/// When a command takes effect, in the service's own terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Rises along every partition's proposals and every client's commands.
+    pub number: StampNumber,
+    /// Log time, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+impl Stamp {
+    /// The later of both, part by part.
+    pub fn max(self, other: Stamp) -> Stamp {
+        Stamp { number: self.number.max(other.number), time_ms: self.time_ms.max(other.time_ms) }
+    }
+}
+
+/// Draws one partition's proposals.
+#[derive(Debug)]
+pub struct Proposals {
+    partition: PartitionId,
+    last: StampNumber,
+}
+
+impl Proposals {
+    /// Nothing drawn yet.
+    pub fn new(partition: PartitionId) -> Proposals {
+        Proposals { partition, last: StampNumber::default() }
+    }
+
+    /// The proposal for the envelope just delivered: `time_ms` is log time there, `floor` the last number that the
+    /// client has seen.
+    pub fn draw(&mut self, time_ms: u64, floor: StampNumber) -> Stamp {
+        let past = self.last.max(floor).above(self.partition);
+        self.last = past.max(StampNumber::at(time_ms, self.partition));
+        Stamp { number: self.last, time_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proposals_rise_past_time_and_past_what_the_client_saw() {
+        let p = PartitionId(3);
+        let mut proposals = Proposals::new(p);
+        let first = proposals.draw(1_000, StampNumber(0)).number;
+        assert_eq!(first, StampNumber::at(1_000, p));
+        let second = proposals.draw(1_000, StampNumber(0)).number;
+        assert_eq!(second, first.above(p));
+        let seen = StampNumber::at(2_000, PartitionId(5));
+        let third = proposals.draw(1_000, seen).number;
+        assert!(third > seen && third.partition() == p);
+        assert!(proposals.draw(999, StampNumber(0)).number > third);
+    }
+}

@@ -1,0 +1,186 @@
+//! The view: what a command sees of the state, wherever it lives.
+
+use crate::client::Epoch;
+use crate::exchange::Received;
+use crate::service::{PartitioningOracle, StateMachine, Variables};
+use crate::stamp::Stamp;
+use indexmap::IndexMap;
+use multicast::{ClientId, Destinations, PartitionId, Position};
+use rustc_hash::{FxBuildHasher, FxHashSet};
+
+/// Why an execution stopped before its reply. The service passes it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// A remote variable has not come yet: the command runs again from its start when it has.
+    Missing,
+    /// A partition that was not addressed is needed: the command ends without effect and is submitted again.
+    Retry {
+        /// The partitions needed beyond those addressed.
+        needed: Destinations,
+    },
+}
+
+/// Who submitted the command, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The client.
+    pub client: ClientId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// The partitions that deliver the command.
+    pub destinations: Destinations,
+}
+
+/// What becomes of a client's right to submit, when the command completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// Commands of the client's epoch are taken from now on, older ones no more.
+    Open(ClientId, Epoch),
+    /// Nothing of the client is taken any more.
+    Close(ClientId),
+}
+
+/// What an execution would do if it completed: dropped by an interrupt, applied by a reply.
+pub struct Effects<S: StateMachine> {
+    /// The writes, one per variable, in the order first written.
+    pub writes: IndexMap<S::Key, Option<S::Value>, FxBuildHasher>,
+    /// The events, in order.
+    pub events: Vec<S::Event>,
+    /// Clients opened and closed.
+    pub admits: Vec<Admit>,
+}
+
+impl<S: StateMachine> Default for Effects<S> {
+    fn default() -> Effects<S> {
+        Effects { writes: IndexMap::default(), events: Vec::new(), admits: Vec::new() }
+    }
+}
+
+impl<S: StateMachine> Effects<S> {
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.writes.clear();
+        self.events.clear();
+        self.admits.clear();
+    }
+}
+
+/// The exchange of one multi-partition command, as its execution uses it.
+pub(crate) struct Remote<'a, S: StateMachine> {
+    /// What came from the other destinations.
+    pub(crate) received: &'a Received<S>,
+    /// Which of this partition's variables they were sent already.
+    pub(crate) sent: &'a mut FxHashSet<S::Key>,
+    /// Which are to be sent now.
+    pub(crate) send: &'a mut Vec<(S::Key, Option<S::Value>)>,
+}
+
+/// What a command sees of the state, wherever it lives; see the crate's chapter.
+pub struct View<'a, S: StateMachine> {
+    pub(crate) variables: &'a S::Variables,
+    pub(crate) oracle: &'a S::Oracle,
+    pub(crate) partition: PartitionId,
+    pub(crate) origin: Origin,
+    pub(crate) stamp: Stamp,
+    pub(crate) effects: &'a mut Effects<S>,
+    pub(crate) remote: Option<Remote<'a, S>>,
+    pub(crate) position: Position,
+}
+
+impl<S: StateMachine> View<'_, S> {
+    /// Reads a variable: this command's own last write, else its value when the command began; `None` if it does not
+    /// exist.
+    pub fn read(&mut self, key: &S::Key) -> Result<Option<S::Value>, Interrupt> {
+        if let Some(written) = self.effects.writes.get(key) {
+            return Ok(written.clone());
+        }
+        let owner = self.oracle.partition_of(key);
+        if owner == self.partition {
+            return Ok(self.read_local(key));
+        }
+        match &self.remote {
+            Some(remote) if self.origin.destinations.contains(owner) => {
+                remote.received.value(key).cloned().ok_or(Interrupt::Missing)
+            }
+            _ => Err(Interrupt::Retry { needed: owner.into() }),
+        }
+    }
+
+    /// Writes a variable, at completion. Where it lives elsewhere only this command's own reads see it.
+    pub fn write(&mut self, key: S::Key, value: S::Value) {
+        self.effects.writes.insert(key, Some(value));
+    }
+
+    /// Removes a variable, at completion.
+    pub fn remove(&mut self, key: S::Key) {
+        self.effects.writes.insert(key, None);
+    }
+
+    /// Whether a variable lives in the partition where this execution runs. Only to leave out work whose result would be
+    /// written elsewhere: the reply must not depend on it.
+    pub fn is_local(&self, key: &S::Key) -> bool {
+        self.oracle.partition_of(key) == self.partition
+    }
+
+    /// Tells an event to those who watch this partition, at completion. Executions at several destinations tell it at
+    /// each, so a service that wants it once asks [`is_local`](View::is_local) first.
+    pub fn tell(&mut self, event: S::Event) {
+        self.effects.events.push(event);
+    }
+
+    /// From the completion of this command on, takes what `client` submits in `epoch`, at every destination.
+    pub fn open_client(&mut self, client: ClientId, epoch: Epoch) {
+        self.effects.admits.push(Admit::Open(client, epoch));
+    }
+
+    /// From the completion of this command on, takes nothing of `client`, at every destination.
+    pub fn close_client(&mut self, client: ClientId) {
+        self.effects.admits.push(Admit::Close(client));
+    }
+
+    /// Drops every write and event so far: the command goes on as if it had only read.
+    pub fn roll_back(&mut self) {
+        self.effects.clear();
+    }
+
+    /// Who submitted the command, and to whom.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The command's stamp, the same at all destinations.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// The command's place in the sequence of the partition where this execution runs. It differs between partitions, so
+    /// only local writes and events may depend on it.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Where variables live.
+    pub fn oracle(&self) -> &S::Oracle {
+        self.oracle
+    }
+
+    /// The partition where this execution runs.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// Ends the execution in a retry unless all of `needed` is addressed.
+    pub fn need(&self, needed: Destinations) -> Result<(), Interrupt> {
+        if self.origin.destinations.covers(needed) { Ok(()) } else { Err(Interrupt::Retry { needed }) }
+    }
+
+    fn read_local(&mut self, key: &S::Key) -> Option<S::Value> {
+        let value = self.variables.get(key);
+        if let Some(remote) = &mut self.remote
+            && remote.sent.insert(key.clone())
+        {
+            remote.send.push((key.clone(), value.clone()));
+        }
+        value
+    }
+}
