@@ -1,1 +1,53 @@
-//! volery
+//! # Volery
+//!
+//! A coordination service that speaks ZooKeeper's protocol, on [`eyrie`]. Its state is a tree of znodes cut into
+//! partitions, each with its own replicated log; reads and writes are linearizable, and a `multi` is atomic over any
+//! znodes, wherever they live.
+//!
+//! ```text
+//!   bytes ─► gateway ─► command ─► (eyrie: multicast, log, replicas) ─► execute ─► reply, events ─► gateway ─► bytes
+//!            wire        command                                        variables                   watches
+//!            sessions    placement                                      znode, acl                  order
+//! ```
+//!
+//! - **[Placement](placement)**: a path is cut to its first components and hashed. Below the cut everything, `multi`
+//!   included, is local; at and above it, create and delete address two partitions: the parent's and the znode's own.
+//! - **[Variables](key)** are cut so that little crosses: a znode's facts, its data, and the membership of one name in one
+//!   parent. In memory one slot per path holds all of them ([`variables`]).
+//! - **[Commands](command)** are what partitions execute; the [service] tells eyrie where they go and what they read.
+//! - **Sessions** are replicated state with a home partition. A session is *attached* to a partition by its first
+//!   operation there, in one command over home and all destinations; moving, closing and expiring are commands over home
+//!   and all attached partitions. So a dead session's late write cannot land after another took its lock, and ephemerals
+//!   vanish from all partitions at one point of the order. While reads are ordered by the log, they attach as well.
+//! - **Zxids** are eyrie's stamps ([`zxid`]), raised above whatever the command touches: they rise along every znode and
+//!   every session.
+//! - **The [gateway]** is the front: connections, pipelines, watches, timers. It decides nothing about znodes.
+//!
+//! Caveats: one node per cluster yet; quotas, SASL, TLS and reconfiguration are not served.
+
+pub mod wire;
+
+pub mod path;
+pub mod placement;
+pub mod session;
+pub mod zxid;
+
+pub mod acl;
+pub mod znode;
+
+pub mod command;
+pub mod key;
+pub mod variables;
+
+mod execute;
+pub mod service;
+
+pub mod config;
+pub mod gateway;
+pub mod serve;
+pub mod status;
+
+pub mod client;
+
+pub mod cli;
+pub mod status_command;

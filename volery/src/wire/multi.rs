@@ -18,6 +18,7 @@
 use super::{Check, Create, Delete, ErrorCode, Malformed, OpCode, Reader, Record, SetData, Stat, Unknown};
 use super::{put_bool, put_buffer, put_string, put_vector};
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// One operation of a multi.
@@ -49,7 +50,7 @@ pub enum ReadOp {
 }
 
 /// What became of one operation of a multi or multiRead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OpResult {
     /// A create's.
     Created {

@@ -4,10 +4,11 @@ use super::multi::{put_results, read_list};
 use super::{Acl, Malformed, OpCode, OpResult, Reader, Record, ReplyHeader, Stat, Unknown};
 use super::{put_buffer, put_string, put_vector, write_frame};
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The body of a successful reply, one variant per shape. A failed one has a header and no body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// Nothing: of delete, check, ping, auth, setWatches, checkWatches, removeWatches, closeSession.
     Empty,
@@ -58,7 +59,7 @@ pub enum Reply {
 }
 
 /// Whom a connection has authenticated as. Its credentials are left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The scheme.
     pub scheme: Arc<str>,

@@ -1,0 +1,126 @@
+//! Commands: what Volery's partitions execute. The gateway makes them of what clients ask.
+
+#![expect(missing_docs, reason = "what a variant says of itself, it says of its fields")]
+
+use crate::acl::Caller;
+use crate::session::{Password, SessionId};
+use crate::wire::{Acl, CreateMode, ErrorCode, Reply as WireReply};
+use crate::zxid::Zxid;
+use bytes::Bytes;
+use eyrie::{Destinations, Epoch};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// An operation on znodes, as one session asks for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Changes the tree, or checks it.
+    Change(Change),
+    /// Several changes: all or none.
+    Multi(Vec<Change>),
+    /// Looks at the tree.
+    Look(Look),
+    /// Several looks, at one point of the order; each fails or succeeds by itself.
+    MultiRead(Vec<Look>),
+    /// The paths of the session's ephemerals that begin with a prefix.
+    GetEphemerals(Arc<str>),
+    /// How many descendants a znode has.
+    CountDescendants(Arc<str>),
+    /// Nothing: what is answered after it, comes after it.
+    Sync(Arc<str>),
+    /// When each of these znodes changed last, or that it is absent: what re-arming watches needs to know.
+    Probe(Vec<Arc<str>>),
+}
+
+/// One change of the tree. Versions of −1 match any.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// Creates a znode; `with_stat` is what the answer carries.
+    Create { path: Arc<str>, data: Option<Bytes>, acl: Vec<Acl>, mode: CreateMode, with_stat: bool },
+    /// Deletes a znode without children.
+    Delete { path: Arc<str>, version: i32 },
+    /// Sets a znode's data.
+    SetData { path: Arc<str>, data: Option<Bytes>, version: i32 },
+    /// Sets a znode's access-control list.
+    SetAcl { path: Arc<str>, acl: Vec<Acl>, version: i32 },
+    /// Changes nothing; fails unless the version matches.
+    Check { path: Arc<str>, version: i32 },
+}
+
+/// One look at the tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Look {
+    /// The stat of a znode.
+    Exists(Arc<str>),
+    /// Its data and stat.
+    GetData(Arc<str>),
+    /// Its access-control list and stat.
+    GetAcl(Arc<str>),
+    /// Its children's names, with its stat if `with_stat`.
+    GetChildren { path: Arc<str>, with_stat: bool },
+}
+
+impl Look {
+    /// The znode it is about.
+    pub fn path(&self) -> &Arc<str> {
+        match self {
+            Look::Exists(path)
+            | Look::GetData(path)
+            | Look::GetAcl(path)
+            | Look::GetChildren { path, .. } => path,
+        }
+    }
+}
+
+/// What partitions execute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// An operation of a session that is attached at every destination. Submitted by the session.
+    Operate { caller: Caller, operation: Operation },
+    /// Opens a session at its home. Submitted by a node, as is everything below.
+    CreateSession { session: SessionId, password: Password, timeout_ms: u32 },
+    /// A session's first operation at some partitions: attaches it there. Over its home and all destinations.
+    Attach { session: SessionId, epoch: Epoch, caller: Caller, operation: Operation },
+    /// A client is back, at whichever gateway. Over the session's home and wherever it is attached.
+    Move { session: SessionId, password: Password, timeout_ms: u32 },
+    /// The client closes its session. Over the session's home and wherever it is attached.
+    Close { session: SessionId, epoch: Epoch },
+    /// The client was not heard of for too long; void if it has moved since. Over home and wherever it is attached.
+    Expire { session: SessionId, epoch: Epoch },
+    /// Removes a container or TTL znode if it is still due at log time: `pzxid` and `mzxid` tell that nothing happened.
+    Reap { path: Arc<str>, mzxid: Zxid, pzxid: Zxid },
+}
+
+/// What a command is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// An operation's result. The zxid is the command's, where it changed something.
+    Operation { zxid: Zxid, result: Result<WireReply, ErrorCode> },
+    /// What a probe found, path by path: last change of data and of children, or nothing where there is no znode.
+    Probed(Vec<Option<(Zxid, Zxid)>>),
+    /// The session is open here and there: in this epoch, with this timeout, attached at these partitions.
+    Session { epoch: Epoch, timeout_ms: u32, attached: Destinations },
+    /// There is no such session, or the password is another's.
+    NoSession,
+    /// The session has moved on.
+    SessionMoved,
+    /// It is done, or there was nothing to do.
+    Done,
+}
+
+/// What partitions tell those who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A znode of this partition was created.
+    Created { path: Arc<str>, zxid: Zxid },
+    /// A znode of this partition was deleted.
+    Deleted { path: Arc<str>, zxid: Zxid },
+    /// A znode of this partition has new data.
+    DataChanged { path: Arc<str>, zxid: Zxid },
+    /// The children of a znode of this partition changed.
+    ChildrenChanged { path: Arc<str>, zxid: Zxid },
+    /// A session whose home this is was opened, or moved, and is now in this epoch.
+    SessionOpened { session: SessionId, epoch: Epoch, timeout_ms: u32 },
+    /// A session whose home this is has ended.
+    SessionClosed { session: SessionId },
+}

@@ -1,0 +1,90 @@
+//! Looking at the tree.
+
+use crate::acl::{self, Caller};
+use crate::command::{Look, Reply};
+use crate::execute::Stop;
+use crate::execute::tree::{Tree, read_facts};
+use crate::key::{Key, Value};
+use crate::service::Volery;
+use crate::session::SessionId;
+use crate::wire::{ErrorCode, Permissions, Reply as WireReply};
+use crate::zxid::Zxid;
+use eyrie::{Interrupt, PartitionId, View};
+use std::sync::Arc;
+
+/// Executes one look. That a znode exists, everybody may know.
+pub(super) fn look(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Result<WireReply, Stop> {
+    let path = look.path();
+    if matches!(look, Look::Exists(_)) && path.contains('\0') {
+        return Err(ErrorCode::BadArguments.into());
+    }
+    let facts = tree.facts(path)?;
+    if let Some(permissions) = permissions(look) {
+        acl::check(&facts.acl, permissions, caller)?;
+    }
+    let stat = facts.stat();
+    Ok(match look {
+        Look::Exists(_) => WireReply::Stat(stat),
+        Look::GetData(_) => WireReply::Data { data: tree.data(path)?, stat },
+        Look::GetAcl(_) => WireReply::Acl { acl: acl::visible(&facts.acl, caller), stat },
+        Look::GetChildren { with_stat, .. } => {
+            let names = tree.children(path)?.to_vec();
+            if *with_stat { WireReply::NamesStat { names, stat } } else { WireReply::Names(names) }
+        }
+    })
+}
+
+/// Any one of which a look needs; `None` if it needs none.
+fn permissions(look: &Look) -> Option<Permissions> {
+    match look {
+        Look::Exists(_) => None,
+        Look::GetAcl(_) => Some(Permissions::READ | Permissions::ADMIN),
+        Look::GetData(_) | Look::GetChildren { .. } => Some(Permissions::READ),
+    }
+}
+
+/// When each znode changed last.
+pub(super) fn probe(view: &mut View<'_, Volery>, paths: &[Arc<str>]) -> Result<Reply, Interrupt> {
+    let mut found = Vec::with_capacity(paths.len());
+    for path in paths {
+        found.push(read_facts(view, path)?.map(|facts| (facts.mzxid, facts.pzxid)));
+    }
+    Ok(Reply::Probed(found))
+}
+
+/// The paths of the session's ephemerals that begin with a prefix, wherever they live.
+pub(super) fn ephemerals(
+    view: &mut View<'_, Volery>,
+    session: Option<SessionId>,
+    prefix: &str,
+) -> Result<WireReply, Stop> {
+    let Some(session) = session else { return Err(ErrorCode::SessionExpired.into()) };
+    let all = matches!(prefix.trim(), "" | "/");
+    let mut paths = Vec::new();
+    for partition in everywhere(view) {
+        let owned = view.read(&Key::Ephemerals(partition, session))?.map(Value::into_names);
+        let owned = owned.iter().flat_map(|names| names.iter());
+        paths.extend(owned.filter(|path| all || path.starts_with(prefix)).cloned());
+    }
+    paths.sort();
+    Ok(WireReply::Names(paths))
+}
+
+/// How many znodes are below one, wherever they live.
+pub(super) fn count_descendants(
+    view: &mut View<'_, Volery>,
+    caller: &Caller,
+    path: &Arc<str>,
+) -> Result<WireReply, Stop> {
+    let facts = Tree::new(view, Zxid::ZERO).facts(path)?;
+    acl::check(&facts.acl, Permissions::READ, caller)?;
+    let mut count = 0;
+    for partition in everywhere(view) {
+        count += view.read(&Key::Descendants(partition, path.clone()))?.map_or(0, Value::into_count);
+    }
+    Ok(WireReply::Count(i32::try_from(count).unwrap_or(i32::MAX)))
+}
+
+fn everywhere(view: &View<'_, Volery>) -> impl Iterator<Item = PartitionId> + use<> {
+    PartitionId::all(view.oracle().partitions())
+}

@@ -1,0 +1,59 @@
+//! Many operations in one: multi, which is all or nothing, and multiRead, which is not.
+
+use crate::acl::Caller;
+use crate::command::{Change, Look, Reply};
+use crate::execute::change::{self, Asker};
+use crate::execute::tree::Tree;
+use crate::execute::{Stop, look, outcome};
+use crate::service::Volery;
+use crate::wire::{ErrorCode, OpResult, Reply as WireReply};
+use crate::zxid::Zxid;
+use eyrie::{Interrupt, View};
+
+/// Executes changes under one zxid, each on what those before it left; all of them, or none if one fails.
+pub(super) fn multi(view: &mut View<'_, Volery>, asker: Asker<'_>, changes: &[Change]) -> Result<Reply, Interrupt> {
+    let mut tree = Tree::touching(view, changes.iter().flat_map(change::touched))?;
+    let zxid = tree.zxid();
+    let mut results = Vec::with_capacity(changes.len());
+    for change in changes {
+        match outcome(one(&mut tree, asker, change))? {
+            Ok(result) => results.push(result),
+            Err(code) => {
+                view.roll_back();
+                let results = failed(results.len(), code, changes.len());
+                return Ok(Reply::Operation { zxid: Zxid::ZERO, result: Ok(WireReply::Results(results)) });
+            }
+        }
+    }
+    Ok(Reply::Operation { zxid, result: Ok(WireReply::Results(results)) })
+}
+
+/// A multi sets no lists: its results have no shape for that.
+fn one(tree: &mut Tree<'_, '_>, asker: Asker<'_>, change: &Change) -> Result<OpResult, Stop> {
+    match change {
+        Change::SetAcl { .. } => Err(ErrorCode::Unimplemented.into()),
+        _ => change::change(tree, asker, change),
+    }
+}
+
+/// The results of a multi of which one operation failed.
+fn failed(at: usize, code: ErrorCode, count: usize) -> Vec<OpResult> {
+    let mut results = vec![OpResult::RolledBack; at];
+    results.push(OpResult::Failed(code));
+    results.resize(count, OpResult::Failed(ErrorCode::RuntimeInconsistency));
+    results
+}
+
+/// Executes looks at one point of the order, each for itself.
+pub(super) fn multi_read(tree: &mut Tree<'_, '_>, caller: &Caller, looks: &[Look]) -> Result<WireReply, Stop> {
+    let mut results = Vec::with_capacity(looks.len());
+    for look in looks {
+        results.push(match outcome(look::look(tree, caller, look))? {
+            Ok(WireReply::Data { data, stat }) => OpResult::Data { data, stat },
+            Ok(WireReply::Names(names)) => OpResult::Children(names),
+            Ok(_) => OpResult::Failed(ErrorCode::Unimplemented),
+            Err(code) => OpResult::Failed(code),
+        });
+    }
+    Ok(WireReply::Results(results))
+}

@@ -1,0 +1,27 @@
+//! Removing znodes that go by themselves.
+
+use crate::command::Reply;
+use crate::execute::tree::{Tree, read_facts};
+use crate::path;
+use crate::service::Volery;
+use crate::zxid::Zxid;
+use eyrie::{Interrupt, View};
+use std::sync::Arc;
+
+/// Removes a container or TTL znode, if it is due at log time and nothing has happened to it since it was found due.
+pub(super) fn reap(
+    view: &mut View<'_, Volery>,
+    path: &Arc<str>,
+    mzxid: Zxid,
+    pzxid: Zxid,
+) -> Result<Reply, Interrupt> {
+    let parent: Arc<str> = path::parent(path).unwrap_or(path::ROOT).into();
+    let (facts, parent_facts) = (read_facts(view, path)?, read_facts(view, &parent)?);
+    if let (Some(facts), Some(parent_facts)) = (facts, parent_facts) {
+        let due = facts.due_ms().is_some_and(|due_ms| due_ms < view.stamp().time_ms);
+        if due && (facts.mzxid, facts.pzxid) == (mzxid, pzxid) {
+            Tree::touching(view, [path.clone(), parent])?.remove(path, parent_facts);
+        }
+    }
+    Ok(Reply::Done)
+}

@@ -1,0 +1,355 @@
+//! Znodes: ZooKeeper's results, case by case, in one partition and in three.
+
+use super::cluster::{Cluster, Session, check, create, delete, set};
+use crate::acl::digest;
+use crate::command::{Change, Event, Look, Operation, Reply};
+use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Permissions, Reply as WireReply};
+use crate::zxid::Zxid;
+use ErrorCode::*;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Runs a scenario in clusters of one and of three partitions, with a session open.
+fn everywhere(scenario: impl Fn(&mut Cluster, &Session)) {
+    for partitions in [1, 3] {
+        let mut cluster = Cluster::new(partitions);
+        let session = cluster.open(9);
+        scenario(&mut cluster, &session);
+        cluster.check();
+    }
+}
+
+/// A session of a superuser.
+fn superuser(session: &Session) -> Session {
+    let mut session = session.clone();
+    session.caller.superuser = true;
+    session
+}
+
+/// Two znodes below the root that live in different partitions, neither in the root's.
+fn apart(cluster: &Cluster) -> (String, String) {
+    let at = |path: &String| cluster.placement.of(path).0;
+    let find = |partition| ('a'..='z').map(|name| format!("/{name}")).find(|path| at(path) == partition).unwrap();
+    (find(1), find(2))
+}
+
+#[test]
+fn a_fresh_tree_is_zookeepers() {
+    everywhere(|cluster, session| {
+        assert_eq!(cluster.names(session, "/"), ["zookeeper"]);
+        assert_eq!(cluster.names(session, "/zookeeper"), ["config", "quota"]);
+        let root = cluster.stat(session, "/").unwrap();
+        assert_eq!((root.czxid, root.ctime, root.cversion, root.num_children), (0, 0, -1, 1));
+        assert_eq!(cluster.stat(session, "/zookeeper").unwrap().cversion, -2);
+        assert_eq!(cluster.change(session, set("/zookeeper/config", "x", -1)), Err(NoAuth));
+        assert!(cluster.change(&superuser(session), set("/zookeeper/config", "x", -1)).is_ok());
+        for special in ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] {
+            assert_eq!(cluster.change(session, delete(special)), Err(BadArguments));
+        }
+        assert_eq!(cluster.create(session, "/", CreateMode::Persistent), Err(NodeExists));
+        assert!(cluster.create(session, "/zookeeper/quota/x", CreateMode::Persistent).is_ok());
+    });
+}
+
+#[test]
+fn a_znode_lives_as_in_zookeeper() {
+    everywhere(|cluster, session| {
+        cluster.set_time_ms(5_000);
+        assert_eq!(cluster.create(session, "/a", CreateMode::Persistent).unwrap(), "/a");
+        let made = cluster.stat(session, "/a").unwrap();
+        assert_eq!((made.version, made.data_length, made.ctime, made.mtime), (0, 4, 5_000, 5_000));
+        assert!(made.czxid > 0 && made.czxid == made.mzxid && made.czxid == made.pzxid);
+        assert_eq!(cluster.stat(session, "/").unwrap().pzxid, made.czxid);
+
+        cluster.set_time_ms(6_000);
+        assert_eq!(cluster.change(session, set("/a", "longer", 1)), Err(BadVersion));
+        let Ok(WireReply::Stat(set)) = cluster.change(session, set("/a", "longer", 0)) else { panic!() };
+        assert_eq!((set.version, set.data_length, set.ctime, set.mtime), (1, 6, 5_000, 6_000));
+        assert!(set.mzxid > made.mzxid && set.czxid == made.czxid && set.pzxid == made.pzxid);
+        let data = Some(Bytes::from_static(b"longer"));
+        assert_eq!(cluster.look(session, Look::GetData("/a".into())), Ok(WireReply::Data { data, stat: set }));
+
+        cluster.create(session, "/a/b", CreateMode::Persistent).unwrap();
+        let parent = cluster.stat(session, "/a").unwrap();
+        assert_eq!((parent.cversion, parent.num_children, parent.version), (1, 1, 1));
+        assert!(parent.pzxid > set.mzxid && parent.mzxid == set.mzxid && parent.mtime == 6_000);
+        assert_eq!(cluster.change(session, delete("/a")), Err(NotEmpty));
+        assert_eq!(cluster.change(session, delete("/a/b")), Ok(WireReply::Empty));
+        let bereft = cluster.stat(session, "/a").unwrap();
+        assert_eq!((bereft.cversion, bereft.num_children), (2, 0));
+        assert!(bereft.pzxid > parent.pzxid);
+        assert_eq!(cluster.change(session, Change::Delete { path: "/a".into(), version: 0 }), Err(BadVersion));
+        assert_eq!(cluster.change(session, Change::Delete { path: "/a".into(), version: 1 }), Ok(WireReply::Empty));
+        assert_eq!(cluster.stat(session, "/a"), None);
+    });
+}
+
+#[test]
+fn of_several_errors_the_first_is_zookeepers() {
+    everywhere(|cluster, session| {
+        let read_only = |path: &str| Change::Create {
+            path: path.into(),
+            data: None,
+            acl: vec![Acl::world(Permissions::READ)],
+            mode: CreateMode::Persistent,
+            with_stat: false,
+        };
+        cluster.create(session, "/p", CreateMode::Persistent).unwrap();
+        cluster.change(session, read_only("/p/ro")).unwrap();
+        cluster.create(session, "/e", CreateMode::Ephemeral).unwrap();
+        let with_acl = |path: &str, acl: Vec<Acl>, mode| {
+            let (path, data) = (path.into(), None);
+            Change::Create { path, data, acl, mode, with_stat: true }
+        };
+        let open = Acl::open_unsafe;
+        let table = [
+            (with_acl("no-slash", vec![], CreateMode::Ttl(0)), BadArguments),
+            (with_acl("no-slash", vec![], CreateMode::Persistent), BadArguments),
+            (with_acl("/none/x", vec![], CreateMode::Persistent), InvalidAcl),
+            (with_acl("/none/x", vec![], CreateMode::Ttl(1 << 40)), BadArguments),
+            (with_acl("/none//x", open(), CreateMode::Persistent), NoNode),
+            (with_acl("/p/ro/..", open(), CreateMode::Persistent), NoAuth),
+            (with_acl("/p/..", open(), CreateMode::Persistent), BadArguments),
+            (with_acl("/p/", open(), CreateMode::Persistent), BadArguments),
+            (with_acl("/p/ro", open(), CreateMode::Persistent), NodeExists),
+            (with_acl("/e/x", open(), CreateMode::Persistent), NoChildrenForEphemerals),
+            (delete("none"), BadArguments),
+            (delete("/none/x"), NoNode),
+            (delete("/p/ro/none"), NoAuth),
+            (delete("/p/none"), NoNode),
+            (Change::Delete { path: "/p".into(), version: 7 }, BadVersion),
+            (delete("/p"), NotEmpty),
+            (set("/p/", "x", -1), BadArguments),
+            (set("/none", "x", -1), NoNode),
+            (set("/p/ro", "x", 7), NoAuth),
+            (set("/p", "x", 7), BadVersion),
+            (check("/none", -1), NoNode),
+            (check("/p", 7), BadVersion),
+            (Change::SetAcl { path: "/none".into(), acl: vec![], version: 7 }, InvalidAcl),
+            (Change::SetAcl { path: "/none".into(), acl: open(), version: 7 }, NoNode),
+            (Change::SetAcl { path: "/p/ro".into(), acl: open(), version: 7 }, NoAuth),
+            (Change::SetAcl { path: "/p".into(), acl: open(), version: 7 }, BadVersion),
+        ];
+        for (change, code) in table {
+            assert_eq!(cluster.change(session, change.clone()), Err(code), "{change:?}");
+            let alone = vec![OpResult::Failed(if matches!(change, Change::SetAcl { .. }) { Unimplemented } else { code })];
+            assert_eq!(cluster.multi(session, vec![change]), alone);
+        }
+        assert_eq!(cluster.change(session, check("/p", 0)), Ok(WireReply::Empty));
+        assert_eq!(cluster.look(session, Look::Exists("/p\0".into())), Err(BadArguments));
+        assert_eq!(cluster.look(session, Look::GetData("/none".into())), Err(NoNode));
+    });
+}
+
+#[test]
+fn lists_guard_their_znodes() {
+    everywhere(|cluster, session| {
+        let ann = |permissions| Acl { permissions, scheme: "digest".into(), id: digest("ann", "secret") };
+        let list = vec![Acl::world(Permissions::READ), ann(Permissions::ADMIN | Permissions::WRITE)];
+        cluster.create(session, "/a", CreateMode::Persistent).unwrap();
+        let set_acl = |acl: Vec<Acl>, version| Change::SetAcl { path: "/a".into(), acl, version };
+        let Ok(WireReply::Stat(stat)) = cluster.change(session, set_acl(list.clone(), 0)) else { panic!() };
+        assert_eq!((stat.aversion, stat.version), (1, 0));
+        assert_eq!(cluster.change(session, set("/a", "x", -1)), Err(NoAuth));
+        assert_eq!(cluster.create(session, "/a/b", CreateMode::Persistent), Err(NoAuth));
+        let get = Look::GetAcl("/a".into());
+        let hidden = Acl { id: "ann:x".into(), ..list[1].clone() };
+        let seen = WireReply::Acl { acl: vec![list[0].clone(), hidden], stat };
+        assert_eq!(cluster.look(session, get.clone()), Ok(seen));
+        assert_eq!(cluster.look(&superuser(session), get.clone()), Ok(WireReply::Acl { acl: list, stat }));
+        cluster.change(&superuser(session), set_acl(vec![ann(Permissions::ALL)], 1)).unwrap();
+        for look in [get, Look::GetData("/a".into()), Look::GetChildren { path: "/a".into(), with_stat: true }] {
+            assert_eq!(cluster.look(session, look), Err(NoAuth));
+        }
+        assert_eq!(cluster.change(session, check("/a", -1)), Err(NoAuth));
+        let count = Operation::CountDescendants("/a".into());
+        assert_eq!(cluster.result(session, count), Err(NoAuth));
+        assert_eq!(cluster.stat(session, "/a").unwrap().aversion, 2, "that it exists everybody may know");
+        assert_eq!(cluster.change(session, delete("/a")), Ok(WireReply::Empty), "the parent's list decides");
+    });
+}
+
+#[test]
+fn sequential_names_count_the_parents_creates() {
+    everywhere(|cluster, session| {
+        let mode = CreateMode::PersistentSequential;
+        assert_eq!(cluster.create(session, "/q-", mode).unwrap(), "/q-0000000000");
+        assert_eq!(cluster.create(session, "/", mode).unwrap(), "/0000000001");
+        cluster.change(session, delete("/q-0000000000")).unwrap();
+        assert_eq!(cluster.create(session, "/q-", mode).unwrap(), "/q-0000000002");
+        cluster.create(session, "/x", CreateMode::Persistent).unwrap();
+        assert_eq!(cluster.create(session, "/q-", CreateMode::EphemeralSequential).unwrap(), "/q-0000000004");
+        assert_eq!(cluster.create(session, "/q-", CreateMode::TtlSequential(9)).unwrap(), "/q-0000000005");
+        cluster.create(session, "/q-0000000007", CreateMode::Persistent).unwrap();
+        assert_eq!(cluster.create(session, "/q-", mode), Err(NodeExists));
+        assert_eq!(cluster.create(session, "/x/y-", mode).unwrap(), "/x/y-0000000000");
+    });
+}
+
+#[test]
+fn a_multi_is_all_or_nothing_over_partitions() {
+    everywhere(|cluster, session| {
+        for path in ["/a", "/b", "/c"] {
+            cluster.create(session, path, CreateMode::Persistent).unwrap();
+        }
+        cluster.result(session, Operation::CountDescendants("/".into())).unwrap();
+        cluster.take_events();
+        let hashes = |cluster: &Cluster| cluster.partitions().map(|replica| replica.state_hash()).collect::<Vec<_>>();
+        let before = hashes(cluster);
+        let changes =
+            vec![create("/a/x", CreateMode::Persistent), set("/b", "new", 0), check("/c", 3), delete("/c"), set("/a", "", -1)];
+        let undone = OpResult::Failed(RuntimeInconsistency);
+        let results = [OpResult::RolledBack, OpResult::RolledBack, OpResult::Failed(BadVersion), undone.clone(), undone];
+        assert_eq!(cluster.multi(session, changes), results);
+        assert_eq!((hashes(cluster), cluster.take_events()), (before, vec![]));
+
+        let changes = vec![
+            create("/a/x", CreateMode::Persistent),
+            set("/b", "new", 0),
+            check("/b", 1),
+            delete("/c"),
+            create("/c", CreateMode::Persistent),
+            Change::Create { path: "/q-".into(), data: None, acl: Acl::open_unsafe(), mode: CreateMode::PersistentSequential, with_stat: true },
+            delete("/q-0000000004"),
+        ];
+        let reply = cluster.operate(session, Operation::Multi(changes));
+        let Reply::Operation { zxid, result: Ok(WireReply::Results(results)) } = reply else { panic!("{reply:?}") };
+        let (Some(OpResult::DataSet(set)), Some(OpResult::CreatedWithStat { path, stat })) = (results.get(1), results.get(5)) else {
+            panic!("{results:?}");
+        };
+        assert_eq!((set.version, set.mzxid, &**path, stat.czxid), (1, zxid.to_wire(), "/q-0000000004", zxid.to_wire()));
+        assert_eq!(results[0], OpResult::Created { path: "/a/x".into() });
+        assert_eq!((&results[2], &results[3], &results[6]), (&OpResult::Checked, &OpResult::Deleted, &OpResult::Deleted));
+        let root = cluster.stat(session, "/").unwrap();
+        assert_eq!((root.num_children, root.cversion, root.pzxid), (4, 2 * 5 - 4, zxid.to_wire()));
+        assert_eq!(cluster.stat(session, "/c").unwrap().czxid, zxid.to_wire());
+        assert_eq!(cluster.multi(session, vec![]), []);
+    });
+}
+
+#[test]
+fn each_event_is_told_once_where_its_znode_lives() {
+    let mut cluster = Cluster::new(3);
+    let session = cluster.open(9);
+    let (a, _) = apart(&cluster);
+    let (path, root): (Arc<str>, Arc<str>) = (a.as_str().into(), "/".into());
+    let (own, roots) = (cluster.placement.of(&a), cluster.placement.of("/"));
+    cluster.take_events();
+    let mut change = |change| match cluster.operate(&session, Operation::Change(change)) {
+        Reply::Operation { zxid, result: Ok(_) } => (zxid, cluster.take_events()),
+        other => panic!("{other:?}"),
+    };
+    let (zxid, events) = change(create(&a, CreateMode::Persistent));
+    let children = (roots, Event::ChildrenChanged { path: root.clone(), zxid });
+    assert_eq!(events, [children, (own, Event::Created { path: path.clone(), zxid })]);
+    let (zxid, events) = change(set(&a, "x", -1));
+    assert_eq!(events, [(own, Event::DataChanged { path: path.clone(), zxid })]);
+    let (_, events) = change(Change::SetAcl { path: path.clone(), acl: Acl::open_unsafe(), version: -1 });
+    assert_eq!(events, []);
+    let (zxid, events) = change(delete(&a));
+    let children = (roots, Event::ChildrenChanged { path: root, zxid });
+    assert_eq!(events, [children, (own, Event::Deleted { path, zxid })]);
+}
+
+#[test]
+fn a_zxid_is_beyond_what_it_changes_though_the_partitions_clock_is_behind() {
+    let mut cluster = Cluster::new(3);
+    let session = cluster.open(9);
+    let (a, b) = apart(&cluster);
+    let zxid = |reply| match reply {
+        Reply::Operation { zxid, result: Ok(_) } => zxid,
+        other => panic!("{other:?}"),
+    };
+    cluster.create(&session, &b, CreateMode::Persistent).unwrap();
+    cluster.times_ms[0] = 1_000_000;
+    let created = zxid(cluster.operate(&session, Operation::Change(create(&a, CreateMode::Persistent))));
+    let other = cluster.open(10);
+    assert!(zxid(cluster.operate(&other, Operation::Change(set(&b, "x", -1)))) < created);
+    assert_eq!(cluster.stat(&other, &a).unwrap().czxid, created.to_wire());
+    let mut last = created;
+    for expected in [Some(created.above(cluster.placement.of(&a))), None, None] {
+        let next = zxid(cluster.operate(&other, Operation::Change(set(&a, "x", -1))));
+        assert!(next > last && expected.is_none_or(|expected| next == expected), "{next} after {last}");
+        assert_eq!(cluster.stat(&other, &a).unwrap().mzxid, next.to_wire());
+        last = next;
+    }
+    let both = Operation::Multi(vec![set(&a, "y", -1), set(&b, "y", -1), set(&a, "z", -1)]);
+    let together = zxid(cluster.operate(&other, both));
+    assert!(together > last);
+    let mzxids = [&a, &b].map(|path| Zxid::from_wire(cluster.stat(&other, path).unwrap().mzxid));
+    assert_eq!(mzxids, [together, together]);
+}
+
+#[test]
+fn containers_and_ttls_go_by_themselves() {
+    everywhere(|cluster, session| {
+        cluster.set_time_ms(10_000);
+        for (path, mode) in [("/c", CreateMode::Container), ("/unused", CreateMode::Container), ("/t", CreateMode::Ttl(500))] {
+            cluster.create(session, path, mode).unwrap();
+            assert_eq!(cluster.stat(session, path).unwrap().ephemeral_owner, 0);
+        }
+        cluster.create(session, "/c/x", CreateMode::Persistent).unwrap();
+        cluster.set_time_ms(10_500);
+        cluster.chores();
+        assert_eq!(cluster.names(session, "/"), ["c", "t", "unused", "zookeeper"], "none is due yet");
+        cluster.change(session, delete("/c/x")).unwrap();
+        cluster.change(session, set("/t", "again", -1)).unwrap();
+        cluster.set_time_ms(11_000);
+        cluster.take_events();
+        cluster.chores();
+        assert_eq!(cluster.names(session, "/"), ["t", "unused", "zookeeper"]);
+        let told: Vec<String> = cluster.take_events().iter().map(|(_, event)| format!("{event:?}")).collect();
+        assert!(told.len() == 2 && told.iter().any(|event| event.starts_with("Deleted")), "{told:?}");
+        cluster.create(session, "/t/child", CreateMode::Persistent).unwrap();
+        cluster.set_time_ms(20_000);
+        cluster.chores();
+        assert_eq!(cluster.names(session, "/"), ["t", "unused", "zookeeper"], "it has a child");
+        cluster.change(session, delete("/t/child")).unwrap();
+        cluster.chores();
+        assert_eq!(cluster.names(session, "/"), ["unused", "zookeeper"]);
+    });
+}
+
+#[test]
+fn what_changed_since_it_was_found_due_stays() {
+    everywhere(|cluster, session| {
+        cluster.create(session, "/t", CreateMode::Ttl(1)).unwrap();
+        cluster.set_time_ms(5_000);
+        let stat = cluster.stat(session, "/t").unwrap();
+        let zxids = [stat.mzxid, stat.pzxid].map(Zxid::from_wire);
+        let reap = |mzxid, pzxid| crate::command::Command::Reap { path: "/t".into(), mzxid, pzxid };
+        for (mzxid, pzxid) in [(Zxid::ZERO, zxids[1]), (zxids[0], Zxid::ZERO)] {
+            assert_eq!(cluster.node(reap(mzxid, pzxid)), Reply::Done);
+            assert!(cluster.stat(session, "/t").is_some());
+        }
+        assert_eq!(cluster.node(reap(zxids[0], zxids[1])), Reply::Done);
+        assert_eq!(cluster.stat(session, "/t"), None);
+        assert_eq!(cluster.node(reap(zxids[0], zxids[1])), Reply::Done, "it is gone already");
+    });
+}
+
+#[test]
+fn probes_and_reads_of_several_znodes_are_of_one_moment() {
+    everywhere(|cluster, session| {
+        for path in ["/a", "/b", "/b/c"] {
+            cluster.create(session, path, CreateMode::Persistent).unwrap();
+        }
+        let paths = ["/a", "/none", "/b"].map(Arc::from).to_vec();
+        let Reply::Probed(found) = cluster.operate(session, Operation::Probe(paths)) else { panic!() };
+        let stats = ["/a", "/b"].map(|path| cluster.stat(session, path).unwrap());
+        let [a, b] = stats.map(|stat| Some((Zxid::from_wire(stat.mzxid), Zxid::from_wire(stat.pzxid))));
+        assert_eq!(found, [a, None, b]);
+        let looks = vec![
+            Look::GetData("/a".into()),
+            Look::GetData("/none".into()),
+            Look::GetChildren { path: "/b".into(), with_stat: false },
+        ];
+        let data = OpResult::Data { data: Some(Bytes::from_static(b"data")), stat: stats[0] };
+        let results = vec![data, OpResult::Failed(NoNode), OpResult::Children(vec!["c".into()])];
+        assert_eq!(cluster.result(session, Operation::MultiRead(looks)), Ok(WireReply::Results(results)));
+        let count = |path: &str| Operation::CountDescendants(path.into());
+        assert_eq!(cluster.result(session, count("/")), Ok(WireReply::Count(6)));
+        assert_eq!(cluster.result(session, count("/b")), Ok(WireReply::Count(1)));
+        assert_eq!(cluster.result(session, count("/none")), Err(NoNode));
+    });
+}

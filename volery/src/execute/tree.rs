@@ -1,0 +1,168 @@
+//! The tree as one command sees it: znodes read and written by name, under one zxid.
+
+use crate::command::Event;
+use crate::execute::Stop;
+use crate::key::{Key, Value};
+use crate::path;
+use crate::service::Volery;
+use crate::session::SessionId;
+use crate::wire::ErrorCode;
+use crate::znode::Facts;
+use crate::zxid::Zxid;
+use bytes::Bytes;
+use eyrie::{Interrupt, View};
+use std::sync::Arc;
+
+/// Reads the facts of a znode.
+pub(super) fn read_facts(view: &mut View<'_, Volery>, path: &Arc<str>) -> Result<Option<Facts>, Interrupt> {
+    Ok(view.read(&Key::Facts(path.clone()))?.map(Value::into_facts))
+}
+
+/// The zxid of a command that changes what had changed last at `newest`: its stamp, or the next one of the stamp's
+/// partition beyond `newest`.
+pub(super) fn zxid_beyond(view: &View<'_, Volery>, newest: Zxid) -> Zxid {
+    let stamp = Zxid::from(view.stamp().number);
+    if stamp > newest { stamp } else { newest.above(stamp.stamp().partition()) }
+}
+
+/// The tree under the hands of one command.
+pub(super) struct Tree<'a, 'v> {
+    view: &'a mut View<'v, Volery>,
+    zxid: Zxid,
+}
+
+impl<'a, 'v> Tree<'a, 'v> {
+    /// The tree, to be changed under `zxid`.
+    pub(super) fn new(view: &'a mut View<'v, Volery>, zxid: Zxid) -> Tree<'a, 'v> {
+        Tree { view, zxid }
+    }
+
+    /// The tree, to be changed under a zxid beyond all that had changed the znodes at `touched`.
+    ///
+    /// It is found before anything is changed, and from reads that all destinations make alike.
+    pub(super) fn touching(
+        view: &'a mut View<'v, Volery>,
+        touched: impl IntoIterator<Item = Arc<str>>,
+    ) -> Result<Tree<'a, 'v>, Interrupt> {
+        let mut newest = Zxid::ZERO;
+        for path in touched {
+            if let Some(facts) = read_facts(view, &path)? {
+                newest = newest.max(facts.newest());
+            }
+        }
+        let zxid = zxid_beyond(view, newest);
+        Ok(Tree { view, zxid })
+    }
+
+    /// The command's zxid.
+    pub(super) fn zxid(&self) -> Zxid {
+        self.zxid
+    }
+
+    /// The command's time.
+    pub(super) fn time_ms(&self) -> u64 {
+        self.view.stamp().time_ms
+    }
+
+    /// The facts of a znode.
+    pub(super) fn look_up(&mut self, path: &Arc<str>) -> Result<Option<Facts>, Interrupt> {
+        read_facts(self.view, path)
+    }
+
+    /// The facts of a znode that must be there.
+    pub(super) fn facts(&mut self, path: &Arc<str>) -> Result<Facts, Stop> {
+        Ok(self.look_up(path)?.ok_or(ErrorCode::NoNode)?)
+    }
+
+    /// Whether a znode has a child of this name.
+    pub(super) fn has_child(&mut self, parent: &Arc<str>, name: &Arc<str>) -> Result<bool, Interrupt> {
+        Ok(self.view.read(&Key::Child(parent.clone(), name.clone()))?.is_some())
+    }
+
+    /// A znode's data.
+    pub(super) fn data(&mut self, path: &Arc<str>) -> Result<Option<Bytes>, Interrupt> {
+        Ok(self.view.read(&Key::Data(path.clone()))?.and_then(Value::into_data))
+    }
+
+    /// The names of a znode's children.
+    pub(super) fn children(&mut self, path: &Arc<str>) -> Result<Arc<[Arc<str>]>, Interrupt> {
+        let names = self.view.read(&Key::Children(path.clone()))?;
+        Ok(names.map_or_else(|| Arc::from([]), Value::into_names))
+    }
+
+    /// Puts a znode under its parent, whose facts are `parent_facts`.
+    pub(super) fn insert(
+        &mut self,
+        path: &Arc<str>,
+        facts: Facts,
+        data: Option<Bytes>,
+        mut parent_facts: Facts,
+    ) {
+        let (parent, name) = parent_and_name(path);
+        parent_facts.gain_child(self.zxid);
+        self.view.write(Key::Child(parent.clone(), name), Value::Child(facts.owner()));
+        self.view.write(Key::Facts(path.clone()), Value::Facts(facts));
+        self.view.write(Key::Data(path.clone()), Value::Data(data));
+        self.view.write(Key::Facts(parent.clone()), Value::Facts(parent_facts));
+        self.tell(path, |path, zxid| Event::Created { path, zxid });
+        self.tell(&parent, |path, zxid| Event::ChildrenChanged { path, zxid });
+    }
+
+    /// Takes a znode away, and from its parent, whose facts are `parent_facts`.
+    pub(super) fn remove(&mut self, path: &Arc<str>, parent_facts: Facts) {
+        let (parent, name) = parent_and_name(path);
+        self.remove_znode(path);
+        self.remove_child(&parent, name, parent_facts);
+    }
+
+    /// Takes a znode away, and leaves its parent to the parent's partition.
+    pub(super) fn remove_znode(&mut self, path: &Arc<str>) {
+        self.view.remove(Key::Data(path.clone()));
+        self.view.remove(Key::Facts(path.clone()));
+        self.tell(path, |path, zxid| Event::Deleted { path, zxid });
+    }
+
+    /// Takes a child from its parent, and leaves the child to its own partition.
+    pub(super) fn remove_child(&mut self, parent: &Arc<str>, name: Arc<str>, mut parent_facts: Facts) {
+        parent_facts.lose_child(self.zxid);
+        self.view.remove(Key::Child(parent.clone(), name));
+        self.view.write(Key::Facts(parent.clone()), Value::Facts(parent_facts));
+        self.tell(parent, |path, zxid| Event::ChildrenChanged { path, zxid });
+    }
+
+    /// Replaces a znode's data, and its facts with those of the new data.
+    pub(super) fn set_data(&mut self, path: &Arc<str>, facts: Facts, data: Option<Bytes>) {
+        self.set_facts(path, facts);
+        self.view.write(Key::Data(path.clone()), Value::Data(data));
+        self.tell(path, |path, zxid| Event::DataChanged { path, zxid });
+    }
+
+    /// Replaces a znode's facts.
+    pub(super) fn set_facts(&mut self, path: &Arc<str>, facts: Facts) {
+        self.view.write(Key::Facts(path.clone()), Value::Facts(facts));
+    }
+
+    /// The paths of a session's ephemerals in one partition.
+    pub(super) fn names(&mut self, key: &Key) -> Result<Arc<[Arc<str>]>, Interrupt> {
+        Ok(self.view.read(key)?.map_or_else(|| Arc::from([]), Value::into_names))
+    }
+
+    /// Tells an event where the znode lives that it is about.
+    fn tell(&mut self, path: &Arc<str>, event: fn(Arc<str>, Zxid) -> Event) {
+        if self.view.oracle().of(path) == self.view.partition() {
+            self.view.tell(event(path.clone(), self.zxid));
+        }
+    }
+}
+
+/// The parent's path and the name of what is not the root.
+pub(super) fn parent_and_name(path: &str) -> (Arc<str>, Arc<str>) {
+    let (parent, name) = path::split(path).expect("a znode's path has a slash");
+    (parent.into(), name.into())
+}
+
+/// The session that submits the command, unless a node does.
+pub(super) fn submitter(view: &View<'_, Volery>) -> Option<SessionId> {
+    let client = view.origin().client;
+    (!eyrie::is_node(client)).then_some(SessionId(client.0))
+}

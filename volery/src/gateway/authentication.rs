@@ -1,0 +1,45 @@
+//! Authentication: what a connection may call itself.
+
+use crate::acl::{Caller, Identity, digest};
+
+/// Adds the identity that the credentials prove; says whether they prove one. `super_digest` is the digest
+/// (`user:base64(sha1(user:password))`) of the user whom no list keeps out.
+pub fn authenticate(caller: &mut Caller, scheme: &str, auth: &[u8], super_digest: Option<&str>) -> bool {
+    match scheme {
+        "digest" => authenticate_digest(caller, auth, super_digest),
+        // The address is known already.
+        "ip" => true,
+        _ => false,
+    }
+}
+
+fn authenticate_digest(caller: &mut Caller, auth: &[u8], super_digest: Option<&str>) -> bool {
+    let Ok(auth) = std::str::from_utf8(auth) else { return false };
+    let (user, password) = auth.split_once(':').unwrap_or((auth, ""));
+    let id = digest(user, password);
+    caller.superuser |= super_digest == Some(id.as_str());
+    let identity = Identity { scheme: "digest".into(), id };
+    if !caller.identities.contains(&identity) {
+        caller.identities.push(identity);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[test]
+    fn a_digest_is_an_identity_and_perhaps_the_superuser() {
+        let mut caller = Caller::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let root = digest("root", "secret");
+        assert!(authenticate(&mut caller, "digest", b"bob:bobsecret", Some(&root)));
+        assert!(authenticate(&mut caller, "digest", b"bob:bobsecret", Some(&root)));
+        assert_eq!((caller.identities.len(), caller.superuser), (1, false));
+        assert!(authenticate(&mut caller, "digest", b"root:secret", Some(&root)));
+        assert!(caller.superuser);
+        assert!(!authenticate(&mut caller, "kerberos", b"", None));
+        assert!(!authenticate(&mut caller, "digest", b"\xff", None));
+    }
+}

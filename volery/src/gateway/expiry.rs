@@ -1,0 +1,124 @@
+//! Expiry: the timers of the sessions whose home this node leads.
+//!
+//! A session ends by order, not by time stamps: when its timer runs out, the home's leader orders `Expire` for the
+//! epoch it knows, and that is void if the session has moved in the meantime. Timers are soft state, started afresh for
+//! all sessions when a leader is elected, and when a node starts.
+
+use crate::session::SessionId;
+use eyrie::Epoch;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    epoch: Epoch,
+    timeout_ms: u64,
+    deadline_ms: u64,
+    /// Where the session stands in the queue.
+    queued_ms: u64,
+}
+
+/// Every session's timer. A touch is one look-up; the queue is mended when a deadline that was put off comes due.
+///
+/// Invariant: every session in `timers` is in `queue` exactly once, at its `queued_ms`, which is not after its deadline.
+#[derive(Debug, Default)]
+pub struct Expiry {
+    timers: FxHashMap<SessionId, Timer>,
+    queue: BTreeSet<(u64, SessionId)>,
+    now_ms: u64,
+}
+
+impl Expiry {
+    /// A session was opened, or has moved: its timer starts.
+    pub fn start(&mut self, session: SessionId, epoch: Epoch, timeout_ms: u32) {
+        let timeout_ms = u64::from(timeout_ms);
+        let deadline_ms = self.now_ms + timeout_ms;
+        self.stop(session);
+        self.timers.insert(session, Timer { epoch, timeout_ms, deadline_ms, queued_ms: deadline_ms });
+        self.queue.insert((deadline_ms, session));
+    }
+
+    /// The client was heard of.
+    pub fn touch(&mut self, session: SessionId) {
+        if let Some(timer) = self.timers.get_mut(&session) {
+            timer.deadline_ms = self.now_ms + timer.timeout_ms;
+        }
+    }
+
+    /// The session has ended.
+    pub fn stop(&mut self, session: SessionId) {
+        if let Some(timer) = self.timers.remove(&session) {
+            self.queue.remove(&(timer.queued_ms, session));
+        }
+    }
+
+    /// Moves time on. Returns the sessions, in their epochs, that were not heard of for too long; each comes again after
+    /// another timeout if nothing comes of it.
+    pub fn tick(&mut self, now_ms: u64) -> Vec<(SessionId, Epoch)> {
+        self.now_ms = now_ms;
+        let mut expired = Vec::new();
+        while let Some(&(queued_ms, session)) =
+            self.queue.first().filter(|(queued_ms, _)| *queued_ms <= now_ms)
+        {
+            self.queue.remove(&(queued_ms, session));
+            let timer = self.timers.get_mut(&session).expect("whatever is queued has a timer");
+            if timer.deadline_ms <= now_ms {
+                expired.push((session, timer.epoch));
+                timer.deadline_ms = now_ms + timer.timeout_ms;
+            }
+            timer.queued_ms = timer.deadline_ms;
+            self.queue.insert((timer.queued_ms, session));
+        }
+        expired
+    }
+
+    /// Every timer starts afresh: time has passed in which no client could be heard.
+    pub fn restart(&mut self) {
+        let now_ms = self.now_ms;
+        let restarted = self.timers.iter_mut().map(|(session, timer)| {
+            timer.deadline_ms = now_ms + timer.timeout_ms;
+            timer.queued_ms = timer.deadline_ms;
+            (timer.queued_ms, *session)
+        });
+        self.queue = restarted.collect();
+    }
+
+    /// How many sessions have timers.
+    pub fn len(&self) -> usize {
+        self.timers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: SessionId = SessionId(1);
+    const B: SessionId = SessionId(2);
+
+    #[test]
+    fn a_session_expires_a_timeout_after_it_was_last_heard_of() {
+        let mut expiry = Expiry::default();
+        expiry.start(A, 1, 100);
+        expiry.start(B, 1, 100);
+        assert!(expiry.tick(60).is_empty());
+        expiry.touch(A);
+        assert_eq!(expiry.tick(100), [(B, 1)]);
+        expiry.stop(B);
+        assert!(expiry.tick(159).is_empty());
+        assert_eq!(expiry.tick(160), [(A, 1)]);
+        assert_eq!(expiry.tick(260), [(A, 1)], "it is asked for again while nothing comes of it");
+    }
+
+    #[test]
+    fn a_session_that_moves_starts_anew_in_its_epoch() {
+        let mut expiry = Expiry::default();
+        expiry.start(A, 1, 100);
+        assert!(expiry.tick(90).is_empty());
+        expiry.start(A, 2, 100);
+        assert!(expiry.tick(100).is_empty());
+        assert_eq!(expiry.tick(190), [(A, 2)]);
+        expiry.restart();
+        assert!(expiry.tick(289).is_empty());
+    }
+}

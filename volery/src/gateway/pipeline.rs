@@ -1,0 +1,379 @@
+//! A session's pipeline: its requests in the order received, from the client's bytes to the reply.
+//!
+//! Requests take effect in the order sent, and are answered in that order. Those that address the same partitions follow
+//! each other as a *run* without waiting; a run with other destinations starts when everything before it is answered. The
+//! first request that needs a partition where the session is not attached goes out as `Attach`, alone.
+
+use crate::acl::Caller;
+use crate::command::{Command, Operation};
+use crate::gateway::plan::{Arm, Here, Plan};
+use crate::service::Volery;
+use crate::session::SessionId;
+use crate::wire::{ErrorCode, Reply, XID_SET_WATCHES};
+use crate::zxid::Zxid;
+use eyrie::{
+    ClientId, CommandId, Commands, Destinations, Epoch, PartitioningOracle, Request, Seen, StampNumber,
+    Ticket,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many requests of one connection may wait for their replies; it is not read beyond.
+pub const OUTSTANDING_MAX: usize = 1_000;
+
+/// A path of SetWatches, and the watches the client had on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rearmed {
+    /// The znode's path.
+    pub path: Arc<str>,
+    /// It was watched by getData, or by exists while it existed.
+    pub data: bool,
+    /// It was watched by exists while it was absent.
+    pub exist: bool,
+    /// It was watched by getChildren.
+    pub child: bool,
+}
+
+/// What becomes of an operation's outcome, beside the reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// It may arm a watch.
+    Arm(Arm),
+    /// It tells whether these watches fire or are armed again; there is no reply.
+    Rearm {
+        /// What the client has seen.
+        relative: Zxid,
+        /// The watches, path by path as probed.
+        watches: Vec<Rearmed>,
+    },
+}
+
+/// The reply to a request, once its outcome is known.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The outcome; `None` where there is nothing to say to the client.
+    pub result: Option<Result<Reply, ErrorCode>>,
+    /// The places that the watch sources must have passed before it leaves.
+    pub seen: Seen,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Not sent yet.
+    Waiting(Operation),
+    /// Sent, and not answered.
+    Sent,
+    /// Answered.
+    Done(Response),
+    /// For the gateway itself, when all before it is answered.
+    Here(Here),
+    /// The end of the session, not sent yet.
+    Close,
+}
+
+#[derive(Debug)]
+struct Item {
+    xid: i32,
+    caller: Option<Caller>,
+    effect: Effect,
+    stage: Stage,
+    /// Whether its reply is the last one.
+    ends: bool,
+    received_ms: u64,
+}
+
+impl Item {
+    /// Takes out what is sent.
+    fn take(&mut self) -> (Caller, Operation) {
+        let Stage::Waiting(operation) = std::mem::replace(&mut self.stage, Stage::Sent) else {
+            unreachable!("only what waits is sent");
+        };
+        (self.caller.take().expect("what is ordered has a caller"), operation)
+    }
+}
+
+/// What the gateway does next for a session.
+pub enum Next {
+    /// Do it, and answer the request of this xid.
+    Here(i32, Here),
+    /// Send this reply to the request of this xid.
+    Reply {
+        /// The request's xid.
+        xid: i32,
+        /// What to say, if anything.
+        result: Option<Result<Reply, ErrorCode>>,
+        /// Whether the connection ends with it.
+        ends: bool,
+        /// When the request came.
+        received_ms: u64,
+    },
+    /// Nothing can leave yet.
+    Nothing,
+}
+
+/// The requests in flight of one run.
+#[derive(Debug, Default)]
+struct Run {
+    number: u32,
+    destinations: Destinations,
+    next: u32,
+    /// The requests that are not answered, or follow one that is not; the first of them is the run's `acknowledged`-th.
+    sent: VecDeque<u64>,
+    acknowledged: u32,
+}
+
+/// One session's requests on one connection.
+///
+/// Invariants:
+/// - `items[..unsent]` are sent, answered or need no sending; `items[unsent..]` wait.
+/// - `in_flight` of them are sent and not answered; while an errand is out it is the only one.
+#[derive(Debug)]
+pub struct Pipeline {
+    session: SessionId,
+    epoch: Epoch,
+    attached: Destinations,
+    items: VecDeque<Item>,
+    /// The number of the first item.
+    base: u64,
+    unsent: usize,
+    in_flight: usize,
+    errand: Option<(Ticket, u64, Destinations)>,
+    run: Run,
+    seen: Zxid,
+    closing: bool,
+}
+
+impl Pipeline {
+    /// The empty pipeline of a session that is open in `epoch` and attached at these partitions.
+    pub fn new(session: SessionId, epoch: Epoch, attached: Destinations) -> Pipeline {
+        Pipeline {
+            session,
+            epoch,
+            attached,
+            items: VecDeque::new(),
+            base: 0,
+            unsent: 0,
+            in_flight: 0,
+            errand: None,
+            run: Run::default(),
+            seen: Zxid::ZERO,
+            closing: false,
+        }
+    }
+
+    /// The session.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Its epoch.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// How many requests wait for their replies.
+    pub fn outstanding(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether another request may come.
+    pub fn has_room(&self) -> bool {
+        self.items.len() < OUTSTANDING_MAX && !self.closing
+    }
+
+    /// Whether the session is being closed by its client.
+    pub fn closing(&self) -> bool {
+        self.closing
+    }
+
+    /// The last zxid that the session's replies carried.
+    pub fn seen(&self) -> Zxid {
+        self.seen
+    }
+
+    /// The number of the next reply to leave.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Takes in a request.
+    pub fn push(&mut self, xid: i32, caller: &Caller, plan: Plan, received_ms: u64) {
+        let (stage, effect) = match plan {
+            Plan::Operate(operation, arm) => {
+                (Stage::Waiting(operation), arm.map_or(Effect::None, Effect::Arm))
+            }
+            Plan::Here(here) => (Stage::Here(here), Effect::None),
+            Plan::Close => (Stage::Close, Effect::None),
+            Plan::Answer(result) => (done(Some(result)), Effect::None),
+        };
+        let ends = matches!(stage, Stage::Close);
+        self.closing |= ends;
+        let caller = matches!(stage, Stage::Waiting(_)).then(|| caller.clone());
+        self.items.push_back(Item { xid, caller, effect, stage, ends, received_ms });
+    }
+
+    /// Takes in a part of SetWatches: the watches on paths of one partition.
+    pub fn push_probe(&mut self, caller: &Caller, relative: Zxid, watches: Vec<Rearmed>) {
+        let paths = watches.iter().map(|rearmed| rearmed.path.clone()).collect();
+        self.items.push_back(Item {
+            xid: XID_SET_WATCHES,
+            caller: Some(caller.clone()),
+            effect: Effect::Rearm { relative, watches },
+            stage: Stage::Waiting(Operation::Probe(paths)),
+            ends: false,
+            received_ms: 0,
+        });
+    }
+
+    /// Sends what may be sent now. Returns the ticket of an errand, if that is what it came to.
+    pub fn send(&mut self, commands: &mut Commands<Volery>) -> Option<Ticket> {
+        while self.errand.is_none() && self.unsent < self.items.len() {
+            let number = self.base + self.unsent as u64;
+            let item = &mut self.items[self.unsent];
+            match &mut item.stage {
+                Stage::Done(_) | Stage::Here(_) | Stage::Sent => {}
+                Stage::Close if self.in_flight == 0 => {
+                    item.stage = Stage::Sent;
+                    let (session, epoch) = (self.session, self.epoch);
+                    return Some(self.go(number, commands, Command::Close { session, epoch }));
+                }
+                Stage::Close => return None,
+                Stage::Waiting(operation) => {
+                    let destinations = commands.oracle().operation_destinations(operation);
+                    if !self.attached.covers(destinations) {
+                        return (self.in_flight == 0).then(|| self.attach(number, commands));
+                    }
+                    if self.in_flight > 0 && self.run.destinations != destinations {
+                        return None;
+                    }
+                    let (caller, operation) = item.take();
+                    self.follow(number, destinations, Command::Operate { caller, operation }, commands);
+                }
+            }
+            self.unsent += 1;
+        }
+        None
+    }
+
+    /// Sends a request as the next of its run, or the first of a new one.
+    fn follow(
+        &mut self,
+        number: u64,
+        destinations: Destinations,
+        command: Command,
+        commands: &mut Commands<Volery>,
+    ) {
+        if self.run.destinations != destinations || self.run.number == 0 {
+            self.run = Run { number: self.run.number + 1, destinations, ..Run::default() };
+        }
+        let id = CommandId {
+            client: ClientId(self.session.0),
+            epoch: self.epoch,
+            run: self.run.number,
+            i: self.run.next,
+        };
+        self.run.next += 1;
+        self.run.sent.push_back(number);
+        self.in_flight += 1;
+        let (acknowledged, floor) = (u64::from(self.run.acknowledged), self.seen.stamp());
+        commands.submit(id, destinations, &Request { acknowledged, floor, command });
+    }
+
+    /// Sends the first request that needs other partitions: everything before it is answered.
+    fn attach(&mut self, number: u64, commands: &mut Commands<Volery>) -> Ticket {
+        let (caller, operation) = self.items[self.unsent].take();
+        let (session, epoch) = (self.session, self.epoch);
+        self.go(number, commands, Command::Attach { session, epoch, caller, operation })
+    }
+
+    fn go(&mut self, number: u64, commands: &mut Commands<Volery>, command: Command) -> Ticket {
+        let destinations = commands.oracle().destinations(&command);
+        let ticket = commands.errand(command);
+        self.errand = Some((ticket, number, destinations));
+        self.in_flight += 1;
+        self.unsent += 1;
+        ticket
+    }
+
+    /// The request of the run that `id` names, if it waits for its answer.
+    pub fn sent(&self, id: CommandId) -> Option<u64> {
+        let mine = id.epoch == self.epoch && id.run == self.run.number;
+        let place = id.i.checked_sub(self.run.acknowledged)?;
+        self.run.sent.get(place as usize).copied().filter(|_| mine)
+    }
+
+    /// The request that an errand was for; the session is attached where it went.
+    pub fn attached(&mut self, ticket: Ticket) -> Option<u64> {
+        let (_, number, destinations) = self.errand.take_if(|(out, ..)| *out == ticket)?;
+        self.attached = self.attached.union(destinations);
+        Some(number)
+    }
+
+    /// What a request's outcome may do to watches.
+    pub fn effect(&mut self, number: u64) -> Effect {
+        let place = self.place(number);
+        std::mem::replace(&mut self.items[place].effect, Effect::None)
+    }
+
+    /// The outcome of a request is known.
+    pub fn answered(&mut self, number: u64, response: Response, zxid: StampNumber) {
+        let place = self.place(number);
+        if !matches!(self.items[place].stage, Stage::Sent) {
+            return;
+        }
+        self.items[place].stage = Stage::Done(response);
+        self.in_flight -= 1;
+        self.seen = self.seen.max(zxid.into());
+        self.acknowledge();
+    }
+
+    /// The next thing that may leave, given whether the watch sources have passed what a response has seen.
+    pub fn next(&mut self, mut passed: impl FnMut(&Seen) -> bool) -> Next {
+        let free = match self.items.front().map(|item| &item.stage) {
+            Some(Stage::Done(response)) => passed(&response.seen),
+            Some(Stage::Here(_)) => true,
+            Some(Stage::Waiting(_) | Stage::Sent | Stage::Close) | None => false,
+        };
+        match self.pop_if(free) {
+            Some(Item { xid, stage: Stage::Done(Response { result, .. }), ends, received_ms, .. }) => {
+                let lost = matches!(result, Some(Err(ErrorCode::SessionExpired | ErrorCode::SessionMoved)));
+                Next::Reply { xid, result, ends: ends || lost, received_ms }
+            }
+            Some(Item { xid, stage: Stage::Here(here), .. }) => Next::Here(xid, here),
+            _ => Next::Nothing,
+        }
+    }
+
+    fn pop_if(&mut self, free: bool) -> Option<Item> {
+        let item = if free { self.items.pop_front() } else { None }?;
+        self.base += 1;
+        self.unsent = self.unsent.saturating_sub(1);
+        Some(item)
+    }
+
+    fn place(&self, number: u64) -> usize {
+        let place = number.checked_sub(self.base).expect("a request that is not answered is in the pipeline");
+        place as usize
+    }
+
+    /// Drops the run's answered requests from its front.
+    fn acknowledge(&mut self) {
+        while let Some(&number) = self.run.sent.front() {
+            let answered = match number.checked_sub(self.base) {
+                Some(place) => matches!(self.items[place as usize].stage, Stage::Done(_)),
+                None => true,
+            };
+            if !answered {
+                return;
+            }
+            self.run.sent.pop_front();
+            self.run.acknowledged += 1;
+        }
+    }
+}
+
+fn done(result: Option<Result<Reply, ErrorCode>>) -> Stage {
+    Stage::Done(Response { result, seen: Seen::default() })
+}

@@ -1,0 +1,328 @@
+//! The watches of the connections of one gateway: soft state, beside the replicas whose events it hears.
+//!
+//! ZooKeeper's rules: getData and exists share one kind of watch, getChildren has another; both fire once. A persistent
+//! watch is both and stays; a recursive one covers the subtree, without NodeChildrenChanged. One event makes at most one
+//! notification per connection.
+
+use crate::path;
+use crate::wire::{AddWatchMode, EventType, WatcherType};
+use eyrie::{ConnectionId, Destinations, PartitionId};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A set of kinds of watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// Fires once when the znode is created, deleted or set.
+    pub const DATA: Kinds = Kinds(1);
+    /// Fires once when the znode is deleted or its children change.
+    pub const CHILD: Kinds = Kinds(2);
+    /// Fires whenever the znode or its children change.
+    pub const PERSISTENT: Kinds = Kinds(4);
+    /// Fires whenever a znode of the subtree is created, deleted or set.
+    pub const RECURSIVE: Kinds = Kinds(8);
+
+    const ALL: Kinds = Kinds(15);
+
+    fn with(self, other: Kinds) -> Kinds {
+        Kinds(self.0 | other.0)
+    }
+
+    fn without(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & !other.0)
+    }
+
+    fn touches(self, other: Kinds) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What a watch of this type may be registered as.
+    fn of(watcher: WatcherType) -> Kinds {
+        match watcher {
+            WatcherType::Children => Kinds::CHILD,
+            WatcherType::Data => Kinds::DATA,
+            WatcherType::Any => Kinds::ALL,
+            WatcherType::Persistent => Kinds::PERSISTENT,
+            WatcherType::PersistentRecursive => Kinds::RECURSIVE,
+        }
+    }
+}
+
+impl From<AddWatchMode> for Kinds {
+    fn from(mode: AddWatchMode) -> Kinds {
+        match mode {
+            AddWatchMode::Persistent => Kinds::PERSISTENT,
+            AddWatchMode::PersistentRecursive => Kinds::RECURSIVE,
+        }
+    }
+}
+
+/// One connection's watch on one path.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watch {
+    kinds: Kinds,
+    /// The request that armed it last: no event may leave before its reply.
+    armed_by: u64,
+}
+
+/// A notification that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fired {
+    /// Whom to tell.
+    pub connection: ConnectionId,
+    /// The request whose reply must leave first.
+    pub armed_by: u64,
+}
+
+/// One connection's watches, from its own side: the paths, and the partitions that may tell it events.
+#[derive(Debug, Default)]
+struct Watcher {
+    paths: BTreeMap<Arc<str>, Destinations>,
+    /// How many of the paths each partition is a source for.
+    sources: BTreeMap<PartitionId, usize>,
+}
+
+impl Watcher {
+    fn add(&mut self, path: &Arc<str>, sources: Destinations) {
+        let known = self.paths.get(path).copied().unwrap_or(Destinations::NONE);
+        for partition in sources.iter().filter(|partition| !known.contains(*partition)) {
+            *self.sources.entry(partition).or_default() += 1;
+        }
+        self.paths.insert(path.clone(), known.union(sources));
+    }
+
+    fn remove(&mut self, path: &str) {
+        for partition in self.paths.remove(path).unwrap_or(Destinations::NONE).iter() {
+            if let Some(count) = self.sources.get_mut(&partition) {
+                *count -= 1;
+                if *count == 0 {
+                    self.sources.remove(&partition);
+                }
+            }
+        }
+    }
+}
+
+/// All watches of a gateway.
+///
+/// Invariant: `paths` and `connections` name the same pairs, and no watch is without a kind.
+#[derive(Debug, Default)]
+pub struct Watches {
+    paths: FxHashMap<Arc<str>, BTreeMap<ConnectionId, Watch>>,
+    connections: FxHashMap<ConnectionId, Watcher>,
+    recursive: usize,
+    armed: usize,
+}
+
+impl Watches {
+    /// Arms a watch for `connection`, by its request `armed_by`; its events come from the partitions `sources`.
+    pub fn arm(
+        &mut self,
+        connection: ConnectionId,
+        path: &Arc<str>,
+        kinds: Kinds,
+        sources: Destinations,
+        armed_by: u64,
+    ) {
+        self.connections.entry(connection).or_default().add(path, sources);
+        let watch = self.paths.entry(path.clone()).or_default().entry(connection).or_default();
+        self.armed += usize::from(watch.kinds.is_empty());
+        if kinds.touches(Kinds::RECURSIVE) && !watch.kinds.touches(Kinds::RECURSIVE) {
+            self.recursive += 1;
+        }
+        // A path holds one of the two modes that stay: the later one counts, as in ZooKeeper.
+        let stays = Kinds::PERSISTENT.with(Kinds::RECURSIVE);
+        if kinds.touches(stays) && watch.kinds.touches(stays.without(kinds)) {
+            self.recursive -=
+                usize::from(watch.kinds.touches(Kinds::RECURSIVE) && !kinds.touches(Kinds::RECURSIVE));
+            watch.kinds = watch.kinds.without(stays);
+        }
+        watch.kinds = watch.kinds.with(kinds);
+        watch.armed_by = armed_by;
+    }
+
+    /// Whether a connection has a watch of this type on a path.
+    pub fn has(&self, connection: ConnectionId, path: &str, watcher: WatcherType) -> bool {
+        let watch = self.paths.get(path).and_then(|watches| watches.get(&connection));
+        watch.is_some_and(|watch| watch.kinds.touches(Kinds::of(watcher)))
+    }
+
+    /// Takes a connection's watches of this type on a path away; says whether there were any.
+    pub fn remove(&mut self, connection: ConnectionId, path: &str, watcher: WatcherType) -> bool {
+        let had = self.has(connection, path, watcher);
+        if had {
+            self.disarm(connection, path, Kinds::of(watcher));
+        }
+        had
+    }
+
+    /// Forgets a connection.
+    pub fn forget(&mut self, connection: ConnectionId) {
+        for path in self.connections.remove(&connection).unwrap_or_default().paths.keys() {
+            self.disarm(connection, path, Kinds::ALL);
+        }
+    }
+
+    /// What an event at `path` fires; one-shot watches are gone afterwards.
+    pub fn fire(&mut self, path: &str, event: EventType) -> Vec<Fired> {
+        let mut fired = Vec::new();
+        if self.armed == 0 {
+            return fired;
+        }
+        self.fire_here(path, event, &mut fired);
+        if self.recursive > 0 && event != EventType::NodeChildrenChanged {
+            let mut ancestor = Some(path);
+            while let Some(covering) = ancestor {
+                self.fire_recursive(covering, &mut fired);
+                ancestor = path::parent(covering);
+            }
+        }
+        fired
+    }
+
+    /// The partitions that may tell a connection events.
+    pub fn sources(&self, connection: ConnectionId) -> Destinations {
+        match self.connections.get(&connection) {
+            Some(watcher) => watcher.sources.keys().copied().collect(),
+            None => Destinations::NONE,
+        }
+    }
+
+    /// How many pairs of connection and path are watched.
+    pub fn len(&self) -> usize {
+        self.armed
+    }
+
+    fn fire_here(&mut self, path: &str, event: EventType, fired: &mut Vec<Fired>) {
+        let fires = match event {
+            EventType::NodeChildrenChanged => Kinds::CHILD.with(Kinds::PERSISTENT),
+            EventType::NodeDeleted => Kinds::DATA.with(Kinds::CHILD).with(Kinds::PERSISTENT),
+            _ => Kinds::DATA.with(Kinds::PERSISTENT),
+        };
+        let Some(watches) = self.paths.get(path) else { return };
+        let due = watches.iter().filter(|(_, watch)| watch.kinds.touches(fires));
+        fired.extend(
+            due.map(|(connection, watch)| Fired { connection: *connection, armed_by: watch.armed_by }),
+        );
+        for fired in fired.iter() {
+            self.disarm(fired.connection, path, fires.without(Kinds::PERSISTENT));
+        }
+    }
+
+    fn fire_recursive(&mut self, path: &str, fired: &mut Vec<Fired>) {
+        for (connection, watch) in self.paths.get(path).into_iter().flatten() {
+            let told = fired.iter().any(|fired| fired.connection == *connection);
+            if watch.kinds.touches(Kinds::RECURSIVE) && !told {
+                fired.push(Fired { connection: *connection, armed_by: watch.armed_by });
+            }
+        }
+    }
+
+    fn disarm(&mut self, connection: ConnectionId, path: &str, kinds: Kinds) {
+        let Some(watches) = self.paths.get_mut(path) else { return };
+        let Some(watch) = watches.get_mut(&connection) else { return };
+        if watch.kinds.touches(Kinds::RECURSIVE) && kinds.touches(Kinds::RECURSIVE) {
+            self.recursive -= 1;
+        }
+        watch.kinds = watch.kinds.without(kinds);
+        if watch.kinds.is_empty() {
+            watches.remove(&connection);
+            if watches.is_empty() {
+                self.paths.remove(path);
+            }
+            self.armed -= 1;
+            self.forget_path(connection, path);
+        }
+    }
+
+    fn forget_path(&mut self, connection: ConnectionId, path: &str) {
+        if let Some(watcher) = self.connections.get_mut(&connection) {
+            watcher.remove(path);
+            if watcher.paths.is_empty() {
+                self.connections.remove(&connection);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ConnectionId = ConnectionId(1);
+    const B: ConnectionId = ConnectionId(2);
+    const HERE: Destinations = Destinations::NONE;
+
+    fn told(watches: &mut Watches, path: &str, event: EventType) -> Vec<u64> {
+        watches.fire(path, event).iter().map(|fired| fired.connection.0).collect()
+    }
+
+    #[test]
+    fn one_shot_watches_fire_once_and_for_their_own_events() {
+        let mut watches = Watches::default();
+        let path: Arc<str> = "/a".into();
+        watches.arm(A, &path, Kinds::DATA, HERE, 1);
+        watches.arm(B, &path, Kinds::CHILD, HERE, 1);
+        assert_eq!(told(&mut watches, "/a", EventType::NodeDataChanged), [1]);
+        assert_eq!(told(&mut watches, "/a", EventType::NodeDataChanged), [0; 0]);
+        assert_eq!(told(&mut watches, "/a", EventType::NodeChildrenChanged), [2]);
+        assert_eq!(watches.len(), 0);
+    }
+
+    #[test]
+    fn a_deletion_tells_a_connection_once_though_it_watches_data_and_children() {
+        let mut watches = Watches::default();
+        let path: Arc<str> = "/a".into();
+        watches.arm(A, &path, Kinds::DATA, HERE, 1);
+        watches.arm(A, &path, Kinds::CHILD, HERE, 2);
+        assert_eq!(watches.fire("/a", EventType::NodeDeleted), [Fired { connection: A, armed_by: 2 }]);
+        assert_eq!(watches.len(), 0);
+    }
+
+    #[test]
+    fn a_recursive_watch_covers_the_subtree_and_stays_until_removed() {
+        let mut watches = Watches::default();
+        watches.arm(A, &"/a".into(), Kinds::RECURSIVE, HERE, 1);
+        watches.arm(B, &"/".into(), Kinds::RECURSIVE, HERE, 1);
+        assert_eq!(told(&mut watches, "/a/b/c", EventType::NodeCreated), [1, 2]);
+        assert_eq!(told(&mut watches, "/ab", EventType::NodeCreated), [2]);
+        assert_eq!(told(&mut watches, "/a", EventType::NodeChildrenChanged), [0; 0]);
+        assert!(watches.remove(A, "/a", WatcherType::PersistentRecursive));
+        assert!(!watches.remove(A, "/a", WatcherType::Any));
+        watches.forget(B);
+        assert_eq!((watches.len(), watches.recursive), (0, 0));
+    }
+
+    #[test]
+    fn a_connections_sources_are_those_of_its_watches() {
+        let mut watches = Watches::default();
+        let one = |partition| Destinations::one(PartitionId(partition));
+        watches.arm(A, &"/a".into(), Kinds::DATA, one(0), 1);
+        watches.arm(A, &"/b".into(), Kinds::DATA, one(1), 1);
+        watches.arm(A, &"/a".into(), Kinds::CHILD, one(0), 1);
+        assert_eq!(watches.sources(A), Destinations::all(2));
+        watches.fire("/a", EventType::NodeDataChanged);
+        assert_eq!(watches.sources(A), Destinations::all(2), "the children are still watched");
+        watches.fire("/a", EventType::NodeChildrenChanged);
+        assert_eq!(watches.sources(A), one(1));
+        watches.forget(A);
+        assert_eq!(watches.sources(A), Destinations::NONE);
+    }
+
+    #[test]
+    fn a_persistent_watch_fires_for_data_and_children_again_and_again() {
+        let mut watches = Watches::default();
+        watches.arm(A, &"/a".into(), Kinds::PERSISTENT, HERE, 1);
+        for event in [EventType::NodeDataChanged, EventType::NodeChildrenChanged, EventType::NodeDeleted] {
+            assert_eq!(told(&mut watches, "/a", event), [1]);
+        }
+        assert!(watches.has(A, "/a", WatcherType::Any) && !watches.has(A, "/a", WatcherType::Data));
+    }
+}

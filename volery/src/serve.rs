@@ -1,0 +1,132 @@
+//! `volery serve`: one node in this process.
+#![allow(clippy::print_stdout, reason = "says on the terminal where clients connect")]
+
+use crate::config::{ClusterConfig, ConfigError, NodeConfig};
+use crate::gateway::Gateway;
+use crate::placement::{BadPlacement, Placement};
+use eyrie::host::{Host, HostError, LogEdge};
+use eyrie::{
+    DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, Node, NodeLog, SharedLog,
+};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use thiserror::Error;
+
+/// What passwords of sessions are made of, kept beside the log so that sessions outlive the process.
+const SECRET_FILE: &str = "session-secret";
+
+/// Why a node does not serve, or stopped serving.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The placement cannot be used.
+    #[error("placement: {0}")]
+    Placement(#[from] BadPlacement),
+    /// The data directory is not this node's, or in use.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The log cannot be taken up.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A file or directory cannot be used.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The address cannot be listened at.
+    #[error("{address}: {source}{hint}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The loop could not be set up.
+    #[error("the event loop cannot be set up: {0}")]
+    Setup(io::Error),
+    /// The node stopped.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// Serves one node of a cluster until `stop` is set.
+pub fn serve(
+    config: &ClusterConfig,
+    node: &NodeConfig,
+    edge: LogEdge,
+    stop: Arc<AtomicBool>,
+) -> Result<(), ServeError> {
+    let placement = Arc::new(Placement::new(config.partitions, &config.placement)?);
+    let identity = Identity {
+        cluster: config.cluster.clone(),
+        node: u32::from(node.id),
+        partitions: u32::from(config.partitions),
+    };
+    let listener = listen(node.client)?;
+    let directory = DataDirectory::open(&node.data, &identity)?;
+    let log_path = directory.log_path();
+    let disk = FileDisk::open(&log_path).map_err(|source| ServeError::File { path: log_path, source })?;
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let log = SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default())?);
+    let secret = secret(&node.data.join(SECRET_FILE))?;
+    let gateway = Gateway::new(config.gateway(node, secret), config.partitions);
+    let replicas = Node::solo(node.id, placement, log, gateway);
+    let mut host = Host::new(replicas, disk, edge, listener, stop).map_err(ServeError::Setup)?;
+    host.replay()?;
+    announce(config, node);
+    host.run()?;
+    println!("stopped; everything acknowledged is in {}", node.data.display());
+    Ok(())
+}
+
+fn announce(config: &ClusterConfig, node: &NodeConfig) {
+    println!(
+        "volery {}: node {} of cluster {:?}, {} partitions, data in {}",
+        env!("CARGO_PKG_VERSION"),
+        node.id,
+        config.cluster,
+        config.partitions,
+        node.data.display(),
+    );
+    println!("clients connect to {0}; try: volery cli --server {0} ls /", node.client);
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| {
+        let hint = match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; another server listens there: stop it, or choose another with --port"
+            }
+            io::ErrorKind::PermissionDenied => "; choose a port above 1023 with --port",
+            _ => "",
+        };
+        ServeError::Listen { address, source, hint }
+    })
+}
+
+/// Reads the node's secret, or draws it the first time.
+fn secret(path: &Path) -> Result<[u8; 20], ServeError> {
+    let file = |source| ServeError::File { path: path.into(), source };
+    if let Ok(bytes) = std::fs::read(path) {
+        let wrong = || file(io::Error::other("a session secret has 20 bytes"));
+        return bytes.as_slice().try_into().map_err(|_| wrong());
+    }
+    let mut secret = [0; 20];
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut secret)).map_err(file)?;
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, secret).map_err(file)?;
+    File::open(&fresh).and_then(|fresh| fresh.sync_all()).map_err(file)?;
+    std::fs::rename(&fresh, path).map_err(file)?;
+    Ok(secret)
+}

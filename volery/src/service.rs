@@ -1,0 +1,193 @@
+//! The service: what eyrie is told of Volery's commands and of where they go.
+
+use crate::command::{Change, Command, Event, Look, Operation, Reply};
+use crate::execute;
+use crate::key::{Key, Value};
+use crate::path;
+use crate::placement::{PINNED, Placement};
+use crate::session::SessionId;
+use crate::variables::Slots;
+use eyrie::{Destinations, Interrupt, PartitionId, PartitioningOracle, StateMachine, View};
+use std::sync::Arc;
+
+/// How many znodes one round of chores submits for removal.
+pub const REAPED_MAX: usize = 1_000;
+
+/// Volery's state machine.
+#[derive(Clone, Debug)]
+pub enum Volery {}
+
+impl StateMachine for Volery {
+    type Command = Command;
+    type Reply = Reply;
+    type Key = Key;
+    type Value = Value;
+    type Event = Event;
+    type Oracle = Placement;
+    type Variables = Slots;
+
+    fn execute(command: &Command, view: &mut View<'_, Volery>) -> Result<Reply, Interrupt> {
+        execute::execute(command, view)
+    }
+
+    fn chores(slots: &Slots, time_ms: u64) -> Vec<Command> {
+        let due = slots.due(time_ms, REAPED_MAX);
+        due.map(|(path, facts)| Command::Reap { path: path.clone(), mzxid: facts.mzxid, pzxid: facts.pzxid })
+            .collect()
+    }
+}
+
+impl Placement {
+    /// Where an operation goes, which is somewhere even if it touches nothing.
+    pub fn operation_destinations(&self, operation: &Operation) -> Destinations {
+        let one = |path: &Arc<str>| Destinations::one(self.of(path));
+        let destinations = match operation {
+            Operation::Change(change) => of_change(self, change),
+            Operation::Multi(changes) => union(changes.iter().map(|change| of_change(self, change))),
+            Operation::Look(look) => one(look.path()),
+            Operation::MultiRead(looks) => union(looks.iter().map(|look| one(look.path()))),
+            Operation::GetEphemerals(_) | Operation::CountDescendants(_) => {
+                Destinations::all(self.partitions())
+            }
+            Operation::Sync(path) => one(path),
+            Operation::Probe(paths) => union(paths.iter().map(one)),
+        };
+        if destinations.is_empty() { PINNED.into() } else { destinations }
+    }
+}
+
+impl PartitioningOracle<Volery> for Placement {
+    fn partitions(&self) -> u16 {
+        Placement::partitions(self)
+    }
+
+    fn partition_of(&self, key: &Key) -> PartitionId {
+        key.partition(self)
+    }
+
+    fn destinations(&self, command: &Command) -> Destinations {
+        match command {
+            Command::Operate { operation, .. } => self.operation_destinations(operation),
+            Command::Attach { session, operation, .. } => {
+                home(self, *session).union(self.operation_destinations(operation))
+            }
+            Command::CreateSession { session, .. }
+            | Command::Move { session, .. }
+            | Command::Close { session, .. }
+            | Command::Expire { session, .. } => home(self, *session),
+            Command::Reap { path, .. } => with_parent(self, path),
+        }
+    }
+
+    fn local_variables(&self, command: &Command, partition: PartitionId) -> Vec<Key> {
+        let mut keys = Vec::new();
+        match command {
+            Command::Operate { operation, .. } => read_by_operation(self, operation, None, &mut keys),
+            Command::Attach { session, operation, .. } => {
+                keys.push(Key::Session(*session));
+                read_by_operation(self, operation, Some(*session), &mut keys);
+            }
+            Command::CreateSession { session, .. } | Command::Move { session, .. } => {
+                keys.push(Key::Session(*session))
+            }
+            Command::Close { session, .. } | Command::Expire { session, .. } => {
+                keys.extend([Key::Session(*session), Key::Owned(partition, *session)]);
+            }
+            Command::Reap { path, .. } => keys.extend(facts_with_parent(path)),
+        }
+        keys.retain(|key| key.partition(self) == partition);
+        keys
+    }
+}
+
+fn home(placement: &Placement, session: SessionId) -> Destinations {
+    session.home(placement.partitions()).into()
+}
+
+/// The partitions of a znode and of its parent.
+fn with_parent(placement: &Placement, path: &str) -> Destinations {
+    Destinations::one(placement.of(path)).union(of_parent(placement, path))
+}
+
+fn of_parent(placement: &Placement, path: &str) -> Destinations {
+    path::split(path).map_or(Destinations::NONE, |(parent, _)| placement.of(parent).into())
+}
+
+fn union(sets: impl Iterator<Item = Destinations>) -> Destinations {
+    sets.fold(Destinations::NONE, Destinations::union)
+}
+
+fn of_change(placement: &Placement, change: &Change) -> Destinations {
+    match change {
+        Change::Create { path, mode, .. } if mode.is_sequential() => {
+            Destinations::one(placement.of_sequential(path)).union(of_parent(placement, path))
+        }
+        Change::Create { path, .. } | Change::Delete { path, .. } => with_parent(placement, path),
+        Change::SetData { path, .. } | Change::SetAcl { path, .. } | Change::Check { path, .. } => {
+            placement.of(path).into()
+        }
+    }
+}
+
+/// What an operation reads, as far as its words tell.
+fn read_by_operation(
+    placement: &Placement,
+    operation: &Operation,
+    by: Option<SessionId>,
+    keys: &mut Vec<Key>,
+) {
+    match operation {
+        Operation::Change(change) => read_by_change(change, keys),
+        Operation::Multi(changes) => changes.iter().for_each(|change| read_by_change(change, keys)),
+        Operation::Look(look) => read_by_look(look, keys),
+        Operation::MultiRead(looks) => looks.iter().for_each(|look| read_by_look(look, keys)),
+        Operation::CountDescendants(path) => {
+            keys.push(Key::Facts(path.clone()));
+            keys.extend(everywhere(placement).map(|partition| Key::Descendants(partition, path.clone())));
+        }
+        Operation::GetEphemerals(_) => {
+            let session = by.into_iter();
+            keys.extend(session.flat_map(|session| {
+                everywhere(placement).map(move |partition| Key::Ephemerals(partition, session))
+            }));
+        }
+        Operation::Probe(paths) => keys.extend(paths.iter().cloned().map(Key::Facts)),
+        Operation::Sync(_) => {}
+    }
+}
+
+fn everywhere(placement: &Placement) -> impl Iterator<Item = PartitionId> + use<> {
+    PartitionId::all(placement.partitions())
+}
+
+fn read_by_change(change: &Change, keys: &mut Vec<Key>) {
+    match change {
+        Change::Create { path, mode, .. } => {
+            if let Some((parent, name)) = path::split(path) {
+                let parent: Arc<str> = parent.into();
+                if !mode.is_sequential() {
+                    keys.push(Key::Child(parent.clone(), name.into()));
+                }
+                keys.push(Key::Facts(parent));
+            }
+        }
+        Change::Delete { path, .. } => keys.extend(facts_with_parent(path)),
+        Change::SetData { path, .. } | Change::SetAcl { path, .. } | Change::Check { path, .. } => {
+            keys.push(Key::Facts(path.clone()));
+        }
+    }
+}
+
+fn facts_with_parent(path: &Arc<str>) -> impl Iterator<Item = Key> {
+    let parent = path::parent(path).map(|parent| Key::Facts(parent.into()));
+    std::iter::once(Key::Facts(path.clone())).chain(parent)
+}
+
+fn read_by_look(look: &Look, keys: &mut Vec<Key>) {
+    keys.push(Key::Facts(look.path().clone()));
+    match look {
+        Look::GetData(path) => keys.push(Key::Data(path.clone())),
+        Look::GetChildren { path, .. } => keys.push(Key::Children(path.clone())),
+        Look::Exists(_) | Look::GetAcl(_) => {}
+    }
+}

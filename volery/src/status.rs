@@ -1,0 +1,131 @@
+//! A node's status: what its operator wants to know, as `volery status` shows it.
+
+use crate::variables::Slots;
+use eyrie::NodeStatus;
+use serde::{Deserialize, Serialize};
+
+/// One ring.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingStatus {
+    /// `p0`, `p1`, … or `shared`.
+    pub ring: String,
+    /// Whether this node leads it.
+    pub leads: bool,
+    /// Entries decided.
+    pub decided: u64,
+    /// Entries held, the undecided tail included.
+    pub accepted: u64,
+}
+
+/// One partition's replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionStatus {
+    /// The partition.
+    pub partition: u16,
+    /// The last place delivered, as `configuration:index`.
+    pub position: String,
+    /// Equal at equal places of all replicas.
+    pub state_hash: String,
+    /// Znodes held.
+    pub znodes: u64,
+    /// Ephemeral ones among them.
+    pub ephemerals: u64,
+    /// Bytes of data.
+    pub data_bytes: u64,
+    /// Sessions whose home it is.
+    pub sessions: u64,
+    /// Commands executed.
+    pub executed: u64,
+    /// Of them, those over several partitions.
+    pub multi_partition: u64,
+}
+
+/// The node's write-ahead log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStatus {
+    /// Bytes written.
+    pub bytes: u64,
+    /// Times synced.
+    pub syncs: u64,
+}
+
+/// One node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its number.
+    pub node: u16,
+    /// How often it has started.
+    pub incarnation: u32,
+    /// Its rings.
+    pub rings: Vec<RingStatus>,
+    /// Its replicas.
+    pub partitions: Vec<PartitionStatus>,
+    /// Its log.
+    pub log: LogStatus,
+    /// Znodes over all partitions here.
+    pub znodes: u64,
+    /// Ephemeral ones among them.
+    pub ephemerals: u64,
+    /// Bytes of data.
+    pub data_bytes: u64,
+    /// Sessions whose home is here.
+    pub sessions: u64,
+    /// Connections open.
+    pub connections: u64,
+    /// Watches armed.
+    pub watches: u64,
+    /// Commands delivered since the start.
+    pub delivered: u64,
+    /// Commands that wait for their answers.
+    pub in_flight: u64,
+    /// Commands sent again since the start.
+    pub resent: u64,
+}
+
+impl Status {
+    /// The status of a node and what its replicas hold.
+    pub fn of(node: &NodeStatus, variables: &[&Slots]) -> Status {
+        let partitions: Vec<PartitionStatus> =
+            node.replicas.iter().zip(variables).map(|(replica, variables)| partition(replica, variables)).collect();
+        let sum = |of: fn(&PartitionStatus) -> u64| partitions.iter().map(of).sum();
+        Status {
+            node: node.node,
+            incarnation: node.incarnation,
+            rings: node.rings.iter().map(ring).collect(),
+            log: LogStatus { bytes: node.log.bytes, syncs: node.log.syncs },
+            znodes: sum(|partition| partition.znodes),
+            ephemerals: sum(|partition| partition.ephemerals),
+            data_bytes: sum(|partition| partition.data_bytes),
+            sessions: sum(|partition| partition.sessions),
+            delivered: node.multicast.delivered,
+            in_flight: node.multicast.in_flight,
+            resent: node.multicast.resent,
+            partitions,
+            ..Status::default()
+        }
+    }
+}
+
+fn ring(ring: &eyrie::RingStatus) -> RingStatus {
+    RingStatus {
+        ring: ring.id.to_string(),
+        leads: ring.leads,
+        decided: ring.decided,
+        accepted: ring.accepted,
+    }
+}
+
+fn partition(replica: &eyrie::ReplicaStatus, variables: &Slots) -> PartitionStatus {
+    let holds = variables.holdings();
+    PartitionStatus {
+        partition: replica.partition.0,
+        position: replica.position.to_string(),
+        state_hash: format!("{:016x}", replica.state_hash),
+        znodes: holds.znodes,
+        ephemerals: holds.ephemerals,
+        data_bytes: holds.data_bytes,
+        sessions: holds.sessions,
+        executed: replica.counts.executed,
+        multi_partition: replica.counts.multi_partition,
+    }
+}
