@@ -1,2 +1,217 @@
-//! bench
-fn main() {}
+//! Measures Volery beside ZooKeeper, over the wire protocol that both speak.
+//!
+//! ```text
+//! bench load --server 127.0.0.1:2181 --op set --pid 4711     one operation against a server that runs already
+//! bench compare --volery target/release/volery --op set,get  Volery and Debian's ZooKeeper in turn
+//! bench respond --port 2181                                  a server that does nothing: the generator's ceiling
+//! ```
+//!
+//! **A closed loop.** Each connection keeps a number of requests in flight, and sends a request for each reply. So the
+//! rate is what the server sustains at that many requests, and latency is their number divided by the rate: figures of
+//! two servers are comparable at equal `--connections` and `--outstanding` only. A server that stalls is sent nothing
+//! meanwhile, so the tail of the latencies is that of a busy server, not that of users who come on their own.
+//!
+//! **A run** creates `/bench/dN/kM`, opens its sessions, warms up, measures, deletes what it created besides those keys,
+//! and closes its sessions. Replies that arrive within the measured window count, whenever their requests were sent. An
+//! error that a server replies is a figure; a connection that is lost is the end.
+//!
+//! **Processes.** The generator takes part of the machine that the server could use. So the CPU time of both is shown, per
+//! operation, and on a machine whose cores are all busy that is the figure to compare.
+//!
+//! # Caveats
+//!
+//! - CPU time is accounted in steps of 10 ms, so windows of less than a few seconds tell little.
+//! - A create or delete ends early when [`ZNODES_MAX`](workload::ZNODES_MAX) znodes were created, or all are deleted.
+//! - A SIGKILL of this process leaves the servers of a comparison running; every other end stops them.
+
+mod client;
+mod compare;
+mod failure;
+mod interrupt;
+mod load;
+mod op;
+mod outcome;
+mod preparation;
+mod report;
+mod responder;
+mod schedule;
+mod server;
+mod table;
+mod tally;
+mod tree;
+mod usage;
+mod worker;
+mod workload;
+
+use clap::{Args, Parser, Subcommand};
+use compare::Plan;
+use failure::Failure;
+use interrupt::Interrupt;
+use load::{Lengths, Shape};
+use op::OpName;
+use responder::Responder;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Measures Volery beside ZooKeeper, over the wire protocol that both speak.
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures one operation against servers that run already
+    Load(LoadOptions),
+    /// Starts Volery and Debian's ZooKeeper, measures them in turn and stops them
+    Compare(CompareOptions),
+    /// Serves clients without doing anything, to find the generator's own ceiling
+    Respond {
+        /// The port on the loopback interface; 0 is any free one
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+}
+
+#[derive(Args)]
+struct LoadOptions {
+    /// The servers, among which the connections are divided
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', required = true)]
+    server: Vec<String>,
+    /// What to measure
+    #[arg(long, value_enum)]
+    op: OpName,
+    #[command(flatten)]
+    shape: Shape,
+    /// Seconds to measure
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Seconds of load before the measurement
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    warmup: u64,
+    /// Processes whose CPU time and memory to show: the servers'
+    #[arg(long, value_delimiter = ',', num_args = 1..)]
+    pid: Vec<u32>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct CompareOptions {
+    /// Volery's binary
+    #[arg(long, default_value = "target/release/volery")]
+    volery: PathBuf,
+    /// Volery's partitions
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    partitions: u64,
+    /// What to measure
+    #[arg(long, value_enum, value_delimiter = ',', required = true)]
+    op: Vec<OpName>,
+    #[command(flatten)]
+    shape: Shape,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Seconds of load before the first measurement of each server and operation
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    warmup: u64,
+    /// Measurements of each server and operation
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    rounds: u64,
+    /// Where both servers' data go, in a directory that is removed again; on the disk to measure
+    #[arg(long, default_value = ".")]
+    directory: PathBuf,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let ran = match &command_line.command {
+        Command::Load(options) => run_load(options),
+        Command::Compare(options) => run_compare(options),
+        Command::Respond { port } => run_respond(*port),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_load(options: &LoadOptions) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let servers: Vec<SocketAddr> =
+        options.server.iter().map(|server| resolve(server)).collect::<Result<_, _>>()?;
+    let op = options.shape.op(options.op)?;
+    let lengths = Lengths {
+        warm_up: Duration::from_secs(options.warmup),
+        measure: Duration::from_secs(options.seconds),
+    };
+    let outcome = load::run(&servers, op, &options.shape, lengths, &options.pid, &interrupt)?;
+    report::result(options.json, &outcome, outcome.table());
+    Ok(())
+}
+
+fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let plan = Plan {
+        ops: options.op.iter().map(|name| options.shape.op(*name)).collect::<Result<_, _>>()?,
+        shape: options.shape.clone(),
+        rounds: options.rounds as usize,
+        measure: Duration::from_secs(options.seconds),
+        warm_up: Duration::from_secs(options.warmup),
+        partitions: options.partitions as usize,
+    };
+    let named = || options.directory.display().to_string();
+    let parent = options.directory.canonicalize().map_err(Failure::system(named()))?;
+    let directory =
+        tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(Failure::system(named()))?;
+    let comparison = plan.carry_out(&options.volery, directory.path(), &interrupt)?;
+    let text = format!("{}\n{}\n", comparison.table(), comparison.caption);
+    report::result(options.json, &comparison, text);
+    Ok(())
+}
+
+fn run_respond(port: u16) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let responder = Responder::bind(port)?;
+    report::listening(responder.address());
+    responder.serve(interrupt.flag())
+}
+
+fn resolve(server: &str) -> Result<SocketAddr, Failure> {
+    let addresses = server.to_socket_addrs().map_err(Failure::system(format!("the server {server}")))?;
+    let mut addresses: Vec<SocketAddr> = addresses.collect();
+    // The name localhost often means both, and servers often listen on the older one.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.first().copied().ok_or(Failure::Usage(format!("the server {server} has no address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas() {
+        let line = ["bench", "load", "--server", "a:1,b:2", "--op", "create-delete", "--pid", "1", "2"];
+        let Command::Load(options) = CommandLine::parse_from(line).command else { panic!("not a load") };
+        assert_eq!(options.server, ["a:1", "b:2"]);
+        assert_eq!(options.op, OpName::CreateDelete);
+        assert_eq!(options.pid, [1, 2]);
+    }
+}

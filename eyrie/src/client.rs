@@ -209,11 +209,6 @@ impl<A: Clone> Clients<A> {
         self.sessions.len() + self.nodes.len()
     }
 
-    /// Whether no client is known.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn answer(&mut self, id: CommandId) -> Option<&mut Option<A>> {
         if is_node(id.client) {
             let node = self.nodes.get_mut(&id.client).filter(|node| node.epoch == id.epoch)?;

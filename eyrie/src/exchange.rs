@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many commands, not yet complete here, others may have sent something for; what comes beyond is dropped, and
-/// asked for again when it is needed.
+/// How many commands, not yet complete here, others may have sent something for. A partition signals the command at its
+/// head and goes no further until that is complete, so there is at most one for each other partition.
 pub const EXCHANGES_MAX: usize = 1 << 16;
 
 /// The last place seen of every partition, by partition.
@@ -74,12 +74,11 @@ impl<S: StateMachine> Received<S> {
 pub struct Inbox<S: StateMachine> {
     received: BTreeMap<SharedIndex, Received<S>>,
     completed: SharedIndex,
-    dropped: u64,
 }
 
 impl<S: StateMachine> Default for Inbox<S> {
     fn default() -> Inbox<S> {
-        Inbox { received: BTreeMap::new(), completed: SharedIndex::ZERO, dropped: 0 }
+        Inbox { received: BTreeMap::new(), completed: SharedIndex::ZERO }
     }
 }
 
@@ -89,10 +88,7 @@ impl<S: StateMachine> Inbox<S> {
         if message.command <= self.completed {
             return;
         }
-        if self.received.len() >= EXCHANGES_MAX && !self.received.contains_key(&message.command) {
-            self.dropped += 1;
-            return;
-        }
+        assert!(self.received.len() <= EXCHANGES_MAX, "others are further ahead than their heads");
         let received = self.received.entry(message.command).or_default();
         received.values.extend(message.values);
         if let Some(signal) = message.signal {
@@ -110,11 +106,6 @@ impl<S: StateMachine> Inbox<S> {
         assert!(command > self.completed, "commands of the shared ring complete in its order");
         self.completed = command;
         self.received = self.received.split_off(&command.next());
-    }
-
-    /// How many messages found no room.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
     }
 
     /// Panics unless the invariant holds.

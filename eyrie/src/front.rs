@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::client::Epoch;
 use crate::errand::{Errands, Ticket};
+use crate::node::NodeStatus;
 use crate::request::Request;
 use crate::service::StateMachine;
 use crate::stamp::StampNumber;
@@ -52,11 +53,14 @@ pub trait Front<S: StateMachine> {
     /// The node has taken up what its log held; clients come from now on.
     fn restart(&mut self, now_ms: u64);
 
-    /// Time has passed; `now_ms` is monotonic. Called several times a second.
-    fn tick(&mut self, now_ms: u64, commands: &mut Commands<S>);
+    /// Time has passed; `now_ms` is monotonic, `wall_ms` counts from 1970. Called several times a second.
+    fn tick(&mut self, now_ms: u64, wall_ms: u64, commands: &mut Commands<S>);
 
-    /// The host's view of the node, a few times a second.
-    fn observe(&mut self, status: &crate::node::NodeStatus, variables: &[&S::Variables]);
+    /// Whether the front wants to see the node's status now, because somebody asked for it.
+    fn wants_status(&self) -> bool;
+
+    /// The node's status, and what its replicas hold.
+    fn observe(&mut self, status: &NodeStatus, variables: &[&S::Variables]);
 
     /// The connections with new output, or newly to be closed, since the last call.
     fn take_ready(&mut self) -> Vec<ConnectionId>;

@@ -1,5 +1,106 @@
 //! # Eyrie
 //!
+//! Scalable state-machine replication (S-SMR: Bezerra, Pedone, van Renesse, "Scalable State-Machine Replication", DSN
+//! 2014). Write a sequential, deterministic service once; run it partitioned and replicated, every command linearizable,
+//! whichever partitions it touches.
+//!
+//! ## A service
+//!
+//! Its state is a map of *variables*. A command reads and writes them through a [`View`]; the [`PartitioningOracle`] says
+//! where each lives. The code does not know that there are partitions:
+//!
+//! ```
+//! use eyrie::{Interrupt, PartitionId, PartitioningOracle, StateMachine, Variables, View};
+//! use std::collections::BTreeMap;
+//! use std::sync::Arc;
+//!
+//! #[derive(Clone, Debug)]
+//! struct Bank;
+//! struct Accounts; // accounts with even numbers live in partition 0, odd ones in 1
+//! #[derive(Default)]
+//! struct Balances(BTreeMap<u32, i64>);
+//! #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+//! struct Transfer { from: u32, to: u32, amount: i64 }
+//!
+//! impl StateMachine for Bank {
+//!     type Command = Transfer;
+//!     type Reply = bool;
+//!     type Key = u32;
+//!     type Value = i64;
+//!     type Event = ();
+//!     type Oracle = Accounts;
+//!     type Variables = Balances;
+//!
+//!     fn execute(transfer: &Transfer, view: &mut View<'_, Bank>) -> Result<bool, Interrupt> {
+//!         let from = view.read(&transfer.from)?.unwrap_or(0);
+//!         let to = view.read(&transfer.to)?.unwrap_or(0);
+//!         if from < transfer.amount {
+//!             return Ok(false);
+//!         }
+//!         view.write(transfer.from, from - transfer.amount);
+//!         view.write(transfer.to, to + transfer.amount);
+//!         Ok(true)
+//!     }
+//! }
+//!
+//! impl PartitioningOracle<Bank> for Accounts {
+//!     fn partitions(&self) -> u16 { 2 }
+//!     fn partition_of(&self, account: &u32) -> PartitionId { PartitionId((account % 2) as u16) }
+//! }
+//!
+//! impl Variables<Bank> for Balances {
+//!     fn new(_: Arc<Accounts>, _: PartitionId) -> Balances { Balances::default() }
+//!     fn get(&self, account: &u32) -> Option<i64> { self.0.get(account).copied() }
+//!     fn set(&mut self, account: u32, balance: Option<i64>) -> Option<i64> {
+//!         match balance {
+//!             Some(balance) => self.0.insert(account, balance),
+//!             None => self.0.remove(&account),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! ## The parts
+//!
+//! ```text
+//!   clients ──► Front ──► Commands ──► multicast ──► Replica (one per partition) ──► Front ──► clients
+//!               protocol   requests     order         Clients: once, in order
+//!                          errands                    Inbox: signals, variables
+//!                                                     View: execute
+//!   └────────────────────────── Node: one turn ──────────────────────────────┘
+//!   └────────────────────────── Host: clock, sockets, the log's writer ──────┘
+//! ```
+//!
+//! [`Node`] and everything in it is sans-IO; [`host`] is the edge.
+//!
+//! ## The protocol (S-SMR Algorithm 1)
+//!
+//! A client multicasts a command to the destinations that the oracle names (l. 5-6). A replica that delivers it draws a
+//! stamp proposal. When the command is *ready*, every earlier command there being complete, the replica decides whether to
+//! take it ([`Verdict`]), and signals the other destinations (l. 10-11) with the verdict, the proposal and the values that
+//! the oracle's hint names. It executes once all have signalled; reading a local variable sends its value to the others
+//! (l. 15), reading a remote one takes the value sent, or stops: the command runs again from its start when it has come
+//! (l. 17). Then it is *complete* (l. 20): its writes are applied, its events told, its answer given.
+//!
+//! ## Invariants
+//!
+//! - **Ready before it signals.** The paper signals at delivery, which is linearizable only if delivery never runs ahead
+//!   of execution. Signals, values and answers leave a replica only for a command that is ready, respectively complete.
+//! - **Executed everywhere or nowhere.** A command is executed only if all its destinations took it, and what keeps one
+//!   from taking it travels in its signal; so a reason not to execute comes out alike at all of them.
+//! - **Once, and in the client's order.** Requests of a session form runs; see [`Clients`](Verdict) and [`CommandId`]. Whether
+//!   an envelope is a repeat is decided in log order, when all before it is complete.
+//! - **A function of the log.** Stamps come from delivered envelopes, never from when a signal arrived.
+//! - **A retry has no effect**, and a command with other destinations has another id.
+//!
+//! ## Departures and what is not here yet
+//!
+//! - One command executes at a time per partition, so a command that waits holds up those behind it. Overtaking needs the
+//!   oracle's bound on what a command touches.
+//! - All replicas are on one node here: they exchange by calls, restart together and replay the log from its beginning.
+//!   What is sent between nodes must be kept until acknowledged; checkpoints, state transfer and trimming come with that.
+//! - A cache of remote variables (S-SMR IV-C) has its place in [`View::read`], where a remote value is looked up.
+
 mod answer;
 mod client;
 mod codec;

@@ -23,12 +23,12 @@ use std::sync::Arc;
 
 /// How often a leader asks its partitions for chores.
 pub const CHORES_EVERY_MS: u64 = 1_000;
-/// How often the multicast looks for what must be sent again, and the front is shown the node's status.
-pub const LOOK_AROUND_EVERY_MS: u64 = 250;
+/// How often the multicast looks for what must be sent again.
+pub const RESEND_EVERY_MS: u64 = 250;
 
 const INCARNATION_SLOT: u8 = 0;
 
-/// What is wrong with a replica's partition, or with nothing: the node as its operator sees it.
+/// The node as its operator sees it.
 #[derive(Clone, Debug, Default)]
 pub struct NodeStatus {
     /// Which node.
@@ -43,6 +43,8 @@ pub struct NodeStatus {
     pub multicast: MulticastCounts,
     /// What its log did.
     pub log: LogCounts,
+    /// Files and sockets that the process has open.
+    pub open_files: u64,
 }
 
 /// One replica as an operator sees it.
@@ -76,7 +78,7 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     now_ms: u64,
     wall_ms: u64,
     chores_ms: u64,
-    looked_ms: u64,
+    resent_ms: u64,
 }
 
 impl<S: StateMachine, F: Front<S>> Node<S, F> {
@@ -96,7 +98,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             now_ms: 0,
             wall_ms: 0,
             chores_ms: 0,
-            looked_ms: 0,
+            resent_ms: 0,
         }
     }
 
@@ -129,14 +131,14 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
         (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
         self.multicast.tick(now_ms, wall_ms);
-        self.front.tick(now_ms, &mut self.commands);
+        self.front.tick(now_ms, wall_ms, &mut self.commands);
         if now_ms >= self.chores_ms + CHORES_EVERY_MS {
             self.chores_ms = now_ms;
             self.do_chores();
         }
-        if now_ms >= self.looked_ms + LOOK_AROUND_EVERY_MS {
-            self.looked_ms = now_ms;
-            self.look_around();
+        if now_ms >= self.resent_ms + RESEND_EVERY_MS {
+            self.resent_ms = now_ms;
+            self.multicast.resend();
         }
     }
 
@@ -162,6 +164,18 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         Ok(())
     }
 
+    /// Whether the front wants to see the node's status.
+    pub fn wants_status(&self) -> bool {
+        self.front.wants_status()
+    }
+
+    /// Shows the front the node's status; only the host knows how many files are open.
+    pub fn show_status(&mut self, open_files: u64) {
+        let status = NodeStatus { open_files, ..self.status() };
+        let variables: Vec<&S::Variables> = self.replicas.iter().map(Replica::variables).collect();
+        self.front.observe(&status, &variables);
+    }
+
     /// The node as its operator sees it.
     pub fn status(&self) -> NodeStatus {
         let rings = self.multicast.status();
@@ -178,6 +192,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             rings,
             multicast: self.multicast.counts(),
             log: self.log.lock().counts(),
+            open_files: 0,
         }
     }
 
@@ -273,13 +288,6 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
                 }
             }
         }
-    }
-
-    fn look_around(&mut self) {
-        self.multicast.resend();
-        let status = self.status();
-        let variables: Vec<&S::Variables> = self.replicas.iter().map(Replica::variables).collect();
-        self.front.observe(&status, &variables);
     }
 }
 

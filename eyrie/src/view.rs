@@ -106,6 +106,16 @@ impl<S: StateMachine> View<'_, S> {
         }
     }
 
+    /// Reads a variable of the partition where this execution runs, for writes and events that stay here: its value is
+    /// not sent, so the reply must not depend on it.
+    pub fn read_here(&mut self, key: &S::Key) -> Option<S::Value> {
+        assert!(self.is_local(key), "{key:?} lives elsewhere");
+        match self.effects.writes.get(key) {
+            Some(written) => written.clone(),
+            None => self.variables.get(key),
+        }
+    }
+
     /// Writes a variable, at completion. Where it lives elsewhere only this command's own reads see it.
     pub fn write(&mut self, key: S::Key, value: S::Value) {
         self.effects.writes.insert(key, Some(value));

@@ -65,8 +65,7 @@ struct Session {
 }
 
 impl Client {
-    /// Opens a session at the first server that takes one. `timeout` is the session's, and bounds each step of
-    /// connecting; the server may agree on another.
+    /// Opens a session at the first server that takes one. `timeout` is the session's; the server may agree on another.
     pub fn connect(addresses: impl ToSocketAddrs, timeout: Duration) -> Result<Client, ClientError> {
         let resolved = addresses.to_socket_addrs();
         let addresses: Vec<SocketAddr> = resolved.map_err(|error| unreachable(&[], error.to_string()))?.collect();
@@ -254,7 +253,8 @@ impl Client {
     }
 }
 
-/// Attaches to a session, or opens one, at the first server that is willing.
+/// Attaches to a session, or opens one, at the first server that is willing. A server that is silent gets a third of the
+/// timeout for each step, so that there is time to try again before the session expires.
 fn attach(
     addresses: &[SocketAddr],
     session: &Session,
@@ -270,7 +270,7 @@ fn attach(
     };
     let mut reason = "there is no address".to_owned();
     for &address in addresses {
-        match Opened::open(address, &request, session.timeout) {
+        match Opened::open(address, &request, session.timeout / 3) {
             Ok(opened) => return Ok((agreed(&opened.response)?, opened)),
             Err(error) => reason = error.to_string(),
         }

@@ -14,8 +14,8 @@ pub const QUOTA: &str = "/zookeeper/quota";
 
 /// Whether `path` is one that ZooKeeper's servers take; BadArguments if not.
 ///
-/// It begins with a slash and ends with none but the root's; no component is empty, `.` or `..`, or has a character
-/// that [`is_legal`] refuses. The name of a sequential znode is validated with its number.
+/// It begins with a slash and ends with none but the root's; no component is empty, `.` or `..`, or has a control
+/// character or one that ZooKeeper cannot name. The name of a sequential znode is validated with its number.
 pub fn validate(path: &str) -> Result<(), ErrorCode> {
     let below = path.strip_prefix('/').ok_or(ErrorCode::BadArguments)?;
     let legal = |component: &str| !matches!(component, "" | "." | "..") && component.chars().all(is_legal);

@@ -74,6 +74,8 @@ pub struct Status {
     pub connections: u64,
     /// Watches armed.
     pub watches: u64,
+    /// Files and sockets that the process has open.
+    pub open_files: u64,
     /// Commands delivered since the start.
     pub delivered: u64,
     /// Commands that wait for their answers.
@@ -97,6 +99,7 @@ impl Status {
             ephemerals: sum(|partition| partition.ephemerals),
             data_bytes: sum(|partition| partition.data_bytes),
             sessions: sum(|partition| partition.sessions),
+            open_files: node.open_files,
             delivered: node.multicast.delivered,
             in_flight: node.multicast.in_flight,
             resent: node.multicast.resent,

@@ -153,6 +153,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             self.busy |= !self.in_flight;
         }
         self.node.deliver()?;
+        if self.node.wants_status() {
+            self.node.show_status(open_files());
+        }
         self.flush();
         Ok(())
     }
@@ -310,6 +313,11 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             }
         }
     }
+}
+
+/// How many files and sockets this process has open, where the system tells.
+fn open_files() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64)
 }
 
 fn writer(disk: Arc<dyn Disk>, edge: LogEdge, poll: &Poll) -> io::Result<LogWriter> {

@@ -35,7 +35,10 @@ pub(super) fn create(
         return Err(ErrorCode::NoChildrenForEphemerals.into());
     }
     let list = share(list, &parent_facts.acl);
-    let facts = Facts { data_length: data_length(data.as_ref()), ..Facts::new(tree.zxid(), tree.time_ms(), kind, list) };
+    let facts = Facts {
+        data_length: data_length(data.as_ref()),
+        ..Facts::new(tree.zxid(), tree.time_ms(), kind, list)
+    };
     let stat = facts.stat();
     tree.insert(&path, facts, data, parent_facts);
     Ok((path, stat))

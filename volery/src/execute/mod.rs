@@ -8,13 +8,13 @@
 //! before anything is changed, from the facts of the znodes that the command names, which every destination reads. It
 //! feeds no later stamp.
 //!
-//! **Sessions** are opened, moved and closed by commands over their home and wherever they are attached. [`Operate`]
-//! (Command::Operate) checks nothing of this, and need not: eyrie takes a session's command only if its client table has
+//! **Sessions** are opened, moved and closed by commands over their home and wherever they are attached.
+//! [`Command::Operate`] checks nothing of this, and need not: eyrie takes a session's command only if its client table has
 //! the session open, in that epoch, at every destination, and says so to all of them alike. The table is written by the
 //! very commands that write the session's attachments ([`session`]), at completion; so "open here" and "attached here, in
 //! this epoch" are one fact. A late write of a dead or moved session is refused before it is executed, at all its
-//! destinations. Where the client is not open yet, the gateway's answer is a refusal and its next step an
-//! [`Attach`](Command::Attach), which does read home's record.
+//! destinations. Where the client is not open yet, the gateway's answer is a refusal and its next step a
+//! [`Command::Attach`], which does read home's record. All this holds as long as no session's id is used again.
 //!
 //! **Order of checks.** Which of several errors a client is told is ZooKeeper's order, operation by operation.
 //!

@@ -11,7 +11,11 @@ use crate::zxid::Zxid;
 use eyrie::{Interrupt, View};
 
 /// Executes changes under one zxid, each on what those before it left; all of them, or none if one fails.
-pub(super) fn multi(view: &mut View<'_, Volery>, asker: Asker<'_>, changes: &[Change]) -> Result<Reply, Interrupt> {
+pub(super) fn multi(
+    view: &mut View<'_, Volery>,
+    asker: Asker<'_>,
+    changes: &[Change],
+) -> Result<Reply, Interrupt> {
     let mut tree = Tree::touching(view, changes.iter().flat_map(change::touched))?;
     let zxid = tree.zxid();
     let mut results = Vec::with_capacity(changes.len());
@@ -45,7 +49,11 @@ fn failed(at: usize, code: ErrorCode, count: usize) -> Vec<OpResult> {
 }
 
 /// Executes looks at one point of the order, each for itself.
-pub(super) fn multi_read(tree: &mut Tree<'_, '_>, caller: &Caller, looks: &[Look]) -> Result<WireReply, Stop> {
+pub(super) fn multi_read(
+    tree: &mut Tree<'_, '_>,
+    caller: &Caller,
+    looks: &[Look],
+) -> Result<WireReply, Stop> {
     let mut results = Vec::with_capacity(looks.len());
     for look in looks {
         results.push(match outcome(look::look(tree, caller, look))? {

@@ -95,7 +95,7 @@ pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch)
     let zxid = zxid_beyond(view, newest);
     let here = view.partition();
     if record.attached.contains(here) {
-        remove_ephemerals(view, session, zxid)?;
+        remove_ephemerals(view, session, zxid);
         view.remove(Key::Attachment(here, session));
     }
     view.remove(Key::Session(session));
@@ -107,19 +107,18 @@ pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch)
 }
 
 /// Removes a session's ephemerals that live here, and takes those from their parents whose parents live here.
-fn remove_ephemerals(view: &mut View<'_, Volery>, session: SessionId, zxid: Zxid) -> Result<(), Interrupt> {
+fn remove_ephemerals(view: &mut View<'_, Volery>, session: SessionId, zxid: Zxid) {
     let here = view.partition();
     let mut tree = Tree::new(view, zxid);
-    for path in tree.names(&Key::Ephemerals(here, session))?.iter() {
+    for path in tree.names_here(&Key::Ephemerals(here, session)).iter() {
         tree.remove_znode(path);
     }
-    for path in tree.names(&Key::EphemeralChildren(here, session))?.iter() {
+    for path in tree.names_here(&Key::EphemeralChildren(here, session)).iter() {
         let (parent, name) = parent_and_name(path);
-        if let Some(parent_facts) = tree.look_up(&parent)? {
+        if let Some(parent_facts) = tree.facts_here(&parent) {
             tree.remove_child(&parent, name, parent_facts);
         }
     }
-    Ok(())
 }
 
 /// Writes a session's record, opens the session wherever it is attached, and tells its home.

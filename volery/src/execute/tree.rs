@@ -142,9 +142,14 @@ impl<'a, 'v> Tree<'a, 'v> {
         self.view.write(Key::Facts(path.clone()), Value::Facts(facts));
     }
 
-    /// The paths of a session's ephemerals in one partition.
-    pub(super) fn names(&mut self, key: &Key) -> Result<Arc<[Arc<str>]>, Interrupt> {
-        Ok(self.view.read(key)?.map_or_else(|| Arc::from([]), Value::into_names))
+    /// Paths that only the partition where this runs needs to know.
+    pub(super) fn names_here(&mut self, key: &Key) -> Arc<[Arc<str>]> {
+        self.view.read_here(key).map_or_else(|| Arc::from([]), Value::into_names)
+    }
+
+    /// The facts of a znode that only the partition where this runs changes.
+    pub(super) fn facts_here(&mut self, path: &Arc<str>) -> Option<Facts> {
+        self.view.read_here(&Key::Facts(path.clone())).map(Value::into_facts)
     }
 
     /// Tells an event where the znode lives that it is about.

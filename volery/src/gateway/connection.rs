@@ -2,7 +2,7 @@
 
 use crate::acl::Caller;
 use crate::gateway::pipeline::Pipeline;
-use crate::wire::{ErrorCode, EventType, KeeperState, Reply, ReplyHeader, WatcherEvent};
+use crate::wire::{ErrorCode, EventType, KeeperState, OpCode, Reply, ReplyHeader, WatcherEvent};
 use crate::zxid::Zxid;
 use bytes::BytesMut;
 use eyrie::PartitionId;
@@ -20,6 +20,8 @@ pub const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
 pub enum Phase {
     /// Nothing is known of it: it may send a handshake or four letters.
     New,
+    /// It has asked by four letters.
+    Asking,
     /// Its session is being opened or moved here.
     Opening,
     /// It has a session.
@@ -56,6 +58,12 @@ pub struct Connection {
     pub received: u64,
     /// Replies and notifications sent.
     pub sent: u64,
+    /// When the client connected, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// The session timeout agreed.
+    pub timeout_ms: u32,
+    /// What was asked for last.
+    pub last_op: OpCode,
     /// The header zxid of the last reply.
     pub last_zxid: i64,
     /// Whether something has changed for it that is settled at the end of the turn.
@@ -66,8 +74,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A client has connected.
-    pub fn new(peer: SocketAddr) -> Connection {
+    /// A client has connected, at this time since 1970.
+    pub fn new(peer: SocketAddr, since_ms: u64) -> Connection {
         Connection {
             peer,
             caller: Caller::from(peer.ip()),
@@ -77,6 +85,9 @@ impl Connection {
             closing: false,
             received: 0,
             sent: 0,
+            since_ms,
+            timeout_ms: 0,
+            last_op: OpCode::CreateSession,
             last_zxid: 0,
             unsettled: false,
             ready: false,
@@ -93,8 +104,8 @@ impl Connection {
     pub fn reading(&self) -> bool {
         let room = match &self.phase {
             Phase::Open(pipeline) => pipeline.has_room(),
-            Phase::Opening => false,
-            Phase::New | Phase::Closed => true,
+            Phase::Asking | Phase::Opening | Phase::Closed => false,
+            Phase::New => true,
         };
         room && self.output.len() < OUTPUT_BYTES_PAUSE
     }

@@ -82,11 +82,6 @@ impl Expiry {
         });
         self.queue = restarted.collect();
     }
-
-    /// How many sessions have timers.
-    pub fn len(&self) -> usize {
-        self.timers.len()
-    }
 }
 
 #[cfg(test)]

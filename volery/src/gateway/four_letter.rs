@@ -4,7 +4,7 @@
 //! JSON.
 
 use super::{ConnectionId, Gateway, Phase};
-use crate::wire::FRAME_BYTES_MAX_DEFAULT;
+use crate::wire::OpCode;
 use std::fmt::Write as _;
 
 /// The version of ZooKeeper whose protocol is spoken, with ours behind it.
@@ -23,13 +23,23 @@ impl Gateway {
         if !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
             return false;
         }
-        let answer = self.answer_to(word);
+        let word = word.to_owned();
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.input.clear();
-            connection.output.extend_from_slice(answer.as_bytes());
+            connection.phase = Phase::Asking;
         }
-        self.drop_connection(id);
+        self.asking.push((id, word));
         true
+    }
+
+    /// Answers whoever asked: the node's status has just been seen.
+    pub(super) fn answer_words(&mut self) {
+        for (id, word) in std::mem::take(&mut self.asking) {
+            let answer = self.answer_to(&word);
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.output.extend_from_slice(answer.as_bytes());
+            }
+            self.drop_connection(id);
+        }
     }
 
     fn answer_to(&self, word: &str) -> String {
@@ -79,7 +89,7 @@ impl Gateway {
             let Some(connection) = self.connections.get(id) else { continue };
             let (queued, session) = match &connection.phase {
                 Phase::Open(pipeline) => (pipeline.outstanding(), Some(pipeline.session())),
-                Phase::New | Phase::Opening | Phase::Closed => (0, None),
+                Phase::New | Phase::Asking | Phase::Opening | Phase::Closed => (0, None),
             };
             let _ = write!(
                 lines,
@@ -90,7 +100,14 @@ impl Gateway {
                 connection.sent,
             );
             if let Some(session) = session {
-                let _ = write!(lines, ",sid={session},lzxid={:#x}", connection.last_zxid);
+                let _ = write!(
+                    lines,
+                    ",sid={session},lop={},est={},to={},lzxid={:#x}",
+                    short(connection.last_op),
+                    connection.since_ms,
+                    connection.timeout_ms,
+                    connection.last_zxid,
+                );
             }
             lines.push_str(")\n");
         }
@@ -100,7 +117,7 @@ impl Gateway {
     fn mntr(&self) -> String {
         let (latency, status) = (&self.latency, &self.status);
         let mut lines = format!("zk_version\t{VERSION}\nzk_server_state\tstandalone\n");
-        let numbers: [(&str, u64); 17] = [
+        let numbers: [(&str, u64); 18] = [
             ("zk_min_latency", latency.min_ms()),
             ("zk_max_latency", latency.max_ms()),
             ("zk_packets_received", self.received),
@@ -111,6 +128,7 @@ impl Gateway {
             ("zk_watch_count", self.watches.len() as u64),
             ("zk_ephemerals_count", status.ephemerals),
             ("zk_approximate_data_size", status.data_bytes),
+            ("zk_open_file_descriptor_count", status.open_files),
             ("zk_global_sessions", status.sessions),
             ("volery_partitions", self.passed.len() as u64),
             ("volery_log_bytes", status.log.bytes),
@@ -138,7 +156,7 @@ impl Gateway {
             config.session_timeout_max_ms,
             config.node,
             eyrie::host::CONNECTIONS_MAX,
-            if config.frame_bytes_max == 0 { FRAME_BYTES_MAX_DEFAULT } else { config.frame_bytes_max },
+            config.frame_bytes_max,
         )
     }
 
@@ -158,7 +176,7 @@ impl Gateway {
         let open = self.order.iter().filter_map(|id| self.connections.get(id));
         let waiting = open.map(|connection| match &connection.phase {
             Phase::Open(pipeline) => pipeline.outstanding() as u64,
-            Phase::New | Phase::Opening | Phase::Closed => 0,
+            Phase::New | Phase::Asking | Phase::Opening | Phase::Closed => 0,
         });
         waiting.sum()
     }
@@ -166,5 +184,13 @@ impl Gateway {
     fn sent(&self) -> u64 {
         let open = self.order.iter().filter_map(|id| self.connections.get(id));
         self.sent_by_closed + open.map(|connection| connection.sent).sum::<u64>()
+    }
+}
+
+/// An operation as `cons` shows it: `GETD`, `CREA`, and `SESS` for the handshake.
+fn short(op: OpCode) -> String {
+    match op {
+        OpCode::CreateSession => "SESS".into(),
+        op => op.name().chars().take(4).collect::<String>().to_uppercase(),
     }
 }

@@ -38,8 +38,8 @@ use bytes::{Bytes, BytesMut};
 use connection::{Connection, OUTPUT_BYTES_MAX, Phase};
 use expiry::Expiry;
 use eyrie::{
-    Answer, Commands, ConnectionId, Destinations, Epoch, Front, NodeStatus, Outcome, PartitionId,
-    Position, Refusal, Seen, StampNumber, Ticket,
+    Answer, Commands, ConnectionId, Destinations, Epoch, Front, NodeStatus, Outcome, PARTITIONS_MAX,
+    PartitionId, Position, Refusal, Seen, StampNumber, Ticket,
 };
 use latency::Latency;
 use pipeline::{Effect, Next, Pipeline, Rearmed, Response};
@@ -84,11 +84,14 @@ pub struct Gateway {
     newest: Zxid,
     /// Connections to be settled at the end of the turn: something was answered, or a reply waits for watch sources.
     unsettled: Vec<ConnectionId>,
+    /// Connections that wait for the answer to four letters.
+    asking: Vec<(ConnectionId, String)>,
     /// Connections whose output the host is to look at.
     ready: Vec<ConnectionId>,
     opened: u32,
     over_limit: bool,
     now_ms: u64,
+    wall_ms: u64,
     latency: Latency,
     received: u64,
     sent_by_closed: u64,
@@ -109,10 +112,12 @@ impl Gateway {
             passed: vec![Passed::default(); usize::from(partitions)],
             newest: Zxid::ZERO,
             unsettled: Vec::new(),
+            asking: Vec::new(),
             ready: Vec::new(),
             opened: 0,
             over_limit: false,
             now_ms: 0,
+            wall_ms: 0,
             latency: Latency::default(),
             received: 0,
             sent_by_closed: 0,
@@ -127,7 +132,7 @@ impl Gateway {
                 return;
             }
             let Some(connection) = self.connections.get_mut(&id) else { return };
-            if !connection.reading() || connection.closing {
+            if !connection.reading() {
                 break;
             }
             match wire::take_frame(&mut connection.input, self.config.frame_bytes_max) {
@@ -157,7 +162,11 @@ impl Gateway {
                 return self.drop_connection(id);
             }
         };
-        match Request::read(header.op, &mut reader) {
+        let request = Request::read(header.op, &mut reader);
+        if let Ok(request) = &request {
+            connection.last_op = request.op();
+        }
+        match request {
             Ok(request) => self.request(id, header.xid, request, commands),
             Err(BadRequest::Unimplemented(op)) => {
                 tracing::debug!(peer = %connection.peer, op, "an operation that is not served");
@@ -267,7 +276,10 @@ impl Gateway {
         let zxid = self.header_zxid(id);
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         if let Some(result) = result {
-            connection.reply(xid, zxid, result);
+            connection.reply(xid, zxid.to_wire(), result);
+        }
+        if let Some(pipeline) = connection.pipeline() {
+            pipeline.saw(zxid);
         }
         connection.send_deferred();
         if ends {
@@ -325,10 +337,10 @@ impl Gateway {
     }
 
     /// The low-water mark of a connection.
-    fn header_zxid(&self, id: ConnectionId) -> i64 {
+    fn header_zxid(&self, id: ConnectionId) -> Zxid {
         let sources = self.watches.sources(id);
         let mark = sources.iter().map(|partition| self.passed[partition.index()].mark).min();
-        mark.map_or(self.newest, Zxid::from).to_wire()
+        mark.map_or(self.newest, Zxid::from)
     }
 
     /// Has a connection looked at at the end of the turn.
@@ -371,7 +383,9 @@ impl Gateway {
                 return self.drop_connection(id);
             }
         };
-        if Zxid::from_wire(request.last_zxid_seen) > self.newest {
+        // Zxids count from the clock: one that is neither known nor of the past is of another cluster, or of a node ahead.
+        let known = self.newest.max(StampNumber::at(self.wall_ms, PartitionId(PARTITIONS_MAX - 1)).into());
+        if Zxid::from_wire(request.last_zxid_seen) > known {
             tracing::info!(peer = %connection.peer, "connection closed: its client has seen more than this node");
             return self.drop_connection(id);
         }
@@ -422,6 +436,7 @@ impl Gateway {
         };
         wire::write_frame(&mut connection.output, |output| response.write(output));
         connection.phase = Phase::Open(Pipeline::new(session, epoch, attached));
+        connection.timeout_ms = timeout_ms;
         if let Some(before) = self.sessions.insert(session, id) {
             self.drop_connection(before);
         }
@@ -443,6 +458,7 @@ impl Gateway {
         answer: &Answer<Volery>,
         commands: &Commands<Volery>,
     ) {
+        self.saw(id, answer.stamp.number.into());
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         let effect = pipeline.effect(number);
         let result = match answer.outcome.as_ref() {
@@ -453,7 +469,7 @@ impl Gateway {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(pipeline) = connection.pipeline() else { return };
         let response = Response { result, seen: answer.seen.clone() };
-        pipeline.answered(number, response, answer.stamp.number);
+        pipeline.answered(number, response);
     }
 
     fn outcome(
@@ -466,7 +482,8 @@ impl Gateway {
         commands: &Commands<Volery>,
     ) -> Option<Result<wire::Reply, ErrorCode>> {
         match (reply, effect) {
-            (Reply::Operation { result, .. }, effect) => {
+            (Reply::Operation { zxid, result }, effect) => {
+                self.saw(id, *zxid);
                 if let Effect::Arm(arm) = effect
                     && (result.is_ok() || (arm.absent_too && *result == Err(ErrorCode::NoNode)))
                 {
@@ -483,6 +500,14 @@ impl Gateway {
             (Reply::SessionMoved, _) => Some(Err(ErrorCode::SessionMoved)),
             (Reply::NoSession, _) => Some(Err(ErrorCode::SessionExpired)),
             (Reply::Done | Reply::Session { .. } | Reply::Probed(_), _) => Some(Ok(wire::Reply::Empty)),
+        }
+    }
+
+    /// A session's command had this zxid: its next one gets a greater one.
+    fn saw(&mut self, id: ConnectionId, zxid: Zxid) {
+        self.newest = self.newest.max(zxid);
+        if let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) {
+            pipeline.saw(zxid);
         }
     }
 
@@ -525,6 +550,7 @@ impl Gateway {
     }
 
     fn tell(&mut self, partition: PartitionId, kind: EventType, path: &Arc<str>, zxid: Zxid) {
+        self.newest = self.newest.max(zxid);
         for Fired { connection: id, armed_by } in self.watches.fire(path, kind) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.notify(partition, kind, path, zxid, armed_by);
@@ -559,7 +585,7 @@ impl Gateway {
 impl Front<Volery> for Gateway {
     fn connected(&mut self, id: ConnectionId, peer: SocketAddr, _now_ms: u64) {
         self.order.insert(id);
-        self.connections.insert(id, Connection::new(peer));
+        self.connections.insert(id, Connection::new(peer, self.wall_ms));
     }
 
     fn received(&mut self, id: ConnectionId, bytes: &[u8], commands: &mut Commands<Volery>) {
@@ -639,8 +665,8 @@ impl Front<Volery> for Gateway {
         self.newest = self.newest.max(stamp.into()).max(proposal.into());
     }
 
-    fn tick(&mut self, now_ms: u64, commands: &mut Commands<Volery>) {
-        self.now_ms = now_ms;
+    fn tick(&mut self, now_ms: u64, wall_ms: u64, commands: &mut Commands<Volery>) {
+        (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
         for (session, epoch) in self.expiry.tick(now_ms) {
             tracing::info!(%session, "not heard of for its timeout: expiring");
             let ticket = commands.errand(Command::Expire { session, epoch });
@@ -667,6 +693,11 @@ impl Front<Volery> for Gateway {
         self.status = Status::of(node, variables);
         self.status.connections = self.connections.len() as u64;
         self.status.watches = self.watches.len() as u64;
+        self.answer_words();
+    }
+
+    fn wants_status(&self) -> bool {
+        !self.asking.is_empty()
     }
 
     fn take_ready(&mut self) -> Vec<ConnectionId> {

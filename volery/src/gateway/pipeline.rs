@@ -11,10 +11,7 @@ use crate::service::Volery;
 use crate::session::SessionId;
 use crate::wire::{ErrorCode, Reply, XID_SET_WATCHES};
 use crate::zxid::Zxid;
-use eyrie::{
-    ClientId, CommandId, Commands, Destinations, Epoch, PartitioningOracle, Request, Seen, StampNumber,
-    Ticket,
-};
+use eyrie::{ClientId, CommandId, Commands, Destinations, Epoch, PartitioningOracle, Request, Seen, Ticket};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -188,9 +185,9 @@ impl Pipeline {
         self.closing
     }
 
-    /// The last zxid that the session's replies carried.
-    pub fn seen(&self) -> Zxid {
-        self.seen
+    /// A reply carried this zxid: what the session asks for from now on gets a greater one.
+    pub fn saw(&mut self, zxid: Zxid) {
+        self.seen = self.seen.max(zxid);
     }
 
     /// The number of the next reply to leave.
@@ -318,14 +315,13 @@ impl Pipeline {
     }
 
     /// The outcome of a request is known.
-    pub fn answered(&mut self, number: u64, response: Response, zxid: StampNumber) {
+    pub fn answered(&mut self, number: u64, response: Response) {
         let place = self.place(number);
         if !matches!(self.items[place].stage, Stage::Sent) {
             return;
         }
         self.items[place].stage = Stage::Done(response);
         self.in_flight -= 1;
-        self.seen = self.seen.max(zxid.into());
         self.acknowledge();
     }
 

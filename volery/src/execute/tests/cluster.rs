@@ -9,8 +9,9 @@ use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Reply as WireReply, Stat
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{
-    Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, Outcome, Output, PartitionId,
-    PartitioningOracle, Position, Refusal, Replica, Request, SharedIndex, StampNumber, StateMachine, node_client,
+    Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, Outcome, Output,
+    PartitionId, PartitioningOracle, Position, Refusal, Replica, Request, SharedIndex, StampNumber,
+    StateMachine, node_client,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -33,6 +34,7 @@ pub(super) struct Cluster {
     /// What is on its way, with the replica that it is for.
     mail: Vec<(usize, Exchange<Volery>)>,
     answers: BTreeMap<CommandId, Vec<Answer<Volery>>>,
+    addressed: BTreeMap<CommandId, Destinations>,
     /// What the first replica of each partition has told.
     pub(super) events: Vec<(PartitionId, Event)>,
     ran: u32,
@@ -49,7 +51,8 @@ impl Cluster {
 
     pub(super) fn placed(partitions: u16, config: &PlacementConfig, seed: u64) -> Cluster {
         let placement = Arc::new(Placement::new(partitions, config).unwrap());
-        let replicas = |partition| (0..REPLICAS).map(|_| Replica::new(partition, placement.clone())).collect();
+        let replicas =
+            |partition| (0..REPLICAS).map(|_| Replica::new(partition, placement.clone())).collect();
         Cluster {
             replicas: PartitionId::all(partitions).map(replicas).collect(),
             placement,
@@ -58,6 +61,7 @@ impl Cluster {
             shared: SharedIndex::ZERO,
             mail: Vec::new(),
             answers: BTreeMap::new(),
+            addressed: BTreeMap::new(),
             events: Vec::new(),
             ran: 0,
             floors: BTreeMap::new(),
@@ -71,9 +75,16 @@ impl Cluster {
     }
 
     /// Orders a command at some partitions.
-    pub(super) fn order(&mut self, client: ClientId, epoch: Epoch, command: Command, to: Destinations) -> CommandId {
+    pub(super) fn order(
+        &mut self,
+        client: ClientId,
+        epoch: Epoch,
+        command: Command,
+        to: Destinations,
+    ) -> CommandId {
         self.ran += 1;
         let id = CommandId { client, epoch, run: self.ran, i: 0 };
+        self.addressed.insert(id, to);
         let floor = self.floors.get(&client).map_or(StampNumber::default(), |zxid| zxid.stamp());
         let body = Request::<Volery> { acknowledged: 0, floor, command }.encode();
         let shared = (to.len() > 1).then(|| self.shared.next());
@@ -102,7 +113,9 @@ impl Cluster {
                 Output::Exchange(message) if replica == 0 => {
                     self.mail.extend((0..REPLICAS).map(|to| (to, message.clone())));
                 }
-                Output::Event { event, .. } if replica == 0 => self.events.push((PartitionId(at as u16), event)),
+                Output::Event { event, .. } if replica == 0 => {
+                    self.events.push((PartitionId(at as u16), event))
+                }
                 Output::Exchange(_) | Output::Event { .. } | Output::Passed { .. } => {}
                 Output::Answer(answer) => self.answers.entry(answer.id).or_default().push(answer),
             }
@@ -123,8 +136,8 @@ impl Cluster {
     /// The one answer of all replicas of all destinations.
     pub(super) fn answer(&mut self, id: CommandId) -> Answer<Volery> {
         let answers = self.answers.remove(&id).expect("the command was ordered and carried");
-        let addressed = self.replicas.iter().flatten().count();
-        assert!(answers.len() % REPLICAS == 0 && answers.len() <= addressed);
+        let addressed = self.addressed.remove(&id).unwrap();
+        assert_eq!(answers.len(), addressed.len() as usize * REPLICAS, "every replica answers once");
         let said: Vec<String> = answers.iter().map(|answer| format!("{:?}", answer.outcome)).collect();
         assert!(said.iter().all(|other| *other == said[0]), "replicas disagree: {said:#?}");
         answers[0].clone()
@@ -168,7 +181,9 @@ impl Cluster {
         let Session { id, epoch, caller } = session.clone();
         let command = Command::Operate { caller: caller.clone(), operation: operation.clone() };
         let reply = match self.run(ClientId(id.0), epoch, &command) {
-            Err(Refusal::UnknownClient) => self.node(Command::Attach { session: id, epoch, caller, operation }),
+            Err(Refusal::UnknownClient) => {
+                self.node(Command::Attach { session: id, epoch, caller, operation })
+            }
             Err(Refusal::OldEpoch) => Reply::SessionMoved,
             Err(refusal) => panic!("{refusal}"),
             Ok(reply) => reply,
@@ -192,7 +207,12 @@ impl Cluster {
         self.result(session, Operation::Change(change))
     }
 
-    pub(super) fn create(&mut self, session: &Session, path: &str, mode: CreateMode) -> Result<String, ErrorCode> {
+    pub(super) fn create(
+        &mut self,
+        session: &Session,
+        path: &str,
+        mode: CreateMode,
+    ) -> Result<String, ErrorCode> {
         match self.change(session, create(path, mode))? {
             WireReply::Path(path) => Ok(path.to_string()),
             other => panic!("{other:?} is no create's"),
@@ -228,8 +248,11 @@ impl Cluster {
     /// What the partitions' leaders would submit by themselves, done.
     pub(super) fn chores(&mut self) {
         let chores = |replica: &Replica<Volery>, time_ms: &u64| Volery::chores(replica.variables(), *time_ms);
-        let commands: Vec<Command> =
-            self.partitions().zip(&self.times_ms).flat_map(|(replica, time_ms)| chores(replica, time_ms)).collect();
+        let commands: Vec<Command> = self
+            .partitions()
+            .zip(&self.times_ms)
+            .flat_map(|(replica, time_ms)| chores(replica, time_ms))
+            .collect();
         for command in commands {
             assert_eq!(self.node(command), Reply::Done);
         }
@@ -257,9 +280,14 @@ impl Cluster {
         }
     }
 
-    /// How many commands went over several partitions.
+    /// How often a replica took part in a command of several partitions.
     pub(super) fn exchanged(&self) -> u64 {
         self.partitions().map(|replica| replica.counts().multi_partition).sum()
+    }
+
+    /// How often an execution had to wait for a value that did not come with the signal.
+    pub(super) fn run_again(&self) -> u64 {
+        self.partitions().map(|replica| replica.counts().run_again).sum()
     }
 }
 

@@ -35,7 +35,8 @@ impl Model {
             creates: 0,
             owner: None,
         };
-        let open = [path::ROOT, path::ZOOKEEPER, path::QUOTA].map(|path| (path.into(), node(Permissions::ALL, 0)));
+        let open =
+            [path::ROOT, path::ZOOKEEPER, path::QUOTA].map(|path| (path.into(), node(Permissions::ALL, 0)));
         let config = (path::CONFIG.into(), node(Permissions::READ, -1));
         Model { nodes: open.into_iter().chain([config]).collect() }
     }
@@ -130,12 +131,21 @@ impl Model {
         results
     }
 
-    fn change(&mut self, session: SessionId, caller: &Caller, change: &Change) -> Result<OpResult, ErrorCode> {
+    fn change(
+        &mut self,
+        session: SessionId,
+        caller: &Caller,
+        change: &Change,
+    ) -> Result<OpResult, ErrorCode> {
         match change {
             Change::Create { path, data, acl, mode, with_stat } => {
                 let path = self.create(session, caller, path, data.clone(), acl, *mode)?;
                 let stat = self.stat(&path);
-                Ok(if *with_stat { OpResult::CreatedWithStat { path, stat } } else { OpResult::Created { path } })
+                Ok(if *with_stat {
+                    OpResult::CreatedWithStat { path, stat }
+                } else {
+                    OpResult::Created { path }
+                })
             }
             Change::Delete { path, version } => {
                 if ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"].contains(&&**path) {
@@ -218,7 +228,9 @@ impl Model {
         }
         Ok(match look {
             Look::GetData(_) => Reply::Data { data: self.node(path)?.data.clone(), stat },
-            Look::GetChildren { with_stat: true, .. } => Reply::NamesStat { names: self.children(path), stat },
+            Look::GetChildren { with_stat: true, .. } => {
+                Reply::NamesStat { names: self.children(path), stat }
+            }
             Look::GetChildren { .. } => Reply::Names(self.children(path)),
             _ => Reply::Acl { acl: acl::visible(list, caller), stat },
         })

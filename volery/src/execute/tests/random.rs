@@ -24,7 +24,17 @@ struct Draw(SmallRng);
 impl Draw {
     fn path(&mut self) -> Arc<str> {
         if self.0.random_ratio(1, 30) {
-            let odd = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", "/a/", "a", "/a/../b", "//a", ""];
+            let odd = [
+                "/",
+                "/zookeeper",
+                "/zookeeper/quota",
+                "/zookeeper/config",
+                "/a/",
+                "a",
+                "/a/../b",
+                "//a",
+                "",
+            ];
             return odd.choose(&mut self.0).map(|path| Arc::from(*path)).unwrap();
         }
         let depth = *[1, 1, 2, 2, 2, 3, 3, 4].choose(&mut self.0).unwrap();
@@ -57,8 +67,17 @@ impl Draw {
     fn mode(&mut self) -> CreateMode {
         use CreateMode::*;
         let modes = [
-            Persistent, Persistent, Persistent, Ephemeral, Ephemeral, PersistentSequential, EphemeralSequential, Container,
-            Ttl(60_000), TtlSequential(60_000), Ttl(0),
+            Persistent,
+            Persistent,
+            Persistent,
+            Ephemeral,
+            Ephemeral,
+            PersistentSequential,
+            EphemeralSequential,
+            Container,
+            Ttl(60_000),
+            TtlSequential(60_000),
+            Ttl(0),
         ];
         *modes.choose(&mut self.0).unwrap()
     }
@@ -90,11 +109,17 @@ impl Draw {
         let count = self.0.random_range(0..5);
         match self.0.random_range(0..24) {
             0..=12 => Operation::Change(self.change()),
-            13 => Operation::Change(Change::SetAcl { path: self.path(), acl: self.acl(), version: self.version() }),
+            13 => Operation::Change(Change::SetAcl {
+                path: self.path(),
+                acl: self.acl(),
+                version: self.version(),
+            }),
             14..=17 => Operation::Multi((0..count).map(|_| self.change()).collect()),
             18 | 19 => Operation::Look(self.look()),
             20 => Operation::MultiRead((0..count).map(|_| self.look()).collect()),
-            21 => Operation::GetEphemerals(["/", "/a", "/b/q"].choose(&mut self.0).map(|path| Arc::from(*path)).unwrap()),
+            21 => Operation::GetEphemerals(
+                ["/", "/a", "/b/q"].choose(&mut self.0).map(|path| Arc::from(*path)).unwrap(),
+            ),
             22 => Operation::CountDescendants(self.path()),
             _ => Operation::Sync(self.path()),
         }
@@ -120,7 +145,9 @@ fn blank(reply: WireReply) -> WireReply {
 
 fn blank_result(result: OpResult) -> OpResult {
     match result {
-        OpResult::CreatedWithStat { path, stat } => OpResult::CreatedWithStat { path, stat: blank_stat(stat) },
+        OpResult::CreatedWithStat { path, stat } => {
+            OpResult::CreatedWithStat { path, stat: blank_stat(stat) }
+        }
         OpResult::DataSet(stat) => OpResult::DataSet(blank_stat(stat)),
         OpResult::Data { data, stat } => OpResult::Data { data, stat: blank_stat(stat) },
         other => other,
@@ -150,7 +177,9 @@ impl Rising {
 fn probe(cluster: &Cluster, paths: &[String]) -> Vec<[i64; 3]> {
     let at = |path: &String| cluster.placement.of(path).index();
     let facts = |path: &String| cluster.partitions().nth(at(path)).unwrap().variables().facts(path).cloned();
-    let zxids = |path: &String| facts(path).map_or([0; 3], |facts| [facts.czxid, facts.mzxid, facts.pzxid].map(Zxid::to_wire));
+    let zxids = |path: &String| {
+        facts(path).map_or([0; 3], |facts| [facts.czxid, facts.mzxid, facts.pzxid].map(Zxid::to_wire))
+    };
     paths.iter().map(zxids).collect()
 }
 
@@ -167,7 +196,8 @@ fn history(partitions: u16, config: &PlacementConfig, seed: u64) -> u64 {
     cluster.strays = true;
     let mut model = Model::new();
     let mut opened = 0..;
-    let mut open = |cluster: &mut Cluster, place| with_identities(cluster.open(100 + opened.next().unwrap()), place);
+    let mut open =
+        |cluster: &mut Cluster, place| with_identities(cluster.open(100 + opened.next().unwrap()), place);
     let mut sessions: Vec<Session> = (0..3).map(|place| open(&mut cluster, place)).collect();
     let mut rising = Rising::default();
     for step in 0..OPERATIONS {
@@ -184,7 +214,8 @@ fn history(partitions: u16, config: &PlacementConfig, seed: u64) -> u64 {
                 sessions[place] = open(&mut cluster, place);
             }
             1 => {
-                let moved = cluster.node(Command::Move { session: id, password: PASSWORD, timeout_ms: 6_000 });
+                let moved =
+                    cluster.node(Command::Move { session: id, password: PASSWORD, timeout_ms: 6_000 });
                 assert!(matches!(moved, Reply::Session { timeout_ms: 6_000, .. }), "{moved:?}");
                 sessions[place].epoch += 1;
             }

@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, PASSWORD, Session, create, set};
 use crate::command::{Change, Command, Event, Operation, Reply};
+use crate::placement::PlacementConfig;
 use crate::session::{Password, SessionId};
 use crate::wire::{CreateMode, Reply as WireReply};
 use crate::zxid::Zxid;
@@ -57,7 +58,10 @@ fn a_session_operates_where_it_is_attached() {
     let mut cluster = Cluster::new(3);
     let session = cluster.open(5);
     let away = ('a'..='z').map(|name| format!("/{name}")).find(|path| {
-        !cluster.placement.destinations(&operate(&session, create(path, CreateMode::Persistent))).contains(session.id.home(3))
+        !cluster
+            .placement
+            .destinations(&operate(&session, create(path, CreateMode::Persistent)))
+            .contains(session.id.home(3))
     });
     let command = operate(&session, create(&away.unwrap(), CreateMode::Persistent));
     let client = ClientId(session.id.0);
@@ -66,13 +70,21 @@ fn a_session_operates_where_it_is_attached() {
     cluster.carry();
     assert_eq!(format!("{:?}", cluster.answer(id).outcome), "Refused(UnknownClient)");
     let Command::Operate { caller, operation } = command.clone() else { panic!() };
-    let attach = |session, epoch| Command::Attach { session, epoch, caller: caller.clone(), operation: operation.clone() };
+    let attach = |session, epoch| Command::Attach {
+        session,
+        epoch,
+        caller: caller.clone(),
+        operation: operation.clone(),
+    };
     assert_eq!(cluster.node(attach(SessionId(6), 0)), Reply::NoSession);
     assert_eq!(cluster.node(attach(session.id, 1)), Reply::SessionMoved);
     let reply = cluster.node(attach(session.id, 0));
     assert!(matches!(reply, Reply::Operation { result: Ok(_), .. }), "{reply:?}");
     let reply = cluster.run(client, 0, &command).unwrap();
-    assert!(matches!(reply, Reply::Operation { result: Err(_), .. }), "it is open now, and the znode exists: {reply:?}");
+    assert!(
+        matches!(reply, Reply::Operation { result: Err(_), .. }),
+        "it is open now, and the znode exists: {reply:?}"
+    );
     cluster.check();
 }
 
@@ -113,7 +125,9 @@ fn ephemerals_vanish_everywhere_under_one_zxid() {
         let mut made = Vec::new();
         for i in 0..12 {
             made.push(cluster.create(&session, &format!("/e{i}"), CreateMode::Ephemeral).unwrap());
-            made.push(cluster.create(&session, &format!("/a/e{i}"), CreateMode::EphemeralSequential).unwrap());
+            made.push(
+                cluster.create(&session, &format!("/a/e{i}"), CreateMode::EphemeralSequential).unwrap(),
+            );
         }
         made.sort();
         assert_eq!(ephemerals(&mut cluster, &session, "/"), made);
@@ -149,6 +163,36 @@ fn ephemerals_vanish_everywhere_under_one_zxid() {
         let attached: u64 = cluster.partitions().map(|replica| replica.variables().holdings().attached).sum();
         let left: u64 = cluster.partitions().map(|replica| replica.variables().holdings().ephemerals).sum();
         assert!(attached <= u64::from(partitions) && left == 1);
+        cluster.check();
+    }
+}
+
+#[test]
+fn an_end_is_beyond_changes_by_partitions_that_the_session_never_was_at() {
+    for of_the_parent in [false, true] {
+        let config = PlacementConfig { depth: 1, ..PlacementConfig::default() };
+        let mut cluster = Cluster::placed(3, &config, 0);
+        let (session, other) = (cluster.open(5), cluster.open(6));
+        let home = session.id.home(3);
+        assert_ne!(home, cluster.placement.of("/"), "the root's clock is to be another's");
+        let parent = ('a'..='z')
+            .map(|name| format!("/{name}"))
+            .find(|path| cluster.placement.of(path) == home)
+            .unwrap();
+        cluster.create(&other, &parent, CreateMode::Persistent).unwrap();
+        let path = cluster.create(&session, &format!("{parent}/e"), CreateMode::Ephemeral).unwrap();
+        cluster.times_ms[0] = 1_000_000;
+        cluster.multi(
+            &other,
+            vec![set(if of_the_parent { &parent } else { &path }, "late", -1), set("/", "late", -1)],
+        );
+        // A session that had seen this would draw its partitions' proposals after it.
+        let newest = |cluster: &Cluster, path: &str| {
+            cluster.partitions().nth(home.index()).unwrap().variables().facts(path).unwrap().newest()
+        };
+        let late = newest(&cluster, &parent).max(newest(&cluster, &path));
+        assert_eq!(cluster.node(close(&session)), Reply::Done);
+        assert_eq!(newest(&cluster, &parent), late.above(home));
         cluster.check();
     }
 }

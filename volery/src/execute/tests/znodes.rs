@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, Session, check, create, delete, set};
 use crate::acl::digest;
-use crate::command::{Change, Event, Look, Operation, Reply};
+use crate::command::{Change, Command, Event, Look, Operation, Reply};
 use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Permissions, Reply as WireReply};
 use crate::zxid::Zxid;
 use ErrorCode::*;
@@ -29,7 +29,8 @@ fn superuser(session: &Session) -> Session {
 /// Two znodes below the root that live in different partitions, neither in the root's.
 fn apart(cluster: &Cluster) -> (String, String) {
     let at = |path: &String| cluster.placement.of(path).0;
-    let find = |partition| ('a'..='z').map(|name| format!("/{name}")).find(|path| at(path) == partition).unwrap();
+    let find =
+        |partition| ('a'..='z').map(|name| format!("/{name}")).find(|path| at(path) == partition).unwrap();
     (find(1), find(2))
 }
 
@@ -67,7 +68,10 @@ fn a_znode_lives_as_in_zookeeper() {
         assert_eq!((set.version, set.data_length, set.ctime, set.mtime), (1, 6, 5_000, 6_000));
         assert!(set.mzxid > made.mzxid && set.czxid == made.czxid && set.pzxid == made.pzxid);
         let data = Some(Bytes::from_static(b"longer"));
-        assert_eq!(cluster.look(session, Look::GetData("/a".into())), Ok(WireReply::Data { data, stat: set }));
+        assert_eq!(
+            cluster.look(session, Look::GetData("/a".into())),
+            Ok(WireReply::Data { data, stat: set })
+        );
 
         cluster.create(session, "/a/b", CreateMode::Persistent).unwrap();
         let parent = cluster.stat(session, "/a").unwrap();
@@ -78,8 +82,14 @@ fn a_znode_lives_as_in_zookeeper() {
         let bereft = cluster.stat(session, "/a").unwrap();
         assert_eq!((bereft.cversion, bereft.num_children), (2, 0));
         assert!(bereft.pzxid > parent.pzxid);
-        assert_eq!(cluster.change(session, Change::Delete { path: "/a".into(), version: 0 }), Err(BadVersion));
-        assert_eq!(cluster.change(session, Change::Delete { path: "/a".into(), version: 1 }), Ok(WireReply::Empty));
+        assert_eq!(
+            cluster.change(session, Change::Delete { path: "/a".into(), version: 0 }),
+            Err(BadVersion)
+        );
+        assert_eq!(
+            cluster.change(session, Change::Delete { path: "/a".into(), version: 1 }),
+            Ok(WireReply::Empty)
+        );
         assert_eq!(cluster.stat(session, "/a"), None);
     });
 }
@@ -132,7 +142,11 @@ fn of_several_errors_the_first_is_zookeepers() {
         ];
         for (change, code) in table {
             assert_eq!(cluster.change(session, change.clone()), Err(code), "{change:?}");
-            let alone = vec![OpResult::Failed(if matches!(change, Change::SetAcl { .. }) { Unimplemented } else { code })];
+            let alone = vec![OpResult::Failed(if matches!(change, Change::SetAcl { .. }) {
+                Unimplemented
+            } else {
+                code
+            })];
             assert_eq!(cluster.multi(session, vec![change]), alone);
         }
         assert_eq!(cluster.change(session, check("/p", 0)), Ok(WireReply::Empty));
@@ -158,7 +172,9 @@ fn lists_guard_their_znodes() {
         assert_eq!(cluster.look(session, get.clone()), Ok(seen));
         assert_eq!(cluster.look(&superuser(session), get.clone()), Ok(WireReply::Acl { acl: list, stat }));
         cluster.change(&superuser(session), set_acl(vec![ann(Permissions::ALL)], 1)).unwrap();
-        for look in [get, Look::GetData("/a".into()), Look::GetChildren { path: "/a".into(), with_stat: true }] {
+        for look in
+            [get, Look::GetData("/a".into()), Look::GetChildren { path: "/a".into(), with_stat: true }]
+        {
             assert_eq!(cluster.look(session, look), Err(NoAuth));
         }
         assert_eq!(cluster.change(session, check("/a", -1)), Err(NoAuth));
@@ -194,12 +210,24 @@ fn a_multi_is_all_or_nothing_over_partitions() {
         }
         cluster.result(session, Operation::CountDescendants("/".into())).unwrap();
         cluster.take_events();
-        let hashes = |cluster: &Cluster| cluster.partitions().map(|replica| replica.state_hash()).collect::<Vec<_>>();
+        let hashes =
+            |cluster: &Cluster| cluster.partitions().map(|replica| replica.state_hash()).collect::<Vec<_>>();
         let before = hashes(cluster);
-        let changes =
-            vec![create("/a/x", CreateMode::Persistent), set("/b", "new", 0), check("/c", 3), delete("/c"), set("/a", "", -1)];
+        let changes = vec![
+            create("/a/x", CreateMode::Persistent),
+            set("/b", "new", 0),
+            check("/c", 3),
+            delete("/c"),
+            set("/a", "", -1),
+        ];
         let undone = OpResult::Failed(RuntimeInconsistency);
-        let results = [OpResult::RolledBack, OpResult::RolledBack, OpResult::Failed(BadVersion), undone.clone(), undone];
+        let results = [
+            OpResult::RolledBack,
+            OpResult::RolledBack,
+            OpResult::Failed(BadVersion),
+            undone.clone(),
+            undone,
+        ];
         assert_eq!(cluster.multi(session, changes), results);
         assert_eq!((hashes(cluster), cluster.take_events()), (before, vec![]));
 
@@ -209,17 +237,33 @@ fn a_multi_is_all_or_nothing_over_partitions() {
             check("/b", 1),
             delete("/c"),
             create("/c", CreateMode::Persistent),
-            Change::Create { path: "/q-".into(), data: None, acl: Acl::open_unsafe(), mode: CreateMode::PersistentSequential, with_stat: true },
+            Change::Create {
+                path: "/q-".into(),
+                data: None,
+                acl: Acl::open_unsafe(),
+                mode: CreateMode::PersistentSequential,
+                with_stat: true,
+            },
             delete("/q-0000000004"),
         ];
         let reply = cluster.operate(session, Operation::Multi(changes));
-        let Reply::Operation { zxid, result: Ok(WireReply::Results(results)) } = reply else { panic!("{reply:?}") };
-        let (Some(OpResult::DataSet(set)), Some(OpResult::CreatedWithStat { path, stat })) = (results.get(1), results.get(5)) else {
+        let Reply::Operation { zxid, result: Ok(WireReply::Results(results)) } = reply else {
+            panic!("{reply:?}")
+        };
+        let (Some(OpResult::DataSet(set)), Some(OpResult::CreatedWithStat { path, stat })) =
+            (results.get(1), results.get(5))
+        else {
             panic!("{results:?}");
         };
-        assert_eq!((set.version, set.mzxid, &**path, stat.czxid), (1, zxid.to_wire(), "/q-0000000004", zxid.to_wire()));
+        assert_eq!(
+            (set.version, set.mzxid, &**path, stat.czxid),
+            (1, zxid.to_wire(), "/q-0000000004", zxid.to_wire())
+        );
         assert_eq!(results[0], OpResult::Created { path: "/a/x".into() });
-        assert_eq!((&results[2], &results[3], &results[6]), (&OpResult::Checked, &OpResult::Deleted, &OpResult::Deleted));
+        assert_eq!(
+            (&results[2], &results[3], &results[6]),
+            (&OpResult::Checked, &OpResult::Deleted, &OpResult::Deleted)
+        );
         let root = cluster.stat(session, "/").unwrap();
         assert_eq!((root.num_children, root.cversion, root.pzxid), (4, 2 * 5 - 4, zxid.to_wire()));
         assert_eq!(cluster.stat(session, "/c").unwrap().czxid, zxid.to_wire());
@@ -284,7 +328,9 @@ fn a_zxid_is_beyond_what_it_changes_though_the_partitions_clock_is_behind() {
 fn containers_and_ttls_go_by_themselves() {
     everywhere(|cluster, session| {
         cluster.set_time_ms(10_000);
-        for (path, mode) in [("/c", CreateMode::Container), ("/unused", CreateMode::Container), ("/t", CreateMode::Ttl(500))] {
+        for (path, mode) in
+            [("/c", CreateMode::Container), ("/unused", CreateMode::Container), ("/t", CreateMode::Ttl(500))]
+        {
             cluster.create(session, path, mode).unwrap();
             assert_eq!(cluster.stat(session, path).unwrap().ephemeral_owner, 0);
         }
@@ -317,7 +363,7 @@ fn what_changed_since_it_was_found_due_stays() {
         cluster.set_time_ms(5_000);
         let stat = cluster.stat(session, "/t").unwrap();
         let zxids = [stat.mzxid, stat.pzxid].map(Zxid::from_wire);
-        let reap = |mzxid, pzxid| crate::command::Command::Reap { path: "/t".into(), mzxid, pzxid };
+        let reap = |mzxid, pzxid| Command::Reap { path: "/t".into(), mzxid, pzxid };
         for (mzxid, pzxid) in [(Zxid::ZERO, zxids[1]), (zxids[0], Zxid::ZERO)] {
             assert_eq!(cluster.node(reap(mzxid, pzxid)), Reply::Done);
             assert!(cluster.stat(session, "/t").is_some());
@@ -352,4 +398,29 @@ fn probes_and_reads_of_several_znodes_are_of_one_moment() {
         assert_eq!(cluster.result(session, count("/b")), Ok(WireReply::Count(1)));
         assert_eq!(cluster.result(session, count("/none")), Err(NoNode));
     });
+}
+
+#[test]
+fn what_is_read_elsewhere_comes_with_the_signal() {
+    let mut cluster = Cluster::new(3);
+    let session = cluster.open(9);
+    let (a, b) = apart(&cluster);
+    for path in [&a, &b] {
+        cluster.create(&session, path, CreateMode::Ephemeral).unwrap();
+        cluster.change(&session, delete(path)).unwrap();
+        cluster.create(&session, path, CreateMode::Ttl(1)).unwrap();
+    }
+    let changes = vec![delete(&a), set(&b, "x", -1), check(&b, 1), create(&a, CreateMode::Ephemeral)];
+    assert_eq!(cluster.multi(&session, changes).len(), 4);
+    let looks = [&a, &b].map(|path| Look::GetData(path.as_str().into()));
+    cluster.result(&session, Operation::MultiRead(looks.to_vec())).unwrap();
+    cluster.result(&session, Operation::CountDescendants("/".into())).unwrap();
+    cluster.operate(&session, Operation::Probe(vec![a.as_str().into(), b.as_str().into()]));
+    cluster.set_time_ms(9_000);
+    cluster.chores();
+    assert_eq!(cluster.stat(&session, &b), None);
+    cluster.node(Command::Close { session: session.id, epoch: 0 });
+    assert!(cluster.exchanged() > 20);
+    assert_eq!(cluster.run_again(), 0);
+    cluster.check();
 }

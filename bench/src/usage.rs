@@ -1,0 +1,75 @@
+//! What processes consume, from `/proc`.
+//!
+//! An edge file: it reads the state of the machine.
+
+use crate::failure::Failure;
+use std::fs;
+
+/// Linux counts CPU time for `/proc` in hundredths of a second on every architecture.
+const TICK_US: u64 = 10_000;
+
+/// The CPU time that a process has used so far, user and system, in microseconds. Ended threads are included.
+pub fn cpu_us(pid: u32) -> Result<u64, Failure> {
+    let (path, text) = read(pid, "stat")?;
+    ticks(&text).map(|ticks| ticks * TICK_US).ok_or(Failure::Usage(format!("{path} is not understood")))
+}
+
+/// The memory that a process has in RAM, in bytes.
+pub fn resident_bytes(pid: u32) -> Result<u64, Failure> {
+    let (path, text) = read(pid, "status")?;
+    resident_kib(&text).map(|kib| kib * 1024).ok_or(Failure::Usage(format!("{path} is not understood")))
+}
+
+/// The name of a process, cut to 15 bytes as the kernel keeps it.
+pub fn name(pid: u32) -> Result<String, Failure> {
+    Ok(read(pid, "comm")?.1.trim_end().to_owned())
+}
+
+fn read(pid: u32, file: &str) -> Result<(String, String), Failure> {
+    let path = format!("/proc/{pid}/{file}");
+    let text = fs::read_to_string(&path).map_err(Failure::system(path.as_str()))?;
+    Ok((path, text))
+}
+
+/// utime + stime, fields 14 and 15. The second field is a name in parentheses and may hold anything.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+fn resident_kib(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_found_after_any_name() {
+        let stat = "42 (a) b 9 9) S 1 42 42 0 -1 4194560 100 0 0 0 17 25 0 0 20 0 3 0 100 1000 50";
+        assert_eq!(ticks(stat), Some(42));
+        assert_eq!(ticks("42 (cut) S 1"), None);
+    }
+
+    #[test]
+    fn memory_is_the_resident_part() {
+        assert_eq!(resident_kib("VmPeak:\t 9 kB\nVmRSS:\t    2048 kB\nThreads:\t1\n"), Some(2048));
+        assert_eq!(resident_kib("Threads:\t1\n"), None);
+    }
+
+    #[test]
+    fn this_process_is_seen() {
+        let pid = std::process::id();
+        assert!(resident_bytes(pid).unwrap() > 100_000);
+        let before = cpu_us(pid).unwrap();
+        let mut sum = 0_u64;
+        while cpu_us(pid).unwrap() == before {
+            sum = sum.wrapping_add(1);
+        }
+        assert!(cpu_us(pid).unwrap() > before);
+    }
+}
