@@ -81,7 +81,8 @@ impl World {
 
     fn deliver(&mut self) {
         for partition in PartitionId::all(PARTITIONS) {
-            while let Some(delivery) = self.multicast.deliver(partition).expect("a log that can be followed") {
+            while let Some(delivery) = self.multicast.deliver(partition).expect("a log that can be followed")
+            {
                 self.remember(partition.index(), delivery);
             }
         }
@@ -123,15 +124,23 @@ fn partitions_agree_through_power_failures() {
         world.settle();
         for p in PartitionId::all(PARTITIONS) {
             let mine = world.shared(p);
-            assert!(mine.is_sorted_by(|a, b| a.0 < b.0), "seed {seed}: {p} takes shared envelopes once, in order");
+            assert!(
+                mine.is_sorted_by(|a, b| a.0 < b.0),
+                "seed {seed}: {p} takes shared envelopes once, in order"
+            );
             for q in PartitionId::all(PARTITIONS).filter(|q| *q > p) {
                 let both = |list: &[(SharedIndex, Destinations)]| -> Vec<SharedIndex> {
                     let both = list.iter().filter(|(_, to)| to.contains(p) && to.contains(q));
                     both.map(|(k, _)| *k).collect()
                 };
-                assert_eq!(both(&mine), both(&world.shared(q)), "seed {seed}: {p} and {q} take what addresses both");
+                assert_eq!(
+                    both(&mine),
+                    both(&world.shared(q)),
+                    "seed {seed}: {p} and {q} take what addresses both"
+                );
             }
-            let times: Vec<u64> = world.delivered[p.index()].iter().map(|delivery| delivery.time_ms).collect();
+            let times: Vec<u64> =
+                world.delivered[p.index()].iter().map(|delivery| delivery.time_ms).collect();
             assert!(times.is_sorted(), "seed {seed}: log time runs forward");
         }
         assert!(world.multicast.counts().delivered > 0, "seed {seed}");

@@ -29,7 +29,9 @@ mod inbox;
 pub use error::ClientError;
 pub use inbox::{Answer, Ticket};
 
-use crate::wire::{Acl, AddWatchMode, ConnectRequest, ConnectResponse, Create, CreateMode, Delete, ErrorCode};
+use crate::wire::{
+    Acl, AddWatchMode, ConnectRequest, ConnectResponse, Create, CreateMode, Delete, ErrorCode,
+};
 use crate::wire::{MultiOp, OpResult, PASSWORD_BYTES, ReadOp, Reply, Request, SetData, Stat, WatcherEvent};
 use bytes::Bytes;
 use connection::{Connection, Opened};
@@ -68,7 +70,8 @@ impl Client {
     /// Opens a session at the first server that takes one. `timeout` is the session's; the server may agree on another.
     pub fn connect(addresses: impl ToSocketAddrs, timeout: Duration) -> Result<Client, ClientError> {
         let resolved = addresses.to_socket_addrs();
-        let addresses: Vec<SocketAddr> = resolved.map_err(|error| unreachable(&[], error.to_string()))?.collect();
+        let addresses: Vec<SocketAddr> =
+            resolved.map_err(|error| unreachable(&[], error.to_string()))?.collect();
         let fresh = Session { id: 0, password: Bytes::from_static(&[0; PASSWORD_BYTES]), timeout };
         let (session, opened) = attach(&addresses, &fresh, 0)?;
         let connection = Connection::start(opened, Inbox::default(), session.timeout);
@@ -163,8 +166,13 @@ impl Client {
     ) -> Result<Arc<str>, ClientError> {
         // createTTL answers with the Stat too, and there is no other operation for it.
         let with_stat = mode.ttl_ms().is_some();
-        let create =
-            Create { path: path.into(), data: Some(data.into()), acl: Acl::open_unsafe(), mode: Ok(mode), with_stat };
+        let create = Create {
+            path: path.into(),
+            data: Some(data.into()),
+            acl: Acl::open_unsafe(),
+            mode: Ok(mode),
+            with_stat,
+        };
         match self.call(Request::Create(create))? {
             Reply::Path(path) | Reply::PathStat { path, .. } => Ok(path),
             other => mismatch(&other),

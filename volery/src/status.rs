@@ -87,8 +87,12 @@ pub struct Status {
 impl Status {
     /// The status of a node and what its replicas hold.
     pub fn of(node: &NodeStatus, variables: &[&Slots]) -> Status {
-        let partitions: Vec<PartitionStatus> =
-            node.replicas.iter().zip(variables).map(|(replica, variables)| partition(replica, variables)).collect();
+        let partitions: Vec<PartitionStatus> = node
+            .replicas
+            .iter()
+            .zip(variables)
+            .map(|(replica, variables)| partition(replica, variables))
+            .collect();
         let sum = |of: fn(&PartitionStatus) -> u64| partitions.iter().map(of).sum();
         Status {
             node: node.node,

@@ -2,8 +2,8 @@
 
 use crate::registers::{Command, Expression, Places, Registers};
 use eyrie::{
-    CommandId, Delivery, Destinations, Envelope, Exchange, Fault, Outcome, Output, PartitionId, PartitioningOracle,
-    Position, Replica, Request, SharedIndex, StampNumber, node_client,
+    CommandId, Delivery, Destinations, Envelope, Exchange, Fault, Outcome, Output, PartitionId,
+    PartitioningOracle, Position, Replica, Request, SharedIndex, StampNumber, node_client,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ impl World {
     /// One partition for each string, which names its registers.
     pub fn new(partitions: &[&str], fault: Fault) -> World {
         let places = partitions.iter().zip(0..);
-        let places = places.flat_map(|(names, place)| names.chars().map(move |name| (name, PartitionId(place))));
+        let places =
+            places.flat_map(|(names, place)| names.chars().map(move |name| (name, PartitionId(place))));
         let places = Arc::new(Places(places.collect()));
         let mut replicas: Vec<_> = PartitionId::all(partitions.len() as u16)
             .map(|partition| Replica::new(partition, places.clone()))
@@ -116,9 +117,14 @@ impl World {
                 Output::Exchange(message) => self.travelling.push(message),
                 Output::Answer(answer) => {
                     let name = self.order[answer.id.i as usize];
-                    let Outcome::Reply(reply) = *answer.outcome else { panic!("{name}: {:?}", answer.outcome) };
+                    let Outcome::Reply(reply) = *answer.outcome else {
+                        panic!("{name}: {:?}", answer.outcome)
+                    };
                     let operation = self.operations.get_mut(name).expect("it was invoked");
-                    assert!(operation.answered.is_none_or(|(_, before)| before == reply), "{name}: two answers");
+                    assert!(
+                        operation.answered.is_none_or(|(_, before)| before == reply),
+                        "{name}: two answers"
+                    );
                     operation.answered.get_or_insert((self.step, reply));
                 }
                 Output::Event { .. } | Output::Passed { .. } => {}
@@ -133,7 +139,8 @@ fn explains(all: &[&Operation], done: &mut Vec<usize>, registers: &BTreeMap<char
     }
     for (next, operation) in all.iter().enumerate() {
         let waits = |other: &Operation| other.answered.is_some_and(|(at, _)| at < operation.invoked);
-        let blocked = (0..all.len()).any(|other| !done.contains(&other) && other != next && waits(all[other]));
+        let blocked =
+            (0..all.len()).any(|other| !done.contains(&other) && other != next && waits(all[other]));
         if done.contains(&next) || blocked {
             continue;
         }
