@@ -3,6 +3,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use eyrie::host::LogEdge;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ struct ServeArguments {
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(EnvFilter::try_from_env("VOLERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
         .init();
     match Arguments::parse().command {

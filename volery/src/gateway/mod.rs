@@ -17,36 +17,33 @@ mod authentication;
 mod connection;
 mod expiry;
 mod four_letter;
+mod front;
+mod handshake;
 mod latency;
+mod outcome;
 mod pipeline;
 mod plan;
+mod rearm;
 mod watches;
 
-use crate::command::{Command, Event, Reply};
 use crate::config::GatewayConfig;
 use crate::service::Volery;
-use crate::session::{Password, SessionId};
+use crate::session::SessionId;
 use crate::status::Status;
-use crate::variables::Slots;
 use crate::wire::{
-    self, BadRequest, ConnectRequest, ConnectResponse, ErrorCode, EventType, Reader, Record, Request,
-    RequestHeader, SetWatches,
+    self, BadRequest, ConnectRequest, ErrorCode, EventType, Reader, Record, Request, RequestHeader,
 };
 use crate::zxid::Zxid;
 use authentication::authenticate;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use connection::{Connection, OUTPUT_BYTES_MAX, Phase};
 use expiry::Expiry;
-use eyrie::{
-    Answer, Commands, ConnectionId, Destinations, Epoch, Front, NodeStatus, Outcome, PARTITIONS_MAX,
-    PartitionId, Position, Refusal, Seen, StampNumber, Ticket,
-};
+use eyrie::{Commands, ConnectionId, Destinations, Epoch, PartitionId, Position, Seen, StampNumber, Ticket};
 use latency::Latency;
-use pipeline::{Effect, Next, Pipeline, Rearmed, Response};
+use pipeline::Next;
 use plan::{Here, Plan};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use watches::{Fired, Kinds, Watches};
 
@@ -205,28 +202,6 @@ impl Gateway {
         self.drop_connection(id);
     }
 
-    /// Watches that the client had before: one look per partition tells what changed since, and arms the rest.
-    fn set_watches(
-        &mut self,
-        id: ConnectionId,
-        xid: i32,
-        watches: SetWatches,
-        commands: &mut Commands<Volery>,
-    ) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Connection { phase: Phase::Open(pipeline), caller, .. } = connection else { return };
-        let relative = Zxid::from_wire(watches.relative_zxid);
-        let mut parts: BTreeMap<PartitionId, Vec<Rearmed>> = BTreeMap::new();
-        for rearmed in rearmed(&watches) {
-            parts.entry(commands.oracle().of(&rearmed.path)).or_default().push(rearmed);
-        }
-        for part in parts.into_values() {
-            pipeline.push_probe(caller, relative, part);
-        }
-        let rest = Plan::Here(Here::Arm(watches.persistent, watches.persistent_recursive));
-        pipeline.push(xid, caller, rest, self.now_ms);
-    }
-
     /// Sends what may be sent and replies what may be replied, until neither moves.
     fn advance(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) {
         self.send(id, commands);
@@ -374,181 +349,6 @@ impl Gateway {
         self.make_ready(id);
     }
 
-    fn handshake(&mut self, id: ConnectionId, reader: &mut Reader, commands: &mut Commands<Volery>) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let request = match ConnectRequest::read(reader) {
-            Ok(request) => request,
-            Err(error) => {
-                tracing::warn!(peer = %connection.peer, %error, "connection closed: not a handshake");
-                return self.drop_connection(id);
-            }
-        };
-        // Zxids count from the clock: one that is neither known nor of the past is of another cluster, or of a node ahead.
-        let known = self.newest.max(StampNumber::at(self.wall_ms, PartitionId(PARTITIONS_MAX - 1)).into());
-        if Zxid::from_wire(request.last_zxid_seen) > known {
-            tracing::info!(peer = %connection.peer, "connection closed: its client has seen more than this node");
-            return self.drop_connection(id);
-        }
-        connection.phase = Phase::Opening;
-        let timeout_ms = self.config.negotiate(request.timeout_ms);
-        let (session, command) = if request.session_id == 0 {
-            let session = self.next_session(commands);
-            let password = self.config.password_of(session);
-            (session, Command::CreateSession { session, password, timeout_ms })
-        } else {
-            let session = SessionId(request.session_id as u64);
-            let password = Password(request.password.as_ref().try_into().unwrap_or_default());
-            (session, Command::Move { session, password, timeout_ms })
-        };
-        let ticket = commands.errand(command);
-        self.purposes.insert(ticket, Purpose::Open { connection: id, request, session });
-    }
-
-    /// A session's id: the node, its incarnation and a count, so that none is ever given twice.
-    fn next_session(&mut self, commands: &Commands<Volery>) -> SessionId {
-        self.opened += 1;
-        let node = u64::from(self.config.node) + 1;
-        SessionId(
-            (node << 56) | (u64::from(commands.incarnation() & 0xff_ffff) << 32) | u64::from(self.opened),
-        )
-    }
-
-    /// The session is open here, or it is not.
-    fn opened(&mut self, id: ConnectionId, request: &ConnectRequest, session: SessionId, reply: &Reply) {
-        let password = self.password_shown(session, request);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if !matches!(connection.phase, Phase::Opening) {
-            return;
-        }
-        let Reply::Session { epoch, timeout_ms, attached } = *reply else {
-            tracing::info!(peer = %connection.peer, %session, "the session has expired, or the password is another's");
-            wire::write_frame(&mut connection.output, |output| {
-                ConnectResponse::expired(request).write(output)
-            });
-            return self.drop_connection(id);
-        };
-        let response = ConnectResponse {
-            protocol_version: 0,
-            timeout_ms: timeout_ms as i32,
-            session_id: session.0 as i64,
-            password,
-            read_only: request.read_only.map(|_| false),
-        };
-        wire::write_frame(&mut connection.output, |output| response.write(output));
-        connection.phase = Phase::Open(Pipeline::new(session, epoch, attached));
-        connection.timeout_ms = timeout_ms;
-        if let Some(before) = self.sessions.insert(session, id) {
-            self.drop_connection(before);
-        }
-        self.expiry.touch(session);
-    }
-
-    fn password_shown(&self, session: SessionId, request: &ConnectRequest) -> Bytes {
-        match request.session_id {
-            0 => Bytes::copy_from_slice(&self.config.password_of(session).0),
-            _ => request.password.clone(),
-        }
-    }
-
-    /// An operation's outcome has come: what it arms is armed at just this place of the partition's sequence.
-    fn operated(
-        &mut self,
-        id: ConnectionId,
-        number: u64,
-        answer: &Answer<Volery>,
-        commands: &Commands<Volery>,
-    ) {
-        self.saw(id, answer.stamp.number.into());
-        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
-        let effect = pipeline.effect(number);
-        let result = match answer.outcome.as_ref() {
-            Outcome::Reply(reply) => self.outcome(id, number, effect, answer, reply, commands),
-            Outcome::Refused(refusal) => Some(Err(code_of(*refusal))),
-            Outcome::Retry(_) => Some(Err(ErrorCode::SystemError)),
-        };
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(pipeline) = connection.pipeline() else { return };
-        let response = Response { result, seen: answer.seen.clone() };
-        pipeline.answered(number, response);
-    }
-
-    fn outcome(
-        &mut self,
-        id: ConnectionId,
-        number: u64,
-        effect: Effect,
-        answer: &Answer<Volery>,
-        reply: &Reply,
-        commands: &Commands<Volery>,
-    ) -> Option<Result<wire::Reply, ErrorCode>> {
-        match (reply, effect) {
-            (Reply::Operation { zxid, result }, effect) => {
-                self.saw(id, *zxid);
-                if let Effect::Arm(arm) = effect
-                    && (result.is_ok() || (arm.absent_too && *result == Err(ErrorCode::NoNode)))
-                {
-                    self.arm(id, &arm.path, arm.kinds, number, commands);
-                }
-                Some(result.clone())
-            }
-            (Reply::Probed(found), Effect::Rearm { relative, watches }) => {
-                for (rearmed, found) in watches.iter().zip(found) {
-                    self.rearm(id, number, answer.partition, relative, rearmed, *found);
-                }
-                None
-            }
-            (Reply::SessionMoved, _) => Some(Err(ErrorCode::SessionMoved)),
-            (Reply::NoSession, _) => Some(Err(ErrorCode::SessionExpired)),
-            (Reply::Done | Reply::Session { .. } | Reply::Probed(_), _) => Some(Ok(wire::Reply::Empty)),
-        }
-    }
-
-    /// A session's command had this zxid: its next one gets a greater one.
-    fn saw(&mut self, id: ConnectionId, zxid: Zxid) {
-        self.newest = self.newest.max(zxid);
-        if let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) {
-            pipeline.saw(zxid);
-        }
-    }
-
-    /// Fires what has changed since the client's mark, and arms the rest, as ZooKeeper's `DataTree.setWatches` does.
-    fn rearm(
-        &mut self,
-        id: ConnectionId,
-        number: u64,
-        partition: PartitionId,
-        relative: Zxid,
-        rearmed: &Rearmed,
-        found: Option<(Zxid, Zxid)>,
-    ) {
-        let verdict = |asked: bool, fires: Option<EventType>, kinds| asked.then_some((fires, kinds));
-        let (data, child) = match found {
-            None => (Some(EventType::NodeDeleted), Some(EventType::NodeDeleted)),
-            Some((mzxid, pzxid)) => (
-                (mzxid > relative).then_some(EventType::NodeDataChanged),
-                (pzxid > relative).then_some(EventType::NodeChildrenChanged),
-            ),
-        };
-        let exist = found.map(|_| EventType::NodeCreated);
-        let zxid = found.map_or(relative, |(mzxid, pzxid)| mzxid.max(pzxid));
-        let verdicts = [
-            verdict(rearmed.data, data, Kinds::DATA),
-            verdict(rearmed.exist, exist, Kinds::DATA),
-            verdict(rearmed.child, child, Kinds::CHILD),
-        ];
-        let mut told = BTreeSet::new();
-        for (fires, kinds) in verdicts.into_iter().flatten() {
-            let Some(connection) = self.connections.get_mut(&id) else { return };
-            match fires {
-                Some(event) if told.insert(event.number()) => {
-                    connection.notify(partition, event, &rearmed.path, zxid, 0);
-                }
-                Some(_) => {}
-                None => self.watches.arm(id, &rearmed.path, kinds, partition.into(), number),
-            }
-        }
-    }
-
     fn tell(&mut self, partition: PartitionId, kind: EventType, path: &Arc<str>, zxid: Zxid) {
         self.newest = self.newest.max(zxid);
         for Fired { connection: id, armed_by } in self.watches.fire(path, kind) {
@@ -582,151 +382,6 @@ impl Gateway {
     }
 }
 
-impl Front<Volery> for Gateway {
-    fn connected(&mut self, id: ConnectionId, peer: SocketAddr, _now_ms: u64) {
-        self.order.insert(id);
-        self.connections.insert(id, Connection::new(peer, self.wall_ms));
-    }
-
-    fn received(&mut self, id: ConnectionId, bytes: &[u8], commands: &mut Commands<Volery>) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.closing {
-            return;
-        }
-        connection.input.extend_from_slice(bytes);
-        if let Phase::Open(pipeline) = &connection.phase {
-            self.expiry.touch(pipeline.session());
-        }
-        self.parse(id, commands);
-    }
-
-    fn disconnected(&mut self, id: ConnectionId, _commands: &mut Commands<Volery>) {
-        self.drop_connection(id);
-        self.forget(id);
-    }
-
-    fn answered(&mut self, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
-        let Some(id) = self.sessions.get(&SessionId(answer.id.client.0)).copied() else { return };
-        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
-        if let Some(number) = pipeline.sent(answer.id) {
-            self.operated(id, number, answer, commands);
-            self.unsettle(id);
-        }
-    }
-
-    fn done(&mut self, ticket: Ticket, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
-        match self.purposes.remove(&ticket) {
-            Some(Purpose::Open { connection, request, session }) => {
-                let reply = match answer.outcome.as_ref() {
-                    Outcome::Reply(reply) => reply.clone(),
-                    Outcome::Retry(_) | Outcome::Refused(_) => Reply::NoSession,
-                };
-                self.opened(connection, &request, session, &reply);
-                self.unsettle(connection);
-            }
-            Some(Purpose::Pipeline(id)) => {
-                let pipeline = self.connections.get_mut(&id).and_then(Connection::pipeline);
-                if let Some(number) = pipeline.and_then(|pipeline| pipeline.attached(ticket)) {
-                    self.operated(id, number, answer, commands);
-                }
-                self.unsettle(id);
-            }
-            Some(Purpose::Expire) | None => {}
-        }
-    }
-
-    fn happened(&mut self, partition: PartitionId, _position: Position, event: Event) {
-        match event {
-            Event::Created { path, zxid } => self.tell(partition, EventType::NodeCreated, &path, zxid),
-            Event::Deleted { path, zxid } => self.tell(partition, EventType::NodeDeleted, &path, zxid),
-            Event::DataChanged { path, zxid } => {
-                self.tell(partition, EventType::NodeDataChanged, &path, zxid)
-            }
-            Event::ChildrenChanged { path, zxid } => {
-                self.tell(partition, EventType::NodeChildrenChanged, &path, zxid);
-            }
-            Event::SessionOpened { session, epoch, timeout_ms } => {
-                self.session_opened(session, epoch, timeout_ms);
-            }
-            Event::SessionClosed { session } => self.session_closed(session),
-        }
-    }
-
-    fn passed(
-        &mut self,
-        partition: PartitionId,
-        position: Position,
-        proposal: StampNumber,
-        stamp: StampNumber,
-    ) {
-        let passed = &mut self.passed[partition.index()];
-        passed.position = passed.position.max(position);
-        passed.mark = passed.mark.max(proposal);
-        self.newest = self.newest.max(stamp.into()).max(proposal.into());
-    }
-
-    fn tick(&mut self, now_ms: u64, wall_ms: u64, commands: &mut Commands<Volery>) {
-        (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
-        for (session, epoch) in self.expiry.tick(now_ms) {
-            tracing::info!(%session, "not heard of for its timeout: expiring");
-            let ticket = commands.errand(Command::Expire { session, epoch });
-            self.purposes.insert(ticket, Purpose::Expire);
-        }
-        self.over_limit = commands.in_flight() >= IN_FLIGHT_MAX;
-    }
-
-    fn settle(&mut self, commands: &mut Commands<Volery>) {
-        for id in std::mem::take(&mut self.unsettled) {
-            if let Some(connection) = self.connections.get_mut(&id) {
-                connection.unsettled = false;
-                self.parse(id, commands);
-            }
-        }
-    }
-
-    fn restart(&mut self, now_ms: u64) {
-        let _ = self.expiry.tick(now_ms);
-        self.expiry.restart();
-    }
-
-    fn observe(&mut self, node: &NodeStatus, variables: &[&Slots]) {
-        self.status = Status::of(node, variables);
-        self.status.connections = self.connections.len() as u64;
-        self.status.watches = self.watches.len() as u64;
-        self.answer_words();
-    }
-
-    fn wants_status(&self) -> bool {
-        !self.asking.is_empty()
-    }
-
-    fn take_ready(&mut self) -> Vec<ConnectionId> {
-        let ready = std::mem::take(&mut self.ready);
-        for id in &ready {
-            if let Some(connection) = self.connections.get_mut(id) {
-                connection.ready = false;
-            }
-        }
-        ready
-    }
-
-    fn output(&mut self, id: ConnectionId) -> Option<&mut BytesMut> {
-        self.connections.get_mut(&id).map(|connection| &mut connection.output)
-    }
-
-    fn closing(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_none_or(|connection| connection.closing)
-    }
-
-    fn closed(&mut self, id: ConnectionId) {
-        self.forget(id);
-    }
-
-    fn reading(&self, id: ConnectionId) -> bool {
-        !self.over_limit && self.connections.get(&id).is_some_and(Connection::reading)
-    }
-}
-
 impl Gateway {
     fn forget(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.remove(&id) {
@@ -745,26 +400,4 @@ fn has_passed(passed: &[Passed], watched: Destinations, seen: &Seen) -> bool {
 
 fn found(found: bool) -> Result<wire::Reply, ErrorCode> {
     if found { Ok(wire::Reply::Empty) } else { Err(ErrorCode::NoWatcher) }
-}
-
-fn code_of(refusal: Refusal) -> ErrorCode {
-    match refusal {
-        Refusal::UnknownClient => ErrorCode::SessionExpired,
-        Refusal::OldEpoch => ErrorCode::SessionMoved,
-        Refusal::Malformed => ErrorCode::MarshallingError,
-        Refusal::Unsubmitted => ErrorCode::ThrottledOp,
-    }
-}
-
-/// The paths that SetWatches names, each with the watches on it.
-fn rearmed(watches: &SetWatches) -> Vec<Rearmed> {
-    let mut paths: BTreeMap<Arc<str>, Rearmed> = BTreeMap::new();
-    let mut note = |path: &Arc<str>, set: fn(&mut Rearmed)| {
-        let fresh = || Rearmed { path: path.clone(), data: false, exist: false, child: false };
-        set(paths.entry(path.clone()).or_insert_with(fresh));
-    };
-    watches.data.iter().for_each(|path| note(path, |rearmed| rearmed.data = true));
-    watches.exist.iter().for_each(|path| note(path, |rearmed| rearmed.exist = true));
-    watches.child.iter().for_each(|path| note(path, |rearmed| rearmed.child = true));
-    paths.into_values().collect()
 }

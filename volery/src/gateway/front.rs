@@ -1,0 +1,160 @@
+//! The gateway as eyrie's host sees it.
+
+use super::connection::{Connection, Phase};
+use super::{Gateway, IN_FLIGHT_MAX, Purpose};
+use crate::command::{Command, Event, Reply};
+use crate::service::Volery;
+use crate::session::SessionId;
+use crate::status::Status;
+use crate::variables::Slots;
+use crate::wire::EventType;
+use bytes::BytesMut;
+use eyrie::{
+    Answer, Commands, ConnectionId, Front, NodeStatus, Outcome, PartitionId, Position, StampNumber, Ticket,
+};
+use std::net::SocketAddr;
+
+impl Front<Volery> for Gateway {
+    fn connected(&mut self, id: ConnectionId, peer: SocketAddr, _now_ms: u64) {
+        self.order.insert(id);
+        self.connections.insert(id, Connection::new(peer, self.wall_ms));
+    }
+
+    fn received(&mut self, id: ConnectionId, bytes: &[u8], commands: &mut Commands<Volery>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.closing {
+            return;
+        }
+        connection.input.extend_from_slice(bytes);
+        if let Phase::Open(pipeline) = &connection.phase {
+            self.expiry.touch(pipeline.session());
+        }
+        self.parse(id, commands);
+    }
+
+    fn disconnected(&mut self, id: ConnectionId, _commands: &mut Commands<Volery>) {
+        self.drop_connection(id);
+        self.forget(id);
+    }
+
+    fn answered(&mut self, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
+        let Some(id) = self.sessions.get(&SessionId(answer.id.client.0)).copied() else { return };
+        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
+        if let Some(number) = pipeline.sent(answer.id) {
+            self.operated(id, number, answer, commands);
+            self.unsettle(id);
+        }
+    }
+
+    fn done(&mut self, ticket: Ticket, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
+        match self.purposes.remove(&ticket) {
+            Some(Purpose::Open { connection, request, session }) => {
+                let reply = match answer.outcome.as_ref() {
+                    Outcome::Reply(reply) => reply.clone(),
+                    Outcome::Retry(_) | Outcome::Refused(_) => Reply::NoSession,
+                };
+                self.opened(connection, &request, session, &reply);
+                self.unsettle(connection);
+            }
+            Some(Purpose::Pipeline(id)) => {
+                let pipeline = self.connections.get_mut(&id).and_then(Connection::pipeline);
+                if let Some(number) = pipeline.and_then(|pipeline| pipeline.attached(ticket)) {
+                    self.operated(id, number, answer, commands);
+                }
+                self.unsettle(id);
+            }
+            Some(Purpose::Expire) | None => {}
+        }
+    }
+
+    fn happened(&mut self, partition: PartitionId, _position: Position, event: Event) {
+        match event {
+            Event::Created { path, zxid } => self.tell(partition, EventType::NodeCreated, &path, zxid),
+            Event::Deleted { path, zxid } => self.tell(partition, EventType::NodeDeleted, &path, zxid),
+            Event::DataChanged { path, zxid } => {
+                self.tell(partition, EventType::NodeDataChanged, &path, zxid)
+            }
+            Event::ChildrenChanged { path, zxid } => {
+                self.tell(partition, EventType::NodeChildrenChanged, &path, zxid);
+            }
+            Event::SessionOpened { session, epoch, timeout_ms } => {
+                self.session_opened(session, epoch, timeout_ms);
+            }
+            Event::SessionClosed { session } => self.session_closed(session),
+        }
+    }
+
+    fn passed(
+        &mut self,
+        partition: PartitionId,
+        position: Position,
+        proposal: StampNumber,
+        stamp: StampNumber,
+    ) {
+        let passed = &mut self.passed[partition.index()];
+        passed.position = passed.position.max(position);
+        passed.mark = passed.mark.max(proposal);
+        self.newest = self.newest.max(stamp.into()).max(proposal.into());
+    }
+
+    fn tick(&mut self, now_ms: u64, wall_ms: u64, commands: &mut Commands<Volery>) {
+        (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
+        for (session, epoch) in self.expiry.tick(now_ms) {
+            tracing::info!(%session, "not heard of for its timeout: expiring");
+            let ticket = commands.errand(Command::Expire { session, epoch });
+            self.purposes.insert(ticket, Purpose::Expire);
+        }
+        self.over_limit = commands.in_flight() >= IN_FLIGHT_MAX;
+    }
+
+    fn settle(&mut self, commands: &mut Commands<Volery>) {
+        for id in std::mem::take(&mut self.unsettled) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.unsettled = false;
+                self.parse(id, commands);
+            }
+        }
+    }
+
+    fn restart(&mut self, now_ms: u64) {
+        let _ = self.expiry.tick(now_ms);
+        self.expiry.restart();
+    }
+
+    fn observe(&mut self, node: &NodeStatus, variables: &[&Slots]) {
+        self.status = Status::of(node, variables);
+        self.status.connections = self.connections.len() as u64;
+        self.status.watches = self.watches.len() as u64;
+        self.answer_words();
+    }
+
+    fn wants_status(&self) -> bool {
+        !self.asking.is_empty()
+    }
+
+    fn take_ready(&mut self) -> Vec<ConnectionId> {
+        let ready = std::mem::take(&mut self.ready);
+        for id in &ready {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.ready = false;
+            }
+        }
+        ready
+    }
+
+    fn output(&mut self, id: ConnectionId) -> Option<&mut BytesMut> {
+        self.connections.get_mut(&id).map(|connection| &mut connection.output)
+    }
+
+    fn closing(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_none_or(|connection| connection.closing)
+    }
+
+    fn closed(&mut self, id: ConnectionId) {
+        self.forget(id);
+    }
+
+    fn reading(&self, id: ConnectionId) -> bool {
+        !self.over_limit && self.connections.get(&id).is_some_and(Connection::reading)
+    }
+}

@@ -1,0 +1,82 @@
+//! Outcomes: what an operation's answer means to the session that waits for it.
+
+use super::Gateway;
+use super::connection::Connection;
+use super::pipeline::{Effect, Response};
+use crate::command::Reply;
+use crate::service::Volery;
+use crate::wire::{self, ErrorCode};
+use crate::zxid::Zxid;
+use eyrie::{Answer, Commands, ConnectionId, Outcome, Refusal};
+
+impl Gateway {
+    /// An operation's outcome has come: what it arms is armed at just this place of the partition's sequence.
+    pub(super) fn operated(
+        &mut self,
+        id: ConnectionId,
+        number: u64,
+        answer: &Answer<Volery>,
+        commands: &Commands<Volery>,
+    ) {
+        self.saw(id, answer.stamp.number.into());
+        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
+        let effect = pipeline.effect(number);
+        let result = match answer.outcome.as_ref() {
+            Outcome::Reply(reply) => self.outcome(id, number, effect, answer, reply, commands),
+            Outcome::Refused(refusal) => Some(Err(code_of(*refusal))),
+            Outcome::Retry(_) => Some(Err(ErrorCode::SystemError)),
+        };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(pipeline) = connection.pipeline() else { return };
+        let response = Response { result, seen: answer.seen.clone() };
+        pipeline.answered(number, response);
+    }
+
+    pub(super) fn outcome(
+        &mut self,
+        id: ConnectionId,
+        number: u64,
+        effect: Effect,
+        answer: &Answer<Volery>,
+        reply: &Reply,
+        commands: &Commands<Volery>,
+    ) -> Option<Result<wire::Reply, ErrorCode>> {
+        match (reply, effect) {
+            (Reply::Operation { zxid, result }, effect) => {
+                self.saw(id, *zxid);
+                if let Effect::Arm(arm) = effect
+                    && (result.is_ok() || (arm.absent_too && *result == Err(ErrorCode::NoNode)))
+                {
+                    self.arm(id, &arm.path, arm.kinds, number, commands);
+                }
+                Some(result.clone())
+            }
+            (Reply::Probed(found), Effect::Rearm { relative, watches }) => {
+                for (rearmed, found) in watches.iter().zip(found) {
+                    self.rearm(id, number, answer.partition, relative, rearmed, *found);
+                }
+                None
+            }
+            (Reply::SessionMoved, _) => Some(Err(ErrorCode::SessionMoved)),
+            (Reply::NoSession, _) => Some(Err(ErrorCode::SessionExpired)),
+            (Reply::Done | Reply::Session { .. } | Reply::Probed(_), _) => Some(Ok(wire::Reply::Empty)),
+        }
+    }
+
+    /// A session's command had this zxid: its next one gets a greater one.
+    pub(super) fn saw(&mut self, id: ConnectionId, zxid: Zxid) {
+        self.newest = self.newest.max(zxid);
+        if let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) {
+            pipeline.saw(zxid);
+        }
+    }
+}
+
+fn code_of(refusal: Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::UnknownClient => ErrorCode::SessionExpired,
+        Refusal::OldEpoch => ErrorCode::SessionMoved,
+        Refusal::Malformed => ErrorCode::MarshallingError,
+        Refusal::Unsubmitted => ErrorCode::ThrottledOp,
+    }
+}

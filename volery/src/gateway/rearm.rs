@@ -1,0 +1,91 @@
+//! SetWatches: a client that lost its server tells which watches it had, and up to which zxid it has seen events.
+//!
+//! One look per partition tells what has changed since; that fires, and the rest is armed at just the place of the look in
+//! the partition's sequence.
+
+use super::Gateway;
+use super::connection::{Connection, Phase};
+use super::pipeline::Rearmed;
+use super::plan::{Here, Plan};
+use super::watches::Kinds;
+use crate::service::Volery;
+use crate::wire::{EventType, SetWatches};
+use crate::zxid::Zxid;
+use eyrie::{Commands, ConnectionId, PartitionId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Gateway {
+    /// Watches that the client had before: one look per partition tells what changed since, and arms the rest.
+    pub(super) fn set_watches(
+        &mut self,
+        id: ConnectionId,
+        xid: i32,
+        watches: SetWatches,
+        commands: &mut Commands<Volery>,
+    ) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Connection { phase: Phase::Open(pipeline), caller, .. } = connection else { return };
+        let relative = Zxid::from_wire(watches.relative_zxid);
+        let mut parts: BTreeMap<PartitionId, Vec<Rearmed>> = BTreeMap::new();
+        for rearmed in rearmed(&watches) {
+            parts.entry(commands.oracle().of(&rearmed.path)).or_default().push(rearmed);
+        }
+        for part in parts.into_values() {
+            pipeline.push_probe(caller, relative, part);
+        }
+        let rest = Plan::Here(Here::Arm(watches.persistent, watches.persistent_recursive));
+        pipeline.push(xid, caller, rest, self.now_ms);
+    }
+
+    /// Fires what has changed since the client's mark, and arms the rest, as ZooKeeper's `DataTree.setWatches` does.
+    pub(super) fn rearm(
+        &mut self,
+        id: ConnectionId,
+        number: u64,
+        partition: PartitionId,
+        relative: Zxid,
+        rearmed: &Rearmed,
+        found: Option<(Zxid, Zxid)>,
+    ) {
+        let verdict = |asked: bool, fires: Option<EventType>, kinds| asked.then_some((fires, kinds));
+        let (data, child) = match found {
+            None => (Some(EventType::NodeDeleted), Some(EventType::NodeDeleted)),
+            Some((mzxid, pzxid)) => (
+                (mzxid > relative).then_some(EventType::NodeDataChanged),
+                (pzxid > relative).then_some(EventType::NodeChildrenChanged),
+            ),
+        };
+        let exist = found.map(|_| EventType::NodeCreated);
+        let zxid = found.map_or(relative, |(mzxid, pzxid)| mzxid.max(pzxid));
+        let verdicts = [
+            verdict(rearmed.data, data, Kinds::DATA),
+            verdict(rearmed.exist, exist, Kinds::DATA),
+            verdict(rearmed.child, child, Kinds::CHILD),
+        ];
+        let mut told = BTreeSet::new();
+        for (fires, kinds) in verdicts.into_iter().flatten() {
+            let Some(connection) = self.connections.get_mut(&id) else { return };
+            match fires {
+                Some(event) if told.insert(event.number()) => {
+                    connection.notify(partition, event, &rearmed.path, zxid, 0);
+                }
+                Some(_) => {}
+                None => self.watches.arm(id, &rearmed.path, kinds, partition.into(), number),
+            }
+        }
+    }
+}
+
+/// The paths that SetWatches names, each with the watches on it.
+fn rearmed(watches: &SetWatches) -> Vec<Rearmed> {
+    let mut paths: BTreeMap<Arc<str>, Rearmed> = BTreeMap::new();
+    let mut note = |path: &Arc<str>, set: fn(&mut Rearmed)| {
+        let fresh = || Rearmed { path: path.clone(), data: false, exist: false, child: false };
+        set(paths.entry(path.clone()).or_insert_with(fresh));
+    };
+    watches.data.iter().for_each(|path| note(path, |rearmed| rearmed.data = true));
+    watches.exist.iter().for_each(|path| note(path, |rearmed| rearmed.exist = true));
+    watches.child.iter().for_each(|path| note(path, |rearmed| rearmed.child = true));
+    paths.into_values().collect()
+}
