@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::spare::Spare;
 use super::{Disk, Generation, SegmentFile};
 
 /// How many zeros are written at a time when a segment is created.
@@ -22,6 +23,7 @@ const EXTENSION: &str = "log";
 pub struct FileDisk {
     directory: PathBuf,
     files: Mutex<BTreeMap<Generation, Arc<File>>>,
+    spare: Mutex<Spare>,
 }
 
 impl FileDisk {
@@ -41,7 +43,8 @@ impl FileDisk {
         }
         // A process that died inside `create` or `rename` may have left names that only the page cache knows.
         sync_directory(directory)?;
-        Ok(FileDisk { directory: directory.to_path_buf(), files: Mutex::new(files) })
+        let spare = Mutex::new(Spare::new(directory));
+        Ok(FileDisk { directory: directory.to_path_buf(), files: Mutex::new(files), spare })
     }
 
     fn path(&self, segment: Generation) -> PathBuf {
@@ -67,9 +70,11 @@ impl Disk for FileDisk {
     }
 
     fn create(&self, segment: Generation, bytes: u64) -> io::Result<()> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(segment))?;
-        write_zeros(&file, bytes)?;
-        file.sync_all()?;
+        let path = self.path(segment);
+        if path.exists() {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        }
+        let file = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take(&path, bytes)?;
         sync_directory(&self.directory)?;
         self.files().insert(segment, Arc::new(file));
         Ok(())
@@ -133,7 +138,8 @@ fn generation_of(path: &Path) -> Option<Generation> {
     path.file_stem()?.to_str()?.parse().ok().map(Generation)
 }
 
-fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+/// Fills a new file.
+pub(super) fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
     let zeros = vec![0; ZEROS_BYTES];
     let mut offset = 0;
     while offset < bytes {

@@ -11,6 +11,7 @@
 mod directory;
 mod file;
 mod memory;
+mod spare;
 
 pub use directory::{DataDirectory, DirectoryError, Identity};
 pub use file::FileDisk;
