@@ -1,12 +1,12 @@
 //! The gateway: the ZooKeeper-protocol front of a node.
 //!
-//! It turns bytes into requests and requests into commands, keeps each session's [pipeline](pipeline), holds the
-//! [watches] of its connections beside the replicas whose events it hears, and runs the [timers](expiry) of the sessions
+//! It turns bytes into requests and requests into commands, keeps each session's `pipeline`, holds the
+//! `watches` of its connections beside the replicas whose events it hears, and runs the timers (`expiry`) of the sessions
 //! whose home this node leads. It decides nothing about znodes: partitions do.
 //!
 //! **No session sees a change before the event it asked for.** Events of one partition reach the gateway before the
 //! answer of the command that caused them, so within a partition the order is that of the calls. Across partitions an
-//! answer carries the places that it may depend on ([`Answer::seen`]), and its reply is held until this node's replicas
+//! answer carries the places that it may depend on ([`Answer::seen`](eyrie::Answer::seen)), and its reply is held until this node's replicas
 //! of the partitions where the session has watches have passed them.
 //!
 //! **A reply's header carries a low-water mark**: the minimum, over the partitions where the session has watches, of a
