@@ -74,8 +74,12 @@ pub trait Front<S: StateMachine> {
     /// The host has closed a connection as [`closing`](Front::closing) asked.
     fn closed(&mut self, connection: ConnectionId);
 
-    /// Whether more bytes of this connection are wanted now. A front that has enough in flight says no.
+    /// Whether more bytes of this connection are wanted now. A front that has enough in flight says no. What it holds back
+    /// itself, it takes up again in [`settle`](Front::settle) or [`written`](Front::written); the host asks every turn.
     fn reading(&self, connection: ConnectionId) -> bool;
+
+    /// Some of a connection's output was written. Says whether the front has something to do that it held back for it.
+    fn written(&mut self, connection: ConnectionId) -> bool;
 }
 
 /// Where a front puts the commands that it submits.
@@ -113,9 +117,9 @@ impl<S: StateMachine> Commands<S> {
         &self.oracle
     }
 
-    /// How many commands of this node wait for their answers, as of the last turn.
+    /// How many commands of this node wait for their answers.
     pub fn in_flight(&self) -> u64 {
-        self.in_flight
+        self.in_flight + self.envelopes.len() as u64
     }
 
     pub(crate) fn errands(&mut self) -> &mut Errands<S> {

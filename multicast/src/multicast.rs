@@ -19,11 +19,12 @@ pub const TIME_LEAP_MAX_MS: u64 = 10_000;
 struct Lane {
     ring: Box<dyn Ring>,
     batch: EntryBuilder,
+    proposed: bool,
 }
 
 impl Lane {
     fn new(ring: Box<dyn Ring>) -> Lane {
-        Lane { ring, batch: EntryBuilder::default() }
+        Lane { ring, batch: EntryBuilder::default(), proposed: false }
     }
 
     fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, time_ms: u64) {
@@ -36,7 +37,13 @@ impl Lane {
     fn propose(&mut self, time_ms: u64) {
         if !self.batch.is_empty() {
             self.ring.append(self.batch.take(time_ms));
+            self.proposed = true;
         }
+    }
+
+    /// Whether anything was proposed since the last call.
+    fn take_proposed(&mut self) -> bool {
+        std::mem::take(&mut self.proposed)
     }
 }
 
@@ -97,20 +104,30 @@ pub struct RingStatus {
     pub delivered: Option<Position>,
 }
 
-/// The clock of a proposer: wall time, held back when it leaps.
+/// The clock of a proposer: wall time, held back when it leaps from one entry to the next.
 #[derive(Debug, Default)]
 struct Clock {
     now_ms: u64,
     time_ms: u64,
+    /// Both, when the last entry was proposed.
+    proposed: Option<(u64, u64)>,
 }
 
 impl Clock {
     /// Moves on to monotonic `now_ms`; the wall clock says `wall_ms`.
     fn tick(&mut self, now_ms: u64, wall_ms: u64) {
-        let passed = now_ms.saturating_sub(self.now_ms);
-        let bound = if self.time_ms == 0 { u64::MAX } else { self.time_ms + passed + TIME_LEAP_MAX_MS };
-        self.time_ms = wall_ms.clamp(self.time_ms, bound);
         self.now_ms = now_ms;
+        self.time_ms = match self.proposed {
+            None => wall_ms,
+            Some((then_ms, time_ms)) => {
+                wall_ms.clamp(time_ms, time_ms + now_ms.saturating_sub(then_ms) + TIME_LEAP_MAX_MS)
+            }
+        };
+    }
+
+    /// An entry was proposed at this time.
+    fn propose(&mut self) {
+        self.proposed = Some((self.now_ms, self.time_ms));
     }
 }
 
@@ -188,6 +205,10 @@ impl Multicast {
         for (place, partition) in self.partitions.iter_mut().enumerate() {
             partition.relay(PartitionId(place as u16), self.shared.ring.as_ref(), time_ms)?;
             partition.lane.propose(time_ms);
+        }
+        let lanes = self.partitions.iter_mut().map(|partition| &mut partition.lane);
+        if lanes.chain([&mut self.shared]).fold(false, |any, lane| lane.take_proposed() | any) {
+            self.clock.propose();
         }
         Ok(())
     }

@@ -62,7 +62,8 @@ impl Submissions {
         if self.kept.len() >= SUBMISSIONS_MAX {
             return Err(SubmitError::Full);
         }
-        if self.places.insert(envelope.id, self.next).is_none() {
+        if !self.places.contains_key(&envelope.id) {
+            self.places.insert(envelope.id, self.next);
             self.kept.insert(self.next, Kept { envelope, sent_ms: now_ms, wait_ms: RESEND_FIRST_MS });
             self.next += 1;
         }

@@ -145,7 +145,10 @@ impl ClusterConfig {
             let message = format!("{} nodes are named; this version runs clusters of one", self.nodes.len());
             return Err(contradiction(place, message));
         }
-        if self.tick_ms == 0 || self.timeout_min_ms() > self.timeout_max_ms() {
+        let sane = 0 < self.timeout_min_ms()
+            && self.timeout_min_ms() <= self.timeout_max_ms()
+            && self.timeout_max_ms() <= i32::MAX as u32;
+        if !sane {
             let (min, max) = (self.timeout_min_ms(), self.timeout_max_ms());
             let message =
                 format!("session timeouts from {min} to {max} ms with a tick of {} ms", self.tick_ms);

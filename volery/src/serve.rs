@@ -8,9 +8,11 @@ use eyrie::host::{Host, HostError, LogEdge};
 use eyrie::{
     DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, Node, NodeLog, SharedLog,
 };
-use std::fs::File;
-use std::io::{self, Read as _};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,6 +20,9 @@ use thiserror::Error;
 
 /// What passwords of sessions are made of, kept beside the log so that sessions outlive the process.
 const SECRET_FILE: &str = "session-secret";
+
+/// How many files are kept for the log and for what else a process opens, so that clients cannot use them up.
+const OPEN_FILES_RESERVED: usize = 64;
 
 /// Why a node does not serve, or stopped serving.
 #[derive(Debug, Error)]
@@ -82,12 +87,22 @@ pub fn serve(
     let secret = secret(&node.data.join(SECRET_FILE))?;
     let gateway = Gateway::new(config.gateway(node, secret), config.partitions);
     let replicas = Node::solo(node.id, placement, log, gateway);
-    let mut host = Host::new(replicas, disk, edge, listener, stop).map_err(ServeError::Setup)?;
+    let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
+    let mut host =
+        Host::new(replicas, disk, edge, listener, connections_max, stop).map_err(ServeError::Setup)?;
     host.replay()?;
     announce(config, node);
     host.run()?;
     println!("stopped; everything acknowledged is in {}", node.data.display());
     Ok(())
+}
+
+/// Raises the limit of open files as far as it goes; says how far that is.
+fn open_files_max() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    current.map_or(usize::MAX, |current| current as usize)
 }
 
 fn announce(config: &ClusterConfig, node: &NodeConfig) {
@@ -125,8 +140,11 @@ fn secret(path: &Path) -> Result<[u8; 20], ServeError> {
     let mut secret = [0; 20];
     File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut secret)).map_err(file)?;
     let fresh = path.with_extension("new");
-    std::fs::write(&fresh, secret).map_err(file)?;
-    File::open(&fresh).and_then(|fresh| fresh.sync_all()).map_err(file)?;
+    let mut options = OpenOptions::new();
+    let written = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh);
+    written
+        .and_then(|mut written| written.write_all(&secret).and_then(|()| written.sync_all()))
+        .map_err(file)?;
     std::fs::rename(&fresh, path).map_err(file)?;
     Ok(secret)
 }

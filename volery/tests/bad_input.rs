@@ -1,74 +1,13 @@
 //! What is wrong is told in one line that names the file, key or address; nothing else is disturbed.
 #![allow(clippy::disallowed_methods, reason = "drives a real process")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::Duration;
+mod server;
+
+use server::{BINARY, Server, free_port, serve};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Output};
 use tempfile::TempDir;
-use volery::client::Client;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_volery");
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A server that is killed with the test.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    /// Kept, or what the server says would break a pipe.
-    _says: BufReader<ChildStdout>,
-}
-
-impl Server {
-    fn start(data: &Path) -> Server {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let mut child = serve(address.port(), data, &[]).stdout(Stdio::piped()).spawn().expect("the binary");
-        let mut says = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut line = String::new();
-        while !line.contains("clients connect") {
-            assert!(says.read_line(&mut line).expect("a pipe") > 0, "the server ended: {line}");
-        }
-        Server { child, address, _says: says }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("a server that listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        stream
-    }
-
-    /// Sends bytes and returns all that comes back until the server closes the connection.
-    fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = self.connect();
-        stream.write_all(bytes).expect("a connection");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("a connection that is closed in time");
-        answer
-    }
-
-    fn is_well(&self) -> bool {
-        let mut client = Client::connect(self.address, PATIENCE).expect("a session");
-        client.exists("/zookeeper").expect("an answer").is_some()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a free port").port()
-}
-
-fn serve(port: u16, data: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
-    command.args(["serve", "--port", &port.to_string(), "--data-dir"]).arg(data).args(more);
-    command
-}
 
 /// The one line that a start that fails says.
 fn complaint(mut command: Command) -> String {

@@ -27,7 +27,7 @@ use thiserror::Error;
 
 /// How long a turn waits for something to happen before time is told on.
 pub const TICK: Duration = Duration::from_millis(50);
-/// How many connections a node serves; a further one is closed at once.
+/// How many connections a node serves at most, if the system lets it open so many; a further one is closed at once.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -68,6 +68,9 @@ pub struct Host<S: StateMachine, F: Front<S>> {
     poll: Poll,
     listener: TcpListener,
     connections: FxHashMap<ConnectionId, Connection>,
+    connections_max: usize,
+    /// Somebody may wait to be accepted.
+    knocked: bool,
     readable: Vec<ConnectionId>,
     next: u64,
     started: Instant,
@@ -76,12 +79,14 @@ pub struct Host<S: StateMachine, F: Front<S>> {
 }
 
 impl<S: StateMachine, F: Front<S>> Host<S, F> {
-    /// A host that serves `node` at `listener`. It stops within a [`TICK`] of `stop` being set.
+    /// A host that serves `node` at `listener`, at most `connections_max` clients at a time. It stops within a [`TICK`] of
+    /// `stop` being set.
     pub fn new(
         node: Node<S, F>,
         disk: Arc<dyn Disk>,
         edge: LogEdge,
         listener: std::net::TcpListener,
+        connections_max: usize,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Host<S, F>> {
         let poll = Poll::new()?;
@@ -94,6 +99,8 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             poll,
             listener: TcpListener::from_std(listener),
             connections: FxHashMap::default(),
+            connections_max: connections_max.min(CONNECTIONS_MAX),
+            knocked: false,
             readable: Vec::new(),
             next: 0,
             started: Instant::now(),
@@ -107,7 +114,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     pub fn replay(&mut self) -> Result<(), HostError> {
         self.tick();
         self.node.deliver()?;
-        while let Some(buffer) = self.node.propose()? {
+        while !self.stop.load(Ordering::Relaxed)
+            && let Some(buffer) = self.node.propose()?
+        {
             self.write(buffer)?;
             while self.in_flight {
                 self.wait(TICK)?;
@@ -138,19 +147,18 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     }
 
     fn turn(&mut self) -> Result<(), HostError> {
-        let timeout = if self.busy { Duration::ZERO } else { TICK };
-        let listening = self.wait(timeout)?;
+        let timeout = if std::mem::take(&mut self.busy) { Duration::ZERO } else { TICK };
+        self.wait(timeout)?;
         self.tick();
-        if listening {
+        if self.knocked {
             self.accept();
         }
-        self.busy = self.read();
+        self.busy |= self.read();
         self.take_durable()?;
         if !self.in_flight
             && let Some(buffer) = self.node.propose()?
         {
             self.write(buffer)?;
-            self.busy |= !self.in_flight;
         }
         self.node.deliver()?;
         if self.node.wants_status() {
@@ -166,22 +174,21 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         self.node.tick(now_ms, wall_ms);
     }
 
-    /// Waits for sockets, the writer or the time-out. Says whether somebody knocks at the listener.
-    fn wait(&mut self, timeout: Duration) -> Result<bool, HostError> {
+    /// Waits for sockets, the writer or the time-out.
+    fn wait(&mut self, timeout: Duration) -> Result<(), HostError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         match self.poll.poll(&mut events, Some(timeout)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other.map_err(HostError::Socket)?,
         }
-        let mut listening = false;
         for event in &events {
             match event.token() {
-                LISTENER => listening = true,
+                LISTENER => self.knocked = true,
                 WAKER => {}
                 Token(token) => self.mark(ConnectionId(token as u64), event),
             }
         }
-        Ok(listening)
+        Ok(())
     }
 
     fn mark(&mut self, id: ConnectionId, event: &mio::event::Event) {
@@ -195,19 +202,22 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         }
     }
 
+    /// Accepts whoever waits. After an error, such as too many open files, it is tried again in the next turn: the
+    /// listener knocks only once for those who wait already.
     fn accept(&mut self) {
         loop {
             match self.listener.accept() {
                 Ok((stream, peer)) => self.open(stream, peer),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.knocked = false,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return tracing::warn!(%error, "a connection was not accepted"),
             }
         }
     }
 
     fn open(&mut self, stream: mio::net::TcpStream, peer: SocketAddr) {
-        if self.connections.len() >= CONNECTIONS_MAX {
-            return tracing::warn!(%peer, "refused: {CONNECTIONS_MAX} connections are open");
+        if self.connections.len() >= self.connections_max {
+            return tracing::warn!(%peer, open = self.connections.len(), "refused: too many connections are open");
         }
         let id = ConnectionId(self.next);
         self.next += 1;
@@ -284,6 +294,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     fn settle(&mut self, durable: Option<multicast::log::LogPosition>) {
         if let Some(position) = durable {
             self.in_flight = false;
+            self.busy = true;
             self.node.synced(position);
         }
     }
@@ -301,6 +312,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             Some(output) => connection.write(output).map(|()| output.is_empty()),
             None => Ok(true),
         };
+        self.busy |= front.written(id);
         match written {
             Ok(true) if front.closing(id) => {
                 front.closed(id);

@@ -2,6 +2,9 @@
 
 use crate::acl::{Caller, Identity, digest};
 
+/// How many identities a connection may have: they travel with each of its commands. One more is refused.
+const IDENTITIES_MAX: usize = 32;
+
 /// Adds the identity that the credentials prove; says whether they prove one. `super_digest` is the digest
 /// (`user:base64(sha1(user:password))`) of the user whom no list keeps out.
 pub fn authenticate(caller: &mut Caller, scheme: &str, auth: &[u8], super_digest: Option<&str>) -> bool {
@@ -19,10 +22,14 @@ fn authenticate_digest(caller: &mut Caller, auth: &[u8], super_digest: Option<&s
     let id = digest(user, password);
     caller.superuser |= super_digest == Some(id.as_str());
     let identity = Identity { scheme: "digest".into(), id };
-    if !caller.identities.contains(&identity) {
+    if caller.identities.contains(&identity) {
+        return true;
+    }
+    let room = caller.identities.len() < IDENTITIES_MAX;
+    if room {
         caller.identities.push(identity);
     }
-    true
+    room
 }
 
 #[cfg(test)]

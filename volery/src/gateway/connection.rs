@@ -12,8 +12,12 @@ use std::sync::Arc;
 
 /// How many bytes may wait to be written to one connection; it is closed beyond, for its client does not read.
 pub const OUTPUT_BYTES_MAX: usize = 64 << 20;
-/// A connection with more output than this is not read until some of it is written.
+/// A connection with more output than this is neither read nor replied to until some of it is written.
 pub const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
+/// How long a connection may take to its handshake.
+pub const HANDSHAKE_MS: u64 = 10_000;
+/// How long a connection that is to be closed may take to take its output.
+pub const LINGER_MS: u64 = 5_000;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -66,6 +70,10 @@ pub struct Connection {
     pub last_op: OpCode,
     /// The header zxid of the last reply.
     pub last_zxid: i64,
+    /// Whether replies are held back until output is written.
+    pub stalled: bool,
+    /// When it is ended if it is not further by then, in the gateway's time.
+    pub deadline_ms: Option<u64>,
     /// Whether something has changed for it that is settled at the end of the turn.
     pub unsettled: bool,
     /// Whether the host is to look at its output.
@@ -89,6 +97,8 @@ impl Connection {
             timeout_ms: 0,
             last_op: OpCode::CreateSession,
             last_zxid: 0,
+            stalled: false,
+            deadline_ms: None,
             unsettled: false,
             ready: false,
             deferred: VecDeque::new(),
@@ -107,7 +117,12 @@ impl Connection {
             Phase::Asking | Phase::Opening | Phase::Closed => false,
             Phase::New => true,
         };
-        room && self.output.len() < OUTPUT_BYTES_PAUSE
+        room && !self.is_full()
+    }
+
+    /// Whether its client should read first.
+    pub fn is_full(&self) -> bool {
+        self.output.len() >= OUTPUT_BYTES_PAUSE
     }
 
     /// Sends a reply, and the notifications that waited for it.
@@ -155,9 +170,11 @@ impl Connection {
     }
 
     /// Hears no more, and is closed once the output is written.
-    pub fn close(&mut self) {
+    pub fn close(&mut self, now_ms: u64) {
         self.phase = Phase::Closed;
-        self.closing = true;
+        if !std::mem::replace(&mut self.closing, true) {
+            self.deadline_ms = Some(now_ms + LINGER_MS);
+        }
         self.deferred.clear();
     }
 

@@ -26,6 +26,7 @@ impl Gateway {
         let word = word.to_owned();
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.phase = Phase::Asking;
+            connection.input.clear();
         }
         self.asking.push((id, word));
         true

@@ -1,7 +1,7 @@
 //! The gateway as eyrie's host sees it.
 
-use super::connection::{Connection, Phase};
-use super::{Gateway, IN_FLIGHT_MAX, Purpose};
+use super::connection::{Connection, HANDSHAKE_MS, Phase};
+use super::{Gateway, Purpose, STALL_MS};
 use crate::command::{Command, Event, Reply};
 use crate::service::Volery;
 use crate::session::SessionId;
@@ -17,7 +17,9 @@ use std::net::SocketAddr;
 impl Front<Volery> for Gateway {
     fn connected(&mut self, id: ConnectionId, peer: SocketAddr, _now_ms: u64) {
         self.order.insert(id);
-        self.connections.insert(id, Connection::new(peer, self.wall_ms));
+        let mut connection = Connection::new(peer, self.wall_ms);
+        connection.deadline_ms = Some(self.now_ms + HANDSHAKE_MS);
+        self.connections.insert(id, connection);
     }
 
     fn received(&mut self, id: ConnectionId, bytes: &[u8], commands: &mut Commands<Volery>) {
@@ -29,7 +31,7 @@ impl Front<Volery> for Gateway {
         if let Phase::Open(pipeline) = &connection.phase {
             self.expiry.touch(pipeline.session());
         }
-        self.parse(id, commands);
+        self.work(id, commands);
     }
 
     fn disconnected(&mut self, id: ConnectionId, _commands: &mut Commands<Volery>) {
@@ -49,16 +51,16 @@ impl Front<Volery> for Gateway {
     fn done(&mut self, ticket: Ticket, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
         match self.purposes.remove(&ticket) {
             Some(Purpose::Open { connection, request, session }) => {
-                let reply = match answer.outcome.as_ref() {
-                    Outcome::Reply(reply) => reply.clone(),
-                    Outcome::Retry(_) | Outcome::Refused(_) => Reply::NoSession,
-                };
-                self.opened(connection, &request, session, &reply);
+                match answer.outcome.as_ref() {
+                    Outcome::Reply(reply) => self.opened(connection, &request, session, reply),
+                    Outcome::Retry(_) | Outcome::Refused(_) => self.drop_connection(connection),
+                }
                 self.unsettle(connection);
             }
             Some(Purpose::Pipeline(id)) => {
                 let pipeline = self.connections.get_mut(&id).and_then(Connection::pipeline);
-                if let Some(number) = pipeline.and_then(|pipeline| pipeline.attached(ticket)) {
+                if let Some(number) = pipeline.and_then(|pipeline| pipeline.done(ticket, is_attached(answer)))
+                {
                     self.operated(id, number, answer, commands);
                 }
                 self.unsettle(id);
@@ -98,20 +100,24 @@ impl Front<Volery> for Gateway {
     }
 
     fn tick(&mut self, now_ms: u64, wall_ms: u64, commands: &mut Commands<Volery>) {
+        let stalled = now_ms > self.now_ms + STALL_MS;
         (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
+        if stalled {
+            self.restart(now_ms);
+        }
+        self.sweep();
         for (session, epoch) in self.expiry.tick(now_ms) {
             tracing::info!(%session, "not heard of for its timeout: expiring");
             let ticket = commands.errand(Command::Expire { session, epoch });
             self.purposes.insert(ticket, Purpose::Expire);
         }
-        self.over_limit = commands.in_flight() >= IN_FLIGHT_MAX;
     }
 
     fn settle(&mut self, commands: &mut Commands<Volery>) {
         for id in std::mem::take(&mut self.unsettled) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.unsettled = false;
-                self.parse(id, commands);
+                self.work(id, commands);
             }
         }
     }
@@ -155,6 +161,20 @@ impl Front<Volery> for Gateway {
     }
 
     fn reading(&self, id: ConnectionId) -> bool {
-        !self.over_limit && self.connections.get(&id).is_some_and(Connection::reading)
+        self.connections.get(&id).is_some_and(Connection::reading)
     }
+
+    fn written(&mut self, id: ConnectionId) -> bool {
+        let resumes =
+            self.connections.get(&id).is_some_and(|connection| connection.stalled && !connection.is_full());
+        if resumes {
+            self.unsettle(id);
+        }
+        resumes
+    }
+}
+
+/// Whether an operation was executed, so that its session is attached wherever it went.
+fn is_attached(answer: &Answer<Volery>) -> bool {
+    matches!(answer.outcome.as_ref(), Outcome::Reply(Reply::Operation { .. } | Reply::Probed(_)))
 }

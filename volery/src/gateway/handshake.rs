@@ -84,7 +84,10 @@ impl Gateway {
             read_only: request.read_only.map(|_| false),
         };
         wire::write_frame(&mut connection.output, |output| response.write(output));
-        connection.phase = Phase::Open(Pipeline::new(session, epoch, attached));
+        let mut pipeline = Pipeline::new(session, epoch, attached);
+        pipeline.saw(Zxid::from_wire(request.last_zxid_seen));
+        connection.phase = Phase::Open(pipeline);
+        connection.deadline_ms = None;
         connection.timeout_ms = timeout_ms;
         if let Some(before) = self.sessions.insert(session, id) {
             self.drop_connection(before);

@@ -47,6 +47,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use watches::{Fired, Kinds, Watches};
 
+/// The longest handshake; a connection that has no session yet gets no more room than that.
+const HANDSHAKE_BYTES_MAX: usize = 1_024;
+/// A gap between two ticks in which clients may have been heard but were not: their timers start afresh.
+const STALL_MS: u64 = 1_000;
+/// How often connections are looked at that may have taken too long.
+const SWEEP_EVERY_MS: u64 = 1_000;
 /// How many commands of this gateway may be in flight before it stops reading its clients.
 const IN_FLIGHT_MAX: u64 = 50_000;
 
@@ -86,8 +92,8 @@ pub struct Gateway {
     /// Connections whose output the host is to look at.
     ready: Vec<ConnectionId>,
     opened: u32,
-    over_limit: bool,
     now_ms: u64,
+    swept_ms: u64,
     wall_ms: u64,
     latency: Latency,
     received: u64,
@@ -112,8 +118,8 @@ impl Gateway {
             asking: Vec::new(),
             ready: Vec::new(),
             opened: 0,
-            over_limit: false,
             now_ms: 0,
+            swept_ms: 0,
             wall_ms: 0,
             latency: Latency::default(),
             received: 0,
@@ -122,17 +128,38 @@ impl Gateway {
         }
     }
 
-    /// Reads whole frames off a connection while there is room for them.
-    fn parse(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) {
-        while let Some(connection) = self.connections.get_mut(&id) {
-            if matches!(connection.phase, Phase::New) && self.four_letters(id) {
+    /// Takes a connection as far as it goes: reads frames, sends requests, replies, until none of it moves. A reply makes
+    /// room for a frame, and what waited for a reply may be sent.
+    fn work(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) {
+        loop {
+            let parsed = self.parse(id, commands);
+            let replied = self.advance(id, commands);
+            if !parsed && !replied {
                 return;
             }
-            let Some(connection) = self.connections.get_mut(&id) else { return };
+        }
+    }
+
+    /// Reads whole frames off a connection while there is room for them; says whether there was one.
+    fn parse(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) -> bool {
+        let mut parsed = false;
+        while let Some(connection) = self.connections.get_mut(&id) {
+            if matches!(connection.phase, Phase::New) && self.four_letters(id) {
+                return false;
+            }
+            let Some(connection) = self.connections.get_mut(&id) else { return false };
             if !connection.reading() {
                 break;
             }
-            match wire::take_frame(&mut connection.input, self.config.frame_bytes_max) {
+            if commands.in_flight() >= IN_FLIGHT_MAX {
+                self.unsettle(id);
+                break;
+            }
+            let bytes_max = match connection.phase {
+                Phase::New => HANDSHAKE_BYTES_MAX,
+                _ => self.config.frame_bytes_max,
+            };
+            match wire::take_frame(&mut connection.input, bytes_max) {
                 Ok(Some(frame)) => self.frame(id, frame, commands),
                 Ok(None) => break,
                 Err(error) => {
@@ -140,8 +167,9 @@ impl Gateway {
                     self.drop_connection(id);
                 }
             }
+            parsed = true;
         }
-        self.advance(id, commands);
+        parsed
     }
 
     fn frame(&mut self, id: ConnectionId, frame: Bytes, commands: &mut Commands<Volery>) {
@@ -170,7 +198,7 @@ impl Gateway {
                 self.enqueue(id, header.xid, Plan::Answer(Err(ErrorCode::Unimplemented)));
             }
             Err(BadRequest::Malformed(error)) => {
-                tracing::warn!(peer = %connection.peer, op = header.op, %error, "a malformed request");
+                tracing::debug!(peer = %connection.peer, op = header.op, %error, "a malformed request");
                 self.enqueue(id, header.xid, Plan::Answer(Err(ErrorCode::MarshallingError)));
             }
         }
@@ -202,22 +230,26 @@ impl Gateway {
         self.drop_connection(id);
     }
 
-    /// Sends what may be sent and replies what may be replied, until neither moves.
-    fn advance(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) {
+    /// Sends what may be sent and replies what may be replied; says whether there was a reply.
+    fn advance(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) -> bool {
         self.send(id, commands);
-        while self.reply_next(id, commands) {}
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.send_deferred();
-            if connection.output.len() > OUTPUT_BYTES_MAX {
-                tracing::warn!(peer = %connection.peer, "connection closed: its client does not read");
-                connection.output.clear();
-                self.drop_connection(id);
-            }
+        let mut replied = false;
+        while self.reply_next(id, commands) {
+            replied = true;
         }
         self.make_ready(id);
+        replied
     }
 
     fn send(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) {
+        if self
+            .connections
+            .get_mut(&id)
+            .and_then(Connection::pipeline)
+            .is_some_and(|pipeline| pipeline.is_spent())
+        {
+            return self.drop_connection(id);
+        }
         if let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline)
             && let Some(ticket) = pipeline.send(commands)
         {
@@ -243,7 +275,9 @@ impl Gateway {
         let (xid, result, ends) = match next {
             Next::Nothing => return false,
             Next::Reply { xid, result, ends, received_ms } => {
-                self.latency.record(self.now_ms - received_ms);
+                if result.is_some() {
+                    self.latency.record(self.now_ms - received_ms);
+                }
                 (xid, result, ends)
             }
             Next::Here(xid, here) => (xid, Some(self.here(id, here, commands)), false),
@@ -336,6 +370,25 @@ impl Gateway {
         }
     }
 
+    /// Ends connections that have taken too long: to their handshake, or to take the output that they end with.
+    fn sweep(&mut self) {
+        if self.now_ms < self.swept_ms + SWEEP_EVERY_MS {
+            return;
+        }
+        self.swept_ms = self.now_ms;
+        let late = |connection: &Connection| {
+            connection.deadline_ms.is_some_and(|deadline_ms| deadline_ms < self.now_ms)
+        };
+        let overdue: Vec<ConnectionId> =
+            self.order.iter().copied().filter(|id| self.connections.get(id).is_some_and(late)).collect();
+        for id in overdue {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.output.clear();
+            }
+            self.drop_connection(id);
+        }
+    }
+
     fn drop_connection(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Phase::Open(pipeline) = &connection.phase {
@@ -344,7 +397,7 @@ impl Gateway {
                 self.sessions.remove(&session);
             }
         }
-        connection.close();
+        connection.close(self.now_ms);
         self.watches.forget(id);
         self.make_ready(id);
     }
@@ -354,6 +407,11 @@ impl Gateway {
         for Fired { connection: id, armed_by } in self.watches.fire(path, kind) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.notify(partition, kind, path, zxid, armed_by);
+                if connection.output.len() > OUTPUT_BYTES_MAX {
+                    tracing::warn!(peer = %connection.peer, "connection closed: its client does not read");
+                    connection.output.clear();
+                    self.drop_connection(id);
+                }
                 self.make_ready(id);
             }
         }

@@ -22,7 +22,9 @@ impl Gateway {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         let effect = pipeline.effect(number);
         let result = match answer.outcome.as_ref() {
-            Outcome::Reply(reply) => self.outcome(id, number, effect, answer, reply, commands),
+            Outcome::Reply(reply) => self.outcome(id, number, effect, reply, commands),
+            // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.
+            Outcome::Refused(Refusal::Unsubmitted) => return self.drop_connection(id),
             Outcome::Refused(refusal) => Some(Err(code_of(*refusal))),
             Outcome::Retry(_) => Some(Err(ErrorCode::SystemError)),
         };
@@ -37,7 +39,6 @@ impl Gateway {
         id: ConnectionId,
         number: u64,
         effect: Effect,
-        answer: &Answer<Volery>,
         reply: &Reply,
         commands: &Commands<Volery>,
     ) -> Option<Result<wire::Reply, ErrorCode>> {
@@ -53,7 +54,8 @@ impl Gateway {
             }
             (Reply::Probed(found), Effect::Rearm { relative, watches }) => {
                 for (rearmed, found) in watches.iter().zip(found) {
-                    self.rearm(id, number, answer.partition, relative, rearmed, *found);
+                    let partition = commands.oracle().of(&rearmed.path);
+                    self.rearm(id, number, partition, relative, rearmed, *found);
                 }
                 None
             }

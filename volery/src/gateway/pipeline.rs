@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// How many requests of one connection may wait for their replies; it is not read beyond.
 pub const OUTSTANDING_MAX: usize = 1_000;
 
+/// How many requests a run may have; numbers within it have half of a word to spare.
+const RUN_MAX: u32 = 1 << 31;
+
 /// A path of SetWatches, and the watches the client had on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rearmed {
@@ -119,6 +122,13 @@ struct Run {
     /// The requests that are not answered, or follow one that is not; the first of them is the run's `acknowledged`-th.
     sent: VecDeque<u64>,
     acknowledged: u32,
+}
+
+impl Run {
+    /// Whether a request with these destinations may be the run's next.
+    fn takes(&self, destinations: Destinations) -> bool {
+        self.number > 0 && self.destinations == destinations && self.next < RUN_MAX
+    }
 }
 
 /// One session's requests on one connection.
@@ -230,6 +240,8 @@ impl Pipeline {
             let number = self.base + self.unsent as u64;
             let item = &mut self.items[self.unsent];
             match &mut item.stage {
+                // What follows would be executed before the watch is armed.
+                Stage::Here(here) if here.concerns_watches() => return None,
                 Stage::Done(_) | Stage::Here(_) | Stage::Sent => {}
                 Stage::Close if self.in_flight == 0 => {
                     item.stage = Stage::Sent;
@@ -242,7 +254,7 @@ impl Pipeline {
                     if !self.attached.covers(destinations) {
                         return (self.in_flight == 0).then(|| self.attach(number, commands));
                     }
-                    if self.in_flight > 0 && self.run.destinations != destinations {
+                    if self.in_flight > 0 && !self.run.takes(destinations) {
                         return None;
                     }
                     let (caller, operation) = item.take();
@@ -262,7 +274,7 @@ impl Pipeline {
         command: Command,
         commands: &mut Commands<Volery>,
     ) {
-        if self.run.destinations != destinations || self.run.number == 0 {
+        if !self.run.takes(destinations) {
             self.run = Run { number: self.run.number + 1, destinations, ..Run::default() };
         }
         let id = CommandId {
@@ -301,11 +313,18 @@ impl Pipeline {
         self.run.sent.get(place as usize).copied().filter(|_| mine)
     }
 
-    /// The request that an errand was for; the session is attached where it went.
-    pub fn attached(&mut self, ticket: Ticket) -> Option<u64> {
+    /// The request that an errand was for; if it attached the session, then wherever it went.
+    pub fn done(&mut self, ticket: Ticket, attached: bool) -> Option<u64> {
         let (_, number, destinations) = self.errand.take_if(|(out, ..)| *out == ticket)?;
-        self.attached = self.attached.union(destinations);
+        if attached {
+            self.attached = self.attached.union(destinations);
+        }
         Some(number)
+    }
+
+    /// Whether the session has had as many runs as an epoch can count: its client must come back in another.
+    pub fn is_spent(&self) -> bool {
+        self.run.number == u32::MAX
     }
 
     /// What a request's outcome may do to watches.

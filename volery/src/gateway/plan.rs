@@ -36,6 +36,16 @@ pub enum Here {
     Nothing,
 }
 
+impl Here {
+    /// Whether it arms or disarms watches: then what comes after it must come after it.
+    pub fn concerns_watches(&self) -> bool {
+        match self {
+            Here::AddWatch(..) | Here::Arm(..) | Here::RemoveWatches(..) | Here::CheckWatches(..) => true,
+            Here::WhoAmI | Here::Nothing => false,
+        }
+    }
+}
+
 /// A watch that a look may arm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arm {
