@@ -3,10 +3,10 @@
 use crate::answer::Answer;
 use crate::client::Epoch;
 use crate::errand::{Errands, Ticket};
-use crate::node::NodeStatus;
 use crate::request::Request;
 use crate::service::StateMachine;
 use crate::stamp::StampNumber;
+use crate::status::NodeStatus;
 use bytes::BytesMut;
 use multicast::{CommandId, Destinations, Envelope, PartitionId, Position};
 use std::net::SocketAddr;

@@ -114,6 +114,7 @@ mod replica;
 mod request;
 mod service;
 mod stamp;
+mod status;
 mod view;
 
 pub use answer::{Answer, Outcome};
@@ -128,9 +129,10 @@ pub use multicast::{
     ClientId, CommandId, Delivery, Destinations, Envelope, PARTITIONS_MAX, PartitionId, Position, RingId,
     RingStatus, SharedIndex,
 };
-pub use node::{Node, NodeStatus, ReplicaStatus};
+pub use node::Node;
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
 pub use request::Request;
 pub use service::{PartitioningOracle, StateMachine, Variables};
 pub use stamp::{Stamp, StampNumber};
+pub use status::{NodeStatus, ReplicaStatus};
 pub use view::{Interrupt, Origin, View};

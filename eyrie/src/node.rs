@@ -11,12 +11,12 @@ use crate::client::{Epoch, Refusal, is_node};
 use crate::errand::Errands;
 use crate::exchange::Exchange;
 use crate::front::{Commands, ConnectionId, Front};
-use crate::replica::{Output, Replica, ReplicaCounts};
+use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
 use crate::stamp::{Stamp, StampNumber};
-use multicast::log::{Buffer, LogCounts, LogPosition, SharedLog};
-use multicast::{FollowError, Multicast, MulticastCounts, PartitionId, Position, RingId, RingStatus};
-use serde::Serialize;
+use crate::status::{NodeStatus, ReplicaStatus};
+use multicast::log::{Buffer, LogPosition, SharedLog};
+use multicast::{FollowError, Multicast, PartitionId, Position, RingId, RingStatus};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,43 +27,6 @@ pub const CHORES_EVERY_MS: u64 = 1_000;
 pub const RESEND_EVERY_MS: u64 = 250;
 
 const INCARNATION_SLOT: u8 = 0;
-
-/// The node as its operator sees it.
-#[derive(Clone, Debug, Default)]
-pub struct NodeStatus {
-    /// Which node.
-    pub node: u16,
-    /// How often it has started.
-    pub incarnation: Epoch,
-    /// Its rings.
-    pub rings: Vec<RingStatus>,
-    /// Its replicas, by partition.
-    pub replicas: Vec<ReplicaStatus>,
-    /// What its multicast did.
-    pub multicast: MulticastCounts,
-    /// What its log did.
-    pub log: LogCounts,
-    /// Files and sockets that the process has open.
-    pub open_files: u64,
-}
-
-/// One replica as an operator sees it.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct ReplicaStatus {
-    /// Its partition.
-    pub partition: PartitionId,
-    /// Whether this node leads the partition's ring.
-    pub leads: bool,
-    /// The last place delivered.
-    pub position: Position,
-    /// The sum over its variables.
-    pub state_hash: u64,
-    /// Clients known.
-    pub clients: usize,
-    /// What it did.
-    #[serde(skip)]
-    pub counts: ReplicaCounts,
-}
 
 /// One loop's share of a node. Sans-IO: bytes, times and how far the log is synced are told to it.
 pub struct Node<S: StateMachine, F: Front<S>> {

@@ -11,8 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::spare::Spare;
 use super::{Disk, Generation, SegmentFile};
 
-/// How many zeros are written at a time when a segment is created.
-const ZEROS_BYTES: usize = 1 << 20;
 const EXTENSION: &str = "log";
 
 /// A directory of segment files, each named by its generation in twenty digits. The files stay open.
@@ -136,18 +134,6 @@ fn generation_of(path: &Path) -> Option<Generation> {
         return None;
     }
     path.file_stem()?.to_str()?.parse().ok().map(Generation)
-}
-
-/// Fills a new file.
-pub(super) fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES];
-    let mut offset = 0;
-    while offset < bytes {
-        let length = (bytes - offset).min(ZEROS_BYTES as u64);
-        file.write_all_at(&zeros[..length as usize], offset)?;
-        offset += length;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

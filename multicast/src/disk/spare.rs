@@ -1,14 +1,16 @@
 //! A spare file of zeros, written ahead of time so that beginning a segment need not wait for it.
 #![allow(clippy::disallowed_methods, reason = "an edge: writes files, in a thread of its own")]
 
-use super::file::write_zeros;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 /// The file's name beside the segments; what a process left half done is written over.
 const NAME: &str = "spare";
+/// How many zeros are written at a time when a segment is created.
+const ZEROS_BYTES: usize = 1 << 20;
 
 /// At most one spare file, finished or being written.
 #[derive(Debug)]
@@ -55,6 +57,17 @@ fn write(path: &Path, bytes: u64) -> io::Result<File> {
     write_zeros(&file, bytes)?;
     file.sync_all()?;
     Ok(file)
+}
+
+fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES];
+    let mut offset = 0;
+    while offset < bytes {
+        let length = (bytes - offset).min(ZEROS_BYTES as u64);
+        file.write_all_at(&zeros[..length as usize], offset)?;
+        offset += length;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
