@@ -1,0 +1,319 @@
+//! Every refusal: both ends know it and tell the same reason, the dialler comes again slowly, and nothing else is
+//! disturbed.
+
+use super::connection_epoch::ConnectionEpoch;
+use super::frame::{FrameKind, put_frame};
+use super::hello::Hello;
+use super::world_test::{World, config, identity};
+use super::*;
+use crate::NodeId;
+use bytes::{Bytes, BytesMut};
+
+const N1: NodeId = NodeId(1);
+const N2: NodeId = NodeId(2);
+
+/// Node 1 dials node 2, which refuses; nodes 3 and 2 are linked all the while.
+fn refused_by_listener(first: LinkConfig, second: LinkConfig, reason: Reason) {
+    let mut world = World::new([first, second, config(3, 3)], 1);
+    world.run(1_000);
+    let told = |by, peer| (Some(peer), by, reason);
+    assert_eq!(world.node(1).refusals(), [told(Refuser::Them, N2); 2]);
+    assert_eq!(world.node(2).refusals(), [told(Refuser::Us, N1); 2]);
+    check_slow_and_undisturbed(&mut world);
+}
+
+/// Node 1 dials node 2, and refuses its answer.
+fn refused_by_dialler(first: LinkConfig, second: LinkConfig, reason: Reason) {
+    let mut world = World::new([first, second, config(3, 3)], 1);
+    world.run(1_000);
+    let told = |by, peer| (Some(peer), by, reason);
+    assert_eq!(world.node(1).refusals(), [told(Refuser::Us, N2); 2]);
+    assert_eq!(world.node(2).refusals(), [told(Refuser::Them, N1); 2]);
+    check_slow_and_undisturbed(&mut world);
+}
+
+fn dials(world: &mut World) -> usize {
+    world.node(1).count(|event| matches!(event, LinkEvent::Dial { peer: N2, .. }))
+}
+
+fn check_slow_and_undisturbed(world: &mut World) {
+    world.run(BACK_OFF_REFUSED_MS / 2 - 1_500);
+    assert_eq!(dials(world), 2, "not before half of the wait");
+    world.run(BACK_OFF_REFUSED_MS / 2 + 2_000);
+    assert_eq!(dials(world), 4, "once more for each channel");
+    for (id, other) in [(1, N2), (2, N1)] {
+        let node = world.node(id);
+        let came_up = |event: &LinkEvent| matches!(event, LinkEvent::Up { peer, .. } if *peer == other);
+        assert_eq!(node.count(came_up), 0);
+        assert_eq!(node.count(|event| matches!(event, LinkEvent::Down { .. })), 0);
+    }
+    for channel in Channel::ALL {
+        assert!(world.node(2).links.epoch(NodeId(3), channel).is_some());
+    }
+}
+
+#[test]
+fn another_cluster() {
+    let stranger = LinkConfig { cluster: "fish".into(), ..config(1, 2) };
+    refused_by_listener(stranger, config(2, 3), Reason::Cluster);
+}
+
+#[test]
+fn another_number_of_partitions() {
+    refused_by_listener(LinkConfig { partitions: 5, ..config(1, 2) }, config(2, 3), Reason::Partitions(4));
+}
+
+#[test]
+fn a_node_that_is_not_in_the_file() {
+    let mut second = config(2, 3);
+    second.peers.remove(&N1);
+    refused_by_listener(config(1, 2), second, Reason::UnknownNode);
+}
+
+#[test]
+fn a_start_older_than_one_already_met() {
+    let met = |config: LinkConfig, peer, incarnation| {
+        let mut peers = config.peers.clone();
+        peers.insert(NodeId(peer), Some(identity(incarnation, peer as u8)));
+        LinkConfig { peers, ..config }
+    };
+    refused_by_listener(config(1, 2), met(config(2, 3), 1, 9), Reason::Replaced(Incarnation(9)));
+    refused_by_dialler(met(config(1, 2), 2, 9), config(2, 3), Reason::Replaced(Incarnation(9)));
+}
+
+#[test]
+fn a_disk_that_is_another() {
+    let met = |config: LinkConfig, peer| {
+        let mut peers = config.peers.clone();
+        peers.insert(NodeId(peer), Some(identity(9, 0xee)));
+        LinkConfig { peers, ..config }
+    };
+    refused_by_listener(config(1, 2), met(config(2, 3), 1), Reason::Amnesiac);
+    refused_by_dialler(met(config(1, 2), 2), config(2, 3), Reason::Amnesiac);
+}
+
+#[test]
+fn a_disk_that_was_lost_while_the_peers_ran() {
+    for (lost, other, by) in [(1, N2, Refuser::Them), (2, N1, Refuser::Them)] {
+        let mut world = World::new([config(1, 2), config(2, 2)], 1);
+        world.run(1_000);
+        assert!(world.all_up());
+        world.node(lost).config.identity = identity(0, 0xee);
+        world.restart(lost, true);
+        world.run(5_000);
+        assert_eq!(world.node(lost).refusals(), [(Some(other), by, Reason::Amnesiac); 2]);
+        assert_eq!(world.node(lost).count(|event| matches!(event, LinkEvent::Up { .. })), 0);
+    }
+}
+
+#[test]
+fn a_node_that_reaches_itself() {
+    let mut world = World::new([config(1, 2)], 1);
+    world.routes.insert(N2, N1);
+    world.run(1_000);
+    let mut refusals = world.node(1).refusals();
+    refusals.sort_by_key(|(peer, ..)| *peer);
+    let us = (Some(N1), Refuser::Us, Reason::Myself);
+    // What was reached had been meant to be node 2.
+    let them = (Some(N2), Refuser::Them, Reason::Myself);
+    assert_eq!(refusals, [us, us, them, them]);
+    assert_eq!(dials(&mut world), 2);
+}
+
+#[test]
+fn an_address_that_leads_to_another_node() {
+    let mut world = World::new([config(1, 3), config(2, 3), config(3, 3)], 1);
+    world.routes.insert(N2, NodeId(3));
+    world.run(1_000);
+    let wrong = Reason::WrongNode(NodeId(3));
+    assert_eq!(world.node(1).refusals(), [(Some(N2), Refuser::Them, wrong); 2]);
+    assert_eq!(world.node(3).refusals(), [(Some(N1), Refuser::Us, wrong); 2]);
+    for channel in Channel::ALL {
+        assert!(world.node(3).links.epoch(N1, channel).is_some(), "the true link is undisturbed");
+    }
+}
+
+#[test]
+fn a_frame_over_the_cap_ends_its_channel_alone() {
+    let short = LinkLimits { frame_bytes: 100, ..LinkLimits::default() };
+    let mut world = World::new([config(1, 2), LinkConfig { limits: short, ..config(2, 2) }], 1);
+    world.run(1_000);
+    world.node(1).send(N2, Channel::Exchange, 0, None, 200);
+    world.run(1_000);
+    assert_eq!(world.node(1).refusals(), [(Some(N2), Refuser::Them, Reason::TooLong(100))]);
+    assert_eq!(world.node(2).refusals(), [(Some(N1), Refuser::Us, Reason::TooLong(100))]);
+    for (id, other) in [(1, N2), (2, N1)] {
+        assert_eq!(world.node(id).links.epoch(other, Channel::Exchange), None);
+        assert!(world.node(id).links.epoch(other, Channel::Ring).is_some());
+    }
+    world.run(BACK_OFF_REFUSED_MS);
+    assert!(world.all_up(), "it is tried again");
+}
+
+/// What a listener does with the bytes of somebody who dials; its events but `Close`, and its farewell.
+fn dialled_by(bytes: &[u8]) -> (Vec<LinkEvent>, Bytes) {
+    let mut links = Links::new(config(2, 3));
+    links.tick(0);
+    links.accepted(ConnectionId(1));
+    links.received(ConnectionId(1), bytes);
+    let (mut events, mut last) = (Vec::new(), Bytes::new());
+    while let Some(event) = links.next_event() {
+        match event {
+            LinkEvent::Close { farewell, .. } => last = farewell,
+            LinkEvent::Dial { .. } => {}
+            event => events.push(event),
+        }
+    }
+    links.check_invariants();
+    (events, last)
+}
+
+fn hello() -> Hello {
+    let epoch = ConnectionEpoch { incarnation: Incarnation(1), dial: 1 };
+    let LinkConfig { cluster, partitions, identity, .. } = config(1, 3);
+    Hello { cluster, partitions, from: N1, to: N2, identity, channel: Channel::Ring, epoch }
+}
+
+fn frame(kind: FrameKind, body: &[u8]) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    put_frame(&mut bytes, kind, body);
+    bytes
+}
+
+fn hello_frame(hello: &Hello, change: impl Fn(&mut BytesMut)) -> BytesMut {
+    let mut body = BytesMut::new();
+    hello.encode(&mut body);
+    change(&mut body);
+    frame(FrameKind::Hello, &body)
+}
+
+fn refused(lane: Option<(NodeId, Channel)>, reason: Reason) -> LinkEvent {
+    let (peer, channel) = lane.unzip();
+    LinkEvent::Refused { connection: ConnectionId(1), peer, channel, by: Refuser::Us, reason }
+}
+
+/// The farewell tells the reason to a node that has dialled.
+fn check_farewell(farewell: &[u8], reason: Reason) {
+    let mut links = Links::new(config(1, 2));
+    links.tick(0);
+    links.dialled(ConnectionId(9), N2, Channel::Ring);
+    links.received(ConnectionId(9), farewell);
+    let told = LinkEvent::Refused {
+        connection: ConnectionId(9),
+        peer: Some(N2),
+        channel: Some(Channel::Ring),
+        by: Refuser::Them,
+        reason,
+    };
+    assert!(std::iter::from_fn(|| links.next_event()).any(|event| event == told), "{reason}");
+}
+
+#[test]
+fn another_version() {
+    let reason = Reason::Version(PROTOCOL_VERSION);
+    let (events, farewell) = dialled_by(&hello_frame(&hello(), |body| {
+        body[4] = 2;
+        body.extend_from_slice(b"what version 2 appends");
+    }));
+    assert_eq!(events, [refused(None, reason)]);
+    check_farewell(&farewell, reason);
+}
+
+#[test]
+fn the_answer_of_another_version() {
+    let mut links = Links::new(config(1, 2));
+    links.tick(0);
+    links.dialled(ConnectionId(1), N2, Channel::Ring);
+    links.received(ConnectionId(1), &hello_frame(&hello(), |body| body[4] = 2));
+    let lane = Some((N2, Channel::Ring));
+    let told = refused(lane, Reason::Version(PROTOCOL_VERSION));
+    assert!(std::iter::from_fn(|| links.next_event()).any(|event| event == told));
+}
+
+#[test]
+fn a_node_that_should_have_been_dialled() {
+    let from = NodeId(3);
+    let (events, farewell) = dialled_by(&hello_frame(&Hello { from, ..hello() }, |_| ()));
+    assert_eq!(events, [refused(Some((from, Channel::Ring)), Reason::NotDialler)]);
+    check_farewell(&farewell, Reason::NotDialler);
+}
+
+#[test]
+fn what_is_not_this_protocol() {
+    let (events, farewell) = dialled_by(b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(events, [refused(None, Reason::TooLong(512))]);
+    check_farewell(&farewell, Reason::TooLong(512));
+    for kind in [FrameKind::Message, FrameKind::Heartbeat, FrameKind::Welcome] {
+        let (events, farewell) = dialled_by(&frame(kind, b""));
+        assert_eq!(events, [refused(None, Reason::Malformed)], "{kind:?} before a hello");
+        check_farewell(&farewell, Reason::Malformed);
+    }
+    let (events, _) = dialled_by(&hello_frame(&hello(), |body| body[0] = b'x'));
+    assert_eq!(events, [refused(None, Reason::Malformed)]);
+}
+
+#[test]
+fn a_forged_epoch_or_a_second_hello() {
+    let lane = Some((N1, Channel::Ring));
+    let epoch = ConnectionEpoch { incarnation: Incarnation(8), dial: 1 };
+    let (events, _) = dialled_by(&hello_frame(&Hello { epoch, ..hello() }, |_| ()));
+    assert_eq!(events, [refused(lane, Reason::Malformed)]);
+    let mut twice = hello_frame(&hello(), |_| ());
+    twice.extend_from_slice(&twice.clone());
+    let (events, farewell) = dialled_by(&twice);
+    assert_eq!(events, [refused(lane, Reason::Malformed)]);
+    assert_eq!(farewell[4], FrameKind::Hello as u8, "the answer was on its way, the refusal follows");
+}
+
+#[test]
+fn an_answer_from_somebody_else_or_for_another_connection() {
+    let forged = |change: fn(&mut Hello)| {
+        let mut links = Links::new(config(1, 3));
+        links.tick(0);
+        links.dialled(ConnectionId(1), N2, Channel::Ring);
+        let mut answer = Hello { from: N2, to: N1, identity: identity(1, 2), ..hello() };
+        change(&mut answer);
+        links.received(ConnectionId(1), &hello_frame(&answer, |_| ()));
+        let reasons = std::iter::from_fn(|| links.next_event()).filter_map(|event| match event {
+            LinkEvent::Refused { reason, .. } => Some(reason),
+            LinkEvent::Up { .. } => Some(Reason::Other(0)),
+            _ => None,
+        });
+        reasons.collect::<Vec<_>>()
+    };
+    assert_eq!(forged(|_| ()), [Reason::Other(0)], "an honest answer brings the channel up");
+    assert_eq!(forged(|hello| hello.from = NodeId(3)), [Reason::WrongNode(NodeId(3))]);
+    assert_eq!(forged(|hello| hello.to = NodeId(3)), [Reason::WrongNode(N1)]);
+    assert_eq!(forged(|hello| hello.epoch.dial = 2), [Reason::Malformed]);
+    assert_eq!(forged(|hello| hello.channel = Channel::Exchange), [Reason::Malformed]);
+}
+
+#[test]
+fn a_damaged_frame_breaks_the_connection_and_is_not_held_against_the_peer() {
+    let mut world = World::new([config(1, 2), config(2, 2)], 1);
+    world.run(1_000);
+    let connection = world.connection(2, 1, Channel::Ring);
+    let mut damaged = frame(FrameKind::Heartbeat, b"");
+    damaged[8] ^= 1;
+    world.node(2).links.received(connection, &damaged);
+    world.run(1_000);
+    assert_eq!(world.node(2).refusals(), [(Some(N1), Refuser::Us, Reason::Corrupt)]);
+    assert!(world.all_up());
+}
+
+#[test]
+fn more_strangers_than_may_be_are_closed_at_once() {
+    let mut links = Links::new(config(2, 2));
+    links.tick(0);
+    for id in 0..=HANDSHAKES_MAX as u64 {
+        links.accepted(ConnectionId(id));
+    }
+    links.check_invariants();
+    let last = ConnectionId(HANDSHAKES_MAX as u64);
+    assert_eq!(links.next_event(), Some(LinkEvent::Close { connection: last, farewell: Bytes::new() }));
+    assert_eq!((links.next_event(), links.counts().crowded_out), (None, 1));
+    for now_ms in (0..=HANDSHAKE_MS_MAX).step_by(500) {
+        links.tick(now_ms);
+    }
+    assert_eq!(std::iter::from_fn(|| links.next_event()).count(), HANDSHAKES_MAX, "they had their time");
+}
