@@ -31,20 +31,28 @@
 //!   ([`Submissions`]). Exactly-once is theirs to make, from the envelope's id.
 //! - Everything is on one write-ahead log per node ([`log`]), over a disk behind a trait ([`disk`]).
 //!
-//! Here every ring has one member, which decides what it has synced ([`SoloRing`]); rings of several members stand
-//! behind the same face. Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
+//! A node that is alone has rings of one member, which decide what they have synced ([`SoloRing`], [`Multicast::solo`]); nodes
+//! of a cluster ([`Layout`]) have rings of several, on OmniPaxos ([`PaxosRing`], [`Multicast::clustered`]), and tell each
+//! other their [`Message`]s over [`link`]s. Only a ring's leader appends: an envelope goes to whoever leads now, and again
+//! when somebody else does. Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
 //! durable, are arguments.
 //!
-//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; there is one
-//! configuration, so every [`Position`] is in configuration 0.
+//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; every node is a member of every ring,
+//! and there is one configuration, so every [`Position`] is in configuration 0.
 
+#[cfg(test)]
+mod cluster_test;
 pub mod disk;
 mod entry;
 mod envelope;
+mod layout;
+pub mod link;
 pub mod log;
+mod message;
 mod multicast;
 #[cfg(test)]
 mod multicast_test;
+mod node_id;
 mod partition;
 mod relay;
 mod ring;
@@ -54,10 +62,16 @@ mod submission;
 
 pub use entry::{Entry, EntryBuilder, MalformedEntry};
 pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
-pub use multicast::{ENTRY_BYTES, Multicast, MulticastCounts, RingStatus, TIME_LEAP_MAX_MS};
+pub use layout::Layout;
+pub use message::{MalformedMessage, Message};
+pub use multicast::{ENTRY_BYTES, Multicast, MulticastCounts, PeerError, RingStatus, Sent, TIME_LEAP_MAX_MS};
+pub use node_id::NodeId;
 pub use partition::{Destinations, PARTITIONS_MAX, PartitionId};
 pub use relay::{FollowError, Relay, Taken};
-pub use ring::{Ring, SoloRing};
+pub use ring::{
+    Amnesiac, Outgoing, PaxosRing, RecoverError, Ring, RingConfig, RingCounts, RingTiming, SoloRing,
+    StepError,
+};
 pub use ring_id::RingId;
 pub use sequence::{Delivery, Position, Sequence};
 pub use submission::{RESEND_FIRST_MS, RESEND_LAST_MS, SUBMISSIONS_MAX, Submissions, SubmitError};

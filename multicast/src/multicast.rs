@@ -1,14 +1,22 @@
 //! One node's share of the atomic multicast: its rings, the relay between them, what it submits and what it delivers.
 
+use crate::entry::Entry;
 use crate::entry::EntryBuilder;
 use crate::envelope::{CommandId, Envelope, Relayed};
+use crate::layout::Layout;
+use crate::link::StreamId;
 use crate::log::{Buffer, LogPosition, SharedLog};
+use crate::message::{MalformedMessage, Message};
 use crate::relay::{FollowError, Relay};
-use crate::ring::{Ring, SoloRing};
+use crate::ring::{
+    Amnesiac, Outgoing, PaxosRing, RecoverError, Ring, RingConfig, RingTiming, SoloRing, StepError,
+};
 use crate::ring_id::RingId;
 use crate::sequence::{Delivery, Position, Sequence};
 use crate::submission::{Submissions, SubmitError};
-use crate::{Destinations, PARTITIONS_MAX, PartitionId};
+use crate::{Destinations, NodeId, PARTITIONS_MAX, PartitionId};
+use bytes::Bytes;
+use thiserror::Error;
 
 /// An entry is proposed as soon as it holds this many bytes; the rest of a turn goes into the next one.
 pub const ENTRY_BYTES: usize = 32 * 1024;
@@ -20,11 +28,13 @@ struct Lane {
     ring: Box<dyn Ring>,
     batch: EntryBuilder,
     proposed: bool,
+    /// Who led when submissions were last sent there.
+    leader: Option<NodeId>,
 }
 
 impl Lane {
     fn new(ring: Box<dyn Ring>) -> Lane {
-        Lane { ring, batch: EntryBuilder::default(), proposed: false }
+        Lane { ring, batch: EntryBuilder::default(), proposed: false, leader: None }
     }
 
     fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, time_ms: u64) {
@@ -35,10 +45,21 @@ impl Lane {
     }
 
     fn propose(&mut self, time_ms: u64) {
-        if !self.batch.is_empty() {
-            self.ring.append(self.batch.take(time_ms));
+        if self.batch.is_empty() {
+            return;
+        }
+        let entry = self.batch.take(time_ms);
+        // Leadership may have been lost since; what was submitted is sent again, to whoever leads.
+        if self.ring.leads() {
+            self.ring.append(entry);
             self.proposed = true;
         }
+    }
+
+    /// Who leads now, if that is another than before.
+    fn take_new_leader(&mut self) -> Option<NodeId> {
+        let leader = self.ring.leader();
+        if std::mem::replace(&mut self.leader, leader) == leader { None } else { leader }
     }
 
     /// Whether anything was proposed since the last call.
@@ -51,13 +72,13 @@ impl Lane {
 struct PartitionLane {
     lane: Lane,
     sequence: Sequence,
-    relay: Option<Relay>,
+    /// The relay of a reign, and the reign's number.
+    relay: Option<(u64, Relay)>,
 }
 
 impl PartitionLane {
-    fn solo(partition: PartitionId, log: &SharedLog) -> PartitionLane {
-        let ring = SoloRing::recover(RingId::of(partition), log.clone());
-        PartitionLane { lane: Lane::new(Box::new(ring)), sequence: Sequence::new(partition), relay: None }
+    fn new(partition: PartitionId, ring: Box<dyn Ring>) -> PartitionLane {
+        PartitionLane { lane: Lane::new(ring), sequence: Sequence::new(partition), relay: None }
     }
 
     /// Appends what the shared ring has decided for this partition, if this node leads it.
@@ -66,12 +87,13 @@ impl PartitionLane {
             self.relay = None;
             return Ok(());
         }
+        let reign = self.lane.ring.reigns();
         let mut relay = match self.relay.take() {
-            Some(relay) => relay,
-            None => Relay::begin(partition, self.sequence.fold(self.lane.ring.as_ref())?),
+            Some((began, relay)) if began == reign => relay,
+            _ => Relay::begin(partition, self.sequence.fold(self.lane.ring.as_ref())?),
         };
         relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;
-        self.relay = Some(relay);
+        self.relay = Some((reign, relay));
         Ok(())
     }
 }
@@ -131,6 +153,33 @@ impl Clock {
     }
 }
 
+/// A message from this node's multicast to another's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The node it is for.
+    pub to: NodeId,
+    /// What it keeps its order with.
+    pub stream: StreamId,
+    /// It leaves only when the node's log is durable up to here; at once if none.
+    pub after: Option<LogPosition>,
+    /// What that node's multicast is to [`step`](Multicast::step).
+    pub message: Bytes,
+}
+
+/// Why a message from another node was not handled: the link that brought it is of no use as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PeerError {
+    /// It is no message.
+    #[error(transparent)]
+    Malformed(#[from] MalformedMessage),
+    /// Its ring refuses it.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// There is no such ring here.
+    #[error("there is no ring {0}")]
+    NoRing(RingId),
+}
+
 /// The atomic multicast of one node. Sans-IO: it is told the time and how far the log is synced.
 ///
 /// A turn is: [`submit`](Multicast::submit) what came in, [`propose`](Multicast::propose),
@@ -144,6 +193,7 @@ pub struct Multicast {
     clock: Clock,
     submitted: u64,
     delivered: u64,
+    sent: Vec<Sent>,
 }
 
 impl Multicast {
@@ -153,14 +203,42 @@ impl Multicast {
             (1..=PARTITIONS_MAX).contains(&partitions),
             "1 to {PARTITIONS_MAX} partitions, not {partitions}"
         );
+        let ring = |id| -> Box<dyn Ring> { Box::new(SoloRing::recover(id, log.clone())) };
+        let lanes =
+            PartitionId::all(partitions).map(|p| PartitionLane::new(p, ring(RingId::of(p)))).collect();
+        let shared = ring(RingId::SHARED);
+        Multicast::over(lanes, shared, log)
+    }
+
+    /// The multicast of a node among others: every ring has all of them as members. Takes up whatever the log holds.
+    pub fn clustered(layout: &Layout, timing: RingTiming, log: SharedLog) -> Result<Multicast, RecoverError> {
+        let ring = |id| -> Result<Box<dyn Ring>, RecoverError> {
+            let config = RingConfig {
+                ring: id,
+                node: layout.me(),
+                members: layout.nodes().to_vec(),
+                preferred: layout.preferred(id),
+                timing,
+            };
+            Ok(Box::new(PaxosRing::recover(config, log.clone())?))
+        };
+        let lanes =
+            PartitionId::all(layout.partitions()).map(|p| Ok(PartitionLane::new(p, ring(RingId::of(p))?)));
+        let lanes = lanes.collect::<Result<_, RecoverError>>()?;
+        let shared = ring(RingId::SHARED)?;
+        Ok(Multicast::over(lanes, shared, log))
+    }
+
+    fn over(partitions: Vec<PartitionLane>, shared: Box<dyn Ring>, log: SharedLog) -> Multicast {
         Multicast {
-            shared: Lane::new(Box::new(SoloRing::recover(RingId::SHARED, log.clone()))),
-            partitions: PartitionId::all(partitions).map(|p| PartitionLane::solo(p, &log)).collect(),
+            shared: Lane::new(shared),
+            partitions,
             log,
             submissions: Submissions::default(),
             clock: Clock::default(),
             submitted: 0,
             delivered: 0,
+            sent: Vec::new(),
         }
     }
 
@@ -189,6 +267,38 @@ impl Multicast {
     /// Moves the clocks on: `now_ms` is monotonic, `wall_ms` counts from 1970.
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
         self.clock.tick(now_ms, wall_ms);
+        for lane in self.lanes() {
+            lane.ring.tick(now_ms);
+        }
+        self.send_to_new_leaders();
+    }
+
+    /// A connection to another node begins, which shows the nonce of its disk. What was drained for it and has not left
+    /// is to be thrown away before.
+    pub fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
+        self.gather();
+        self.sent.retain(|sent| sent.to != peer);
+        for lane in self.lanes() {
+            lane.ring.meet(peer, nonce)?;
+            lane.ring.reconnected(peer);
+        }
+        Ok(())
+    }
+
+    /// Handles a message of another node's multicast. After an error nothing has changed.
+    pub fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), PeerError> {
+        match Message::decode(message)? {
+            Message::Step(ring, message) => self.lane(ring)?.ring.step(from, message)?,
+            Message::Submit(ring, envelopes) => self.take_submitted(ring, envelopes)?,
+        }
+        self.send_to_new_leaders();
+        Ok(())
+    }
+
+    /// What is to be sent to other nodes for all that was done before. Called after [`take_buffer`](Multicast::take_buffer).
+    pub fn drain(&mut self) -> Vec<Sent> {
+        self.gather();
+        std::mem::take(&mut self.sent)
     }
 
     /// Sends again what has waited too long for its reply.
@@ -271,6 +381,8 @@ impl Multicast {
             .collect()
     }
 
+    /// Sends an envelope towards the ring that covers its destinations: into its batch if this node leads it, else to
+    /// whoever does. If nobody is known to lead, it waits until somebody is.
     fn send(&mut self, envelope: &Envelope) {
         let time_ms = self.clock.time_ms;
         let lane = match envelope.destinations.single() {
@@ -278,7 +390,77 @@ impl Multicast {
             None => &mut self.shared,
         };
         if lane.ring.leads() {
-            lane.push(envelope, None, time_ms);
+            return lane.push(envelope, None, time_ms);
+        }
+        if let Some(leader) = lane.leader {
+            let mut one = EntryBuilder::default();
+            one.push(envelope, None);
+            let ring = lane.ring.id();
+            let message = Message::Submit(ring, one.take(time_ms)).encode();
+            self.sent.push(Sent { to: leader, stream: unordered(ring), after: None, message });
         }
     }
+
+    /// Proposes what another node submitted, if this one leads; else forgets it, for it will be sent again.
+    fn take_submitted(&mut self, ring: RingId, envelopes: Bytes) -> Result<(), PeerError> {
+        let time_ms = self.clock.time_ms;
+        let lane = self.lane(ring)?;
+        let malformed = MalformedMessage { length: envelopes.len() };
+        let mut entry = Entry::open(envelopes).map_err(|_| malformed)?;
+        while let Some((envelope, _)) = entry.next_envelope().map_err(|_| malformed)? {
+            if lane.ring.leads() {
+                lane.push(&envelope, None, time_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where another node has come to lead a ring, what waits for that ring is sent there, in the order submitted.
+    fn send_to_new_leaders(&mut self) {
+        let changed: Vec<RingId> =
+            self.lanes().filter_map(|lane| lane.take_new_leader().map(|_| lane.ring.id())).collect();
+        if changed.is_empty() {
+            return;
+        }
+        for envelope in self.submissions.all() {
+            let ring = envelope.destinations.single().map_or(RingId::SHARED, RingId::of);
+            if changed.contains(&ring) {
+                self.send(&envelope);
+            }
+        }
+    }
+
+    /// Takes over what the rings want to send.
+    fn gather(&mut self) {
+        let mut outgoing = Vec::new();
+        let Multicast { partitions, shared, sent, .. } = self;
+        for lane in partitions.iter_mut().map(|partition| &mut partition.lane).chain([shared]) {
+            let ring = lane.ring.id();
+            lane.ring.drain(&mut outgoing);
+            sent.extend(outgoing.drain(..).map(|Outgoing { to, message, after }| Sent {
+                to,
+                stream: if after.is_some() { ordered(ring) } else { unordered(ring) },
+                after,
+                message: Message::Step(ring, message).encode(),
+            }));
+        }
+    }
+
+    fn lanes(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.partitions.iter_mut().map(|partition| &mut partition.lane).chain([&mut self.shared])
+    }
+
+    fn lane(&mut self, ring: RingId) -> Result<&mut Lane, PeerError> {
+        self.lanes().find(|lane| lane.ring.id() == ring).ok_or(PeerError::NoRing(ring))
+    }
+}
+
+/// The stream of what a ring says about its log, in order.
+fn ordered(ring: RingId) -> StreamId {
+    StreamId(ring.0 * 2)
+}
+
+/// The stream of what need not wait for that.
+fn unordered(ring: RingId) -> StreamId {
+    StreamId(ring.0 * 2 + 1)
 }

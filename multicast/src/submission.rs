@@ -78,6 +78,11 @@ impl Submissions {
         }
     }
 
+    /// All envelopes kept, in the order submitted.
+    pub fn all(&self) -> Vec<Envelope> {
+        self.kept.values().map(|kept| kept.envelope.clone()).collect()
+    }
+
     /// The envelopes that have waited long enough to be sent again, in the order submitted.
     pub fn due(&mut self, now_ms: u64) -> Vec<Envelope> {
         let mut due = Vec::new();

@@ -1,30 +1,165 @@
+//! # Rings
+//!
 //! The ring's face: one replicated log, whoever replicates it.
 //!
 //! A ring orders entries. Only its leader appends; an entry is *decided* when a quorum of the members has synced it,
-//! and only decided entries are read by those above. What a member writes goes to the node's log, so a ring learns
-//! by [`Ring::synced`] how far that log is durable, and vouches for nothing beyond.
+//! and only decided entries are read by those above. What a member writes goes to the node's log, and it vouches to the
+//! others for nothing that is not durable there.
+//!
+//! [`SoloRing`] is a ring of one member. [`PaxosRing`] is one of several, on OmniPaxos, whose demands on its caller are
+//! met in this module:
+//!
+//! ```text
+//!   frames ──► Joiner ──► judge ──► OmniPaxos ──► Outbox ──► Outgoing { to, message, after }
+//!                                      │
+//!                                 RingStorage ──► the node's log
+//! ```
+//!
+//! # The contract of the host
+//!
+//! A turn: step and tick, append, let the log's buffer be taken, [`drain`](Ring::drain), send what may leave.
+//!
+//! 1. What is drained with `after: Some(p)` leaves only when the log is durable up to `p`; with `None` it may leave at
+//!    once. Of the messages to one peer, those with a position leave in the order in which they were drained; those
+//!    without one may overtake them. Positions to one peer never fall, so one queue for all of them will do.
+//! 2. A link is FIFO and loses nothing but by breaking. Every connection has an epoch: what was sent or drained in an
+//!    older one is dropped at both ends, and not handled after a newer one has begun.
+//! 3. When a connection begins, both ends call [`meet`](Ring::meet) and then [`reconnected`](Ring::reconnected), before
+//!    they step the first message of it. What was lost with the old connection is not sent again otherwise.
+//! 4. Peers are authenticated: `from` is who the link says it is.
+//!
+//! # When a message leaves
+//!
+//! | message | waits for | why |
+//! |---|---|---|
+//! | heartbeat request and reply | nothing | an election's ballot is an opinion; what it leads to begins with a Prepare. So a slow disk does not look like a dead node |
+//! | Prepare | the log | it says how much of which round the sender holds, and the promises that answer it are cut to fit. A candidate that forgot its own promise may stand under the same ballot again with a shorter log; fencing keeps the old answers from it, and one sync an election makes that not the only thing that does |
+//! | Promise | the log | it vouches for the promise and for the entries it names |
+//! | AcceptSync, AcceptDecide | the log | the leader has counted its own vote for these entries, so nobody else may vote before that vote is true |
+//! | Accepted | the log | it is the vote |
+//! | Decide | the messages before it | what it says needs no sync here, but it is numbered in one sequence with AcceptSync and AcceptDecide: overtaking one, it would look like a loss |
+//! | PrepareReq, NotAccepted | the messages before them | they vouch for nothing; in order, an answer never meets a state that the messages before it would have changed |
+//! | ProposalForward, Compaction, AcceptStopSign, ForwardStopSign | never sent | only a leader appends, the log is trimmed by its owner, and there is one configuration |
+//!
+//! # Invariants
+//!
+//! - A member decides only what a quorum has synced.
+//! - `decided()` does not fall while the process lives. After a restart it may be less than was decided before, because
+//!   the index is no reason for a sync.
+//! - A ring's own memory is bounded: what is proposed is in the log at once, and nothing is proposed without leading.
+//!
+//! # Caveats
+//!
+//! - A leader that is cut off goes on leading until it hears of another; what it appends meanwhile stays undecided.
+//! - A peer that lacks more than is held, or more than one message carries, is left behind until checkpoints exist:
+//!   [`PaxosRing::behind`], [`RingCounts::oversized`].
+//! - The members are those the log was begun with; nothing records them.
 
+mod admission;
+mod codec;
+mod fragment;
+mod membership;
+mod nonces;
+mod outbox;
+mod patience;
+mod paxos;
+#[cfg(test)]
+mod rows_test;
+#[cfg(test)]
+mod sim;
 mod solo;
+mod storage;
 
+pub use paxos::{PaxosRing, RecoverError, RingConfig, RingCounts, RingTiming};
 pub use solo::SoloRing;
 
+use crate::NodeId;
 use crate::log::{LogError, LogPosition};
 use crate::ring_id::RingId;
 use bytes::Bytes;
+use thiserror::Error;
+
+/// A message to another member, and what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The member it is for.
+    pub to: NodeId,
+    /// What that member is to step.
+    pub message: Bytes,
+    /// It leaves only when the node's log is durable up to here; at once if none.
+    pub after: Option<LogPosition>,
+}
+
+/// Why a message was not handled. The link that brought it is of no use as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum StepError {
+    /// The sender is no other member of the ring.
+    #[error("{0} is no peer in the ring")]
+    Stranger(NodeId),
+    /// The sender has not been met, or as an amnesiac.
+    #[error("{0} has not shown the disk it had")]
+    Unmet(NodeId),
+    /// No member sends that.
+    #[error("{from} sent {what}")]
+    Malformed {
+        /// Over whose link it came.
+        from: NodeId,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+/// A peer whose disk is not the one that was met first: it has forgotten what it promised, so it may not vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{peer} has disk {shown:x} and was known by disk {known:x}: it has forgotten its promises")]
+pub struct Amnesiac {
+    /// Who it is.
+    pub peer: NodeId,
+    /// The nonce of the disk it had.
+    pub known: u64,
+    /// The nonce of the disk it has.
+    pub shown: u64,
+}
 
 /// One replicated log, as a member on this node sees it. Entries are numbered from 0.
 pub trait Ring {
     /// Which ring it is.
     fn id(&self) -> RingId;
 
-    /// Whether this member may append now.
+    /// Whether this member may append now: it leads, and its log is what its predecessors may have decided.
     fn leads(&self) -> bool;
+
+    /// Who leads, as far as this member has heard; it may be this member. A ring of one member names nobody.
+    fn leader(&self) -> Option<NodeId>;
+
+    /// How many times this process has begun to lead. It tells a reign from one that began and ended unseen.
+    fn reigns(&self) -> u64;
+
+    /// How many entries the log held when this member last began to lead. Only when all of these are decided does the
+    /// decided index cover everything that an earlier leader acknowledged.
+    fn entered_accept_with(&self) -> u64;
 
     /// Appends one entry. Panics unless this member leads: the ring never forwards.
     fn append(&mut self, entry: Bytes);
 
+    /// A connection to a peer begins; it shows the nonce of its disk, which is drawn when a disk is first used. The
+    /// first nonce met is kept in the log. An amnesiac's messages are not handled.
+    fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac>;
+
+    /// A connection to a peer has begun: whatever was under way on the one before is lost.
+    fn reconnected(&mut self, peer: NodeId);
+
+    /// Handles a message that came over the link from `from`. After an error nothing has changed.
+    fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), StepError>;
+
+    /// Moves monotonic time on.
+    fn tick(&mut self, now_ms: u64);
+
     /// The node's log is durable up to `durable`.
     fn synced(&mut self, durable: LogPosition);
+
+    /// Appends to `into` what is to be sent for all that was done before.
+    fn drain(&mut self, into: &mut Vec<Outgoing>);
 
     /// How many entries are decided, from the first one on.
     fn decided(&self) -> u64;

@@ -1,6 +1,7 @@
 //! The ring of one member: its quorum is itself, so it decides what it has synced.
 
-use super::Ring;
+use super::{Amnesiac, Outgoing, Ring, StepError};
+use crate::NodeId;
 use crate::log::{LogError, LogPosition, SharedLog};
 use crate::ring_id::RingId;
 use bytes::Bytes;
@@ -10,11 +11,13 @@ use std::collections::VecDeque;
 ///
 /// Invariants:
 /// - `decided + unsynced.len()` is what the log holds of the ring.
+/// - `recovered` is what it held when the process began, all of it decided.
 /// - `unsynced` ascends, and everything in it lies beyond what is durable.
 #[derive(Debug)]
 pub struct SoloRing {
     id: RingId,
     log: SharedLog,
+    recovered: u64,
     decided: u64,
     unsynced: VecDeque<LogPosition>,
 }
@@ -23,7 +26,7 @@ impl SoloRing {
     /// The ring as the log tells it: whatever recovery found had been synced, so it is decided.
     pub fn recover(id: RingId, log: SharedLog) -> SoloRing {
         let decided = log.lock().next_index(id);
-        SoloRing { id, log, decided, unsynced: VecDeque::new() }
+        SoloRing { id, log, recovered: decided, decided, unsynced: VecDeque::new() }
     }
 }
 
@@ -36,6 +39,19 @@ impl Ring for SoloRing {
         true
     }
 
+    /// It leads itself, and knows no node numbers.
+    fn leader(&self) -> Option<NodeId> {
+        None
+    }
+
+    fn reigns(&self) -> u64 {
+        1
+    }
+
+    fn entered_accept_with(&self) -> u64 {
+        self.recovered
+    }
+
     fn append(&mut self, entry: Bytes) {
         let index = self.accepted();
         let mut log = self.log.lock();
@@ -43,12 +59,26 @@ impl Ring for SoloRing {
         self.unsynced.push_back(log.appended());
     }
 
+    fn meet(&mut self, _: NodeId, _: u64) -> Result<(), Amnesiac> {
+        Ok(())
+    }
+
+    fn reconnected(&mut self, _: NodeId) {}
+
+    fn step(&mut self, from: NodeId, _: Bytes) -> Result<(), StepError> {
+        Err(StepError::Stranger(from))
+    }
+
+    fn tick(&mut self, _: u64) {}
+
     fn synced(&mut self, durable: LogPosition) {
         while self.unsynced.front().is_some_and(|position| *position <= durable) {
             self.unsynced.pop_front();
             self.decided += 1;
         }
     }
+
+    fn drain(&mut self, _: &mut Vec<Outgoing>) {}
 
     fn decided(&self) -> u64 {
         self.decided

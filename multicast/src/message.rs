@@ -1,0 +1,85 @@
+//! What the multicasts of two nodes tell each other.
+//!
+//! ```text
+//! message   version u8 | kind u8 | ring u16 | rest
+//! kind 0    rest is what the ring's member is to step
+//! kind 1    rest is an entry of the envelopes to be proposed there: the receiver leads the ring, or forgets them
+//! ```
+
+use crate::RingId;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 4;
+const STEP: u8 = 0;
+const SUBMIT: u8 = 1;
+
+/// A message between nodes, about one ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// From member to member.
+    Step(RingId, Bytes),
+    /// From a submitter to the leader: envelopes, as the blob of an entry.
+    Submit(RingId, Bytes),
+}
+
+/// Bytes that are no message of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a message of {length} bytes that no node of this version sends")]
+pub struct MalformedMessage {
+    /// Its length.
+    pub length: usize,
+}
+
+impl Message {
+    /// The message as bytes.
+    pub fn encode(&self) -> Bytes {
+        let (kind, ring, rest) = match self {
+            Message::Step(ring, rest) => (STEP, ring, rest),
+            Message::Submit(ring, rest) => (SUBMIT, ring, rest),
+        };
+        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + rest.len());
+        bytes.put_u8(VERSION);
+        bytes.put_u8(kind);
+        bytes.put_u16_le(ring.0);
+        bytes.put_slice(rest);
+        bytes.freeze()
+    }
+
+    /// Reads a message.
+    pub fn decode(mut bytes: Bytes) -> Result<Message, MalformedMessage> {
+        let malformed = MalformedMessage { length: bytes.len() };
+        if bytes.len() < HEADER_BYTES || bytes.get_u8() != VERSION {
+            return Err(malformed);
+        }
+        let (kind, ring) = (bytes.get_u8(), RingId(bytes.get_u16_le()));
+        match kind {
+            STEP => Ok(Message::Step(ring, bytes)),
+            SUBMIT => Ok(Message::Submit(ring, bytes)),
+            _ => Err(malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_format_is_fixed() {
+        let message = Message::Submit(RingId(0x0102), Bytes::from_static(b"ab"));
+        assert_eq!(message.encode().as_ref(), [1, 1, 2, 1, b'a', b'b']);
+        assert_eq!(Message::decode(message.encode()), Ok(message));
+        let step = Message::Step(RingId::SHARED, Bytes::new());
+        assert_eq!(Message::decode(step.encode()), Ok(step));
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_are_an_error_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..20)) {
+            let _ = Message::decode(Bytes::from(bytes));
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! The ring of several members: OmniPaxos over the node's log.
+
+use super::admission::{Held, Verdict, judge};
+use super::codec::{Malformed, PaxosMessage, decode_message};
+use super::fragment::Joiner;
+use super::membership::Membership;
+use super::nonces::Nonces;
+use super::outbox::{Outbox, class};
+use super::patience::Patience;
+use super::storage::{LogEntry, NONCES, RingStorage};
+use super::{Amnesiac, Outgoing, Ring, StepError};
+use crate::log::{LogError, LogPosition, SharedLog};
+use crate::{Entry, NodeId, RingId};
+use bytes::Bytes;
+use omnipaxos::ballot_leader_election::Ballot;
+use omnipaxos::{ClusterConfig, OmniPaxos, OmniPaxosConfig, ServerConfig};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use thiserror::Error;
+
+/// OmniPaxos numbers configurations from 1; there is one.
+const CONFIGURATION: u32 = 1;
+/// Room that the crate allocates for messages of a turn.
+const BUFFERED_MESSAGES: usize = 64;
+/// Members act on the same trouble at different times: each later one by its pid, in election timeouts.
+const WATCHDOG_TIMEOUTS: u64 = 4;
+/// For how many election timeouts the preferred leader follows before it takes over.
+const PREFERENCE_TIMEOUTS: u64 = 8;
+/// For how many it leads before its next loss of leadership counts as the first.
+const SETTLED_TIMEOUTS: u64 = 40;
+/// After how many election timeouts without progress a leader appends a heartbeat.
+const HEARTBEAT_TIMEOUTS: u64 = 3;
+
+/// How often a ring looks at the clock, and what it counts in these ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingTiming {
+    /// Length of a tick. A call that comes late makes one tick all the same.
+    pub tick_ms: u64,
+    /// After how many ticks a heartbeat that was not answered is missed. Answers must take less than that.
+    pub election_ticks: u64,
+    /// After how many ticks a Prepare or Promise is sent again.
+    pub resend_ticks: u64,
+}
+
+impl Default for RingTiming {
+    fn default() -> RingTiming {
+        RingTiming { tick_ms: 10, election_ticks: 20, resend_ticks: 40 }
+    }
+}
+
+/// One member's part in a ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingConfig {
+    /// Which ring.
+    pub ring: RingId,
+    /// This node.
+    pub node: NodeId,
+    /// All members, this one included; at least two, the same at every member.
+    pub members: Vec<NodeId>,
+    /// Who leads where it can; one of the members, the same at every member.
+    pub preferred: NodeId,
+    /// The clock.
+    pub timing: RingTiming,
+}
+
+/// The log holds values of the ring that no version of this crate wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the log holds a malformed value of ring {0}")]
+pub struct RecoverError(pub RingId);
+
+/// What a ring of several members did since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingCounts {
+    /// Reigns of this member.
+    pub reigns: u64,
+    /// Times it stood for leadership because it was stranded.
+    pub rescues: u64,
+    /// Times it stood for leadership because it is preferred.
+    pub preferences: u64,
+    /// Entries appended so that what was lost is missed.
+    pub heartbeats: u64,
+    /// Messages dropped that the consensus crate must not handle.
+    pub dropped: u64,
+    /// Messages not sent because they were too long.
+    pub oversized: u64,
+}
+
+/// What a member waits for, in ticks.
+struct Waits {
+    /// To take part, although it hears from a quorum.
+    stranded: Patience,
+    /// To lead, being preferred and caught up.
+    preferred: Patience,
+    /// To have led so long that its leadership counts as settled.
+    settled: Patience,
+    /// To see its tail decided.
+    undecided: Patience,
+}
+
+impl Waits {
+    fn new(pid: u64, timing: &RingTiming) -> Waits {
+        let patience = |timeouts| Patience::new(timeouts * timing.election_ticks);
+        Waits {
+            stranded: patience(WATCHDOG_TIMEOUTS + pid),
+            preferred: patience(PREFERENCE_TIMEOUTS),
+            settled: patience(SETTLED_TIMEOUTS),
+            undecided: patience(HEARTBEAT_TIMEOUTS),
+        }
+    }
+}
+
+/// A member of a ring on OmniPaxos.
+///
+/// Invariants:
+/// - `decided` never falls.
+/// - `reign` is the ballot under which this member leads, exactly while it leads in the accept phase.
+pub struct PaxosRing {
+    id: RingId,
+    membership: Membership,
+    is_preferred: bool,
+    timing: RingTiming,
+    log: SharedLog,
+    paxos: OmniPaxos<LogEntry, RingStorage>,
+    made: Vec<PaxosMessage>,
+    outbox: Outbox,
+    joiners: BTreeMap<NodeId, Joiner>,
+    nonces: Nonces,
+    behind: BTreeSet<NodeId>,
+    waits: Waits,
+    next_tick_ms: u64,
+    decided: u64,
+    reign: Option<Ballot>,
+    entered_accept_with: u64,
+    counts: RingCounts,
+    #[cfg(test)]
+    pub(super) planted: Option<super::sim::Fault>,
+}
+
+impl PaxosRing {
+    /// The member as the log tells it, blank or after a restart. Panics if the members are not at least two different
+    /// ones, this node and the preferred one among them.
+    pub fn recover(config: RingConfig, log: SharedLog) -> Result<PaxosRing, RecoverError> {
+        let RingConfig { ring, node, members, preferred, timing } = config;
+        assert!(members.contains(&preferred), "the preferred leader {preferred} is a member");
+        let membership = Membership::new(node, &members);
+        let malformed = |Malformed| RecoverError(ring);
+        let nonces = Nonces::recover(log.lock().value(ring, NONCES)).map_err(malformed)?;
+        let storage = RingStorage::recover(ring, log.clone()).map_err(malformed)?;
+        let is_preferred = preferred == node;
+        let paxos = build(&membership, &timing, is_preferred, storage);
+        Ok(PaxosRing {
+            id: ring,
+            is_preferred,
+            waits: Waits::new(membership.me(), &timing),
+            membership,
+            timing,
+            decided: paxos.get_decided_idx() as u64,
+            paxos,
+            made: Vec::new(),
+            outbox: Outbox::new(log.clone()),
+            log,
+            joiners: BTreeMap::new(),
+            nonces,
+            behind: BTreeSet::new(),
+            next_tick_ms: 0,
+            reign: None,
+            entered_accept_with: 0,
+            counts: RingCounts::default(),
+            #[cfg(test)]
+            planted: None,
+        })
+    }
+
+    /// The peers that lack entries which are trimmed here, as their messages since the last connection show. They need a
+    /// checkpoint before their messages are handled.
+    pub fn behind(&self) -> impl Iterator<Item = NodeId> {
+        self.behind.iter().copied()
+    }
+
+    /// Counts since the start.
+    pub fn counts(&self) -> RingCounts {
+        RingCounts { oversized: self.outbox.oversized(), ..self.counts }
+    }
+
+    /// Takes note of what the crate has changed.
+    fn observe(&mut self) {
+        let decided = self.paxos.get_decided_idx() as u64;
+        assert!(self.decided <= decided, "ring {} has undone decisions", self.id);
+        self.decided = decided;
+        let promise = self.paxos.get_promise();
+        let reign = (self.is_accepting() && promise.pid == self.membership.me()).then_some(promise);
+        if reign.is_some() && reign != self.reign {
+            self.entered_accept_with = self.accepted();
+            self.counts.reigns += 1;
+        }
+        self.reign = reign;
+    }
+
+    /// Takes part in a reign, its own or another's.
+    fn is_accepting(&self) -> bool {
+        self.paxos.get_current_leader().is_some_and(|(_, accepting)| accepting)
+    }
+
+    fn hears_quorum(&self) -> bool {
+        self.paxos.get_ui_states().heartbeats.len() + 1 >= self.membership.quorum()
+    }
+
+    fn watch(&mut self) {
+        self.watch_participation();
+        self.watch_preference();
+        self.watch_tail();
+    }
+
+    /// A member can be stranded: with a higher promise than the leader's it never takes part again, and nobody notices.
+    fn watch_participation(&mut self) {
+        if self.is_accepting() {
+            self.waits.stranded.relieve();
+        } else if self.waits.stranded.endure() && self.hears_quorum() && self.has_watchdog() {
+            self.counts.rescues += 1;
+            self.paxos.try_become_leader();
+        }
+    }
+
+    /// A member that has followed for a while has caught up: what is missing still comes with the promises.
+    fn watch_preference(&mut self) {
+        if !self.is_preferred {
+            return;
+        }
+        if self.leads() {
+            self.waits.preferred.pause();
+            if self.waits.settled.endure() {
+                self.waits.preferred.relieve();
+            }
+            return;
+        }
+        self.waits.settled.relieve();
+        if !self.is_accepting() {
+            self.waits.preferred.pause();
+        } else if self.waits.preferred.endure() && self.hears_quorum() {
+            self.counts.preferences += 1;
+            self.paxos.try_become_leader();
+        }
+    }
+
+    /// Nothing at the tail is sent again; what comes behind it shows the peer that something is missing.
+    fn watch_tail(&mut self) {
+        if !self.leads() || self.decided == self.accepted() {
+            self.waits.undecided.relieve();
+        } else if self.waits.undecided.endure() && self.has_heartbeats() {
+            self.counts.heartbeats += 1;
+            self.append(Entry::heartbeat());
+        }
+    }
+
+    pub(super) fn held(&self) -> Held {
+        Held {
+            first: self.log.lock().first(self.id),
+            decided: self.decided,
+            accepted: self.accepted(),
+            promise: self.paxos.get_promise(),
+        }
+    }
+
+    fn handle(&mut self, from: NodeId, pid: u64, message: PaxosMessage) -> Result<(), StepError> {
+        match judge(&self.membership, pid, self.held(), &message) {
+            Verdict::Handle => {
+                self.paxos.handle_incoming(message);
+                self.observe();
+            }
+            Verdict::Drop => self.counts.dropped += 1,
+            Verdict::Behind => {
+                self.counts.dropped += 1;
+                self.behind.insert(from);
+            }
+            Verdict::Forged(what) => return Err(StepError::Malformed { from, what }),
+        }
+        Ok(())
+    }
+
+    /// Moves what the crate has made into the outbox, where its position is set.
+    fn collect(&mut self) {
+        self.paxos.take_outgoing_messages(&mut self.made);
+        #[cfg(test)]
+        let class = |message: &PaxosMessage| super::sim::planted_class(self.planted, message, class(message));
+        self.outbox.push(&self.membership, self.made.drain(..), class);
+    }
+
+    #[cfg(not(test))]
+    fn has_watchdog(&self) -> bool {
+        true
+    }
+
+    #[cfg(not(test))]
+    fn has_heartbeats(&self) -> bool {
+        true
+    }
+
+    #[cfg(test)]
+    fn has_watchdog(&self) -> bool {
+        self.planted != Some(super::sim::Fault::NoWatchdog)
+    }
+
+    #[cfg(test)]
+    fn has_heartbeats(&self) -> bool {
+        self.planted != Some(super::sim::Fault::NoReconnect)
+    }
+}
+
+/// Batches of one: an entry is a batch, and the crate would batch at followers too. A preferred member's ballots win
+/// over others of the same number.
+fn build(
+    membership: &Membership,
+    timing: &RingTiming,
+    is_preferred: bool,
+    storage: RingStorage,
+) -> OmniPaxos<LogEntry, RingStorage> {
+    let cluster_config =
+        ClusterConfig { configuration_id: CONFIGURATION, nodes: membership.pids(), flexible_quorum: None };
+    let server_config = ServerConfig {
+        pid: membership.me(),
+        election_tick_timeout: timing.election_ticks,
+        resend_message_tick_timeout: timing.resend_ticks,
+        buffer_size: BUFFERED_MESSAGES,
+        batch_size: 1,
+        leader_priority: u32::from(is_preferred),
+        ..ServerConfig::default()
+    };
+    let config = OmniPaxosConfig { cluster_config, server_config };
+    config.build(storage).expect("a configuration that was checked")
+}
+
+impl Ring for PaxosRing {
+    fn id(&self) -> RingId {
+        self.id
+    }
+
+    fn leads(&self) -> bool {
+        self.reign.is_some()
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        let (pid, accepting) = self.paxos.get_current_leader()?;
+        accepting.then(|| self.membership.node(pid))
+    }
+
+    fn reigns(&self) -> u64 {
+        self.counts.reigns
+    }
+
+    fn entered_accept_with(&self) -> u64 {
+        self.entered_accept_with
+    }
+
+    fn append(&mut self, entry: Bytes) {
+        assert!(self.leads(), "ring {}: only the leader appends", self.id);
+        let before = self.accepted();
+        let appended = self.paxos.append(LogEntry(entry));
+        assert!(appended.is_ok() && self.accepted() == before + 1, "a leader's entry is in its log at once");
+        self.observe();
+    }
+
+    fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
+        if let Some(value) = self.nonces.meet(peer, nonce)? {
+            self.log.lock().put(self.id, NONCES, value);
+        }
+        Ok(())
+    }
+
+    fn reconnected(&mut self, peer: NodeId) {
+        let pid = self.membership.peer(peer).expect("a link to a peer of the ring");
+        self.collect();
+        self.outbox.forget(peer);
+        self.joiners.remove(&peer);
+        self.behind.remove(&peer);
+        self.paxos.reconnected(pid);
+        self.observe();
+    }
+
+    fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), StepError> {
+        let pid = self.membership.peer(from).ok_or(StepError::Stranger(from))?;
+        if !self.nonces.has_met(from) {
+            return Err(StepError::Unmet(from));
+        }
+        let malformed = |what| StepError::Malformed { from, what };
+        let joined = self.joiners.entry(from).or_default().take(message);
+        let Some(message) = joined.map_err(|Malformed| malformed("a frame that does not join"))? else {
+            return Ok(());
+        };
+        let message = decode_message(&message).map_err(|Malformed| malformed("bytes that are no message"))?;
+        self.handle(from, pid, message)
+    }
+
+    fn tick(&mut self, now_ms: u64) {
+        if now_ms < self.next_tick_ms {
+            return;
+        }
+        self.next_tick_ms = now_ms + self.timing.tick_ms;
+        self.paxos.tick();
+        self.observe();
+        self.watch();
+        self.observe();
+    }
+
+    /// Nothing to do: what waits for the log waits in the host's queue.
+    fn synced(&mut self, _: LogPosition) {}
+
+    fn drain(&mut self, into: &mut Vec<Outgoing>) {
+        self.collect();
+        self.outbox.drain(into);
+    }
+
+    fn decided(&self) -> u64 {
+        self.decided
+    }
+
+    fn accepted(&self) -> u64 {
+        self.paxos.get_accepted_idx() as u64
+    }
+
+    fn read(&self, index: u64) -> Result<Bytes, LogError> {
+        self.log.lock().read(self.id, index)
+    }
+}
+
+impl fmt::Debug for PaxosRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaxosRing")
+            .field("id", &self.id)
+            .field("leader", &self.leader())
+            .field("decided", &self.decided)
+            .field("accepted", &self.accepted())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}

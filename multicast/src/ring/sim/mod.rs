@@ -1,0 +1,45 @@
+//! A simulator of one ring: members with bad disks, links that break, clients, in virtual time from one seed.
+//!
+//! The members are real ([`PaxosRing`](super::PaxosRing) over a [`NodeLog`](crate::log::NodeLog) over a
+//! [`MemoryDisk`](crate::disk::MemoryDisk)); the [`World`](world::World) is their host, and keeps the contract of the
+//! ring's chapter unless a [`Fault`] is planted. A run is chaos, then peace, then a probe, and often a power loss of all
+//! members at the end. The [`Checker`](checker::Checker) judges every decision when it is made.
+
+mod campaign_test;
+mod checker;
+mod links;
+mod member;
+mod profile;
+mod world;
+
+pub(super) use profile::Profile;
+pub(super) use world::World;
+
+use super::codec::PaxosMessage;
+use super::outbox::Class;
+use omnipaxos::messages::Message;
+use omnipaxos::messages::sequence_paxos::PaxosMsg;
+
+/// One thing done wrong, to see that the simulator notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The host sends at once what waits for the log.
+    SendBeforeSync,
+    /// The leader's AcceptDecide does not wait for the log, so a quorum forms on a vote that is not true yet.
+    VoteBeforeSync,
+    /// Bytes of an old connection are handled in a new one.
+    NoFencing,
+    /// A stranded member waits for others to help it.
+    NoWatchdog,
+    /// Nobody is told of a new connection, and leaders append no heartbeats.
+    NoReconnect,
+}
+
+/// What the message waits for, under a fault.
+pub(super) fn planted_class(planted: Option<Fault>, message: &PaxosMessage, class: Class) -> Class {
+    let Message::SequencePaxos(paxos) = message else { return class };
+    match (planted, &paxos.msg) {
+        (Some(Fault::VoteBeforeSync), PaxosMsg::AcceptDecide(_)) => Class::InOrder,
+        _ => class,
+    }
+}
