@@ -126,8 +126,8 @@ pub use front::{Commands, ConnectionId, Front};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
 pub use multicast::log::{LogCounts, LogError, LogLimits, NodeLog, SharedLog};
 pub use multicast::{
-    ClientId, CommandId, Delivery, Destinations, Envelope, PARTITIONS_MAX, PartitionId, Position, RingId,
-    RingStatus, SharedIndex,
+    Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Layout, NodeId, PARTITIONS_MAX,
+    PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent, SharedIndex,
 };
 pub use node::Node;
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};

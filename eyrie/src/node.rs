@@ -15,8 +15,12 @@ use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
 use crate::stamp::{Stamp, StampNumber};
 use crate::status::{NodeStatus, ReplicaStatus};
+use bytes::Bytes;
 use multicast::log::{Buffer, LogPosition, SharedLog};
-use multicast::{FollowError, Multicast, PartitionId, Position, RingId, RingStatus};
+use multicast::{
+    Amnesiac, FollowError, Layout, Multicast, NodeId, PartitionId, PeerError, Position, RecoverError, RingId,
+    RingStatus, RingTiming, Sent,
+};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,12 +51,31 @@ pub struct Node<S: StateMachine, F: Front<S>> {
 impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// A node that is alone: every ring has one member. Begins a new incarnation, which the next buffer makes durable.
     pub fn solo(id: u16, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
+        let multicast = Multicast::solo(oracle.partitions(), log.clone());
+        Node::over(id, multicast, oracle, log, front)
+    }
+
+    /// A node among others: every node is a member of every ring, and has a replica of every partition, so commands cross
+    /// between nodes and exchanges do not. Begins a new incarnation, which the next buffer makes durable.
+    pub fn clustered(
+        layout: &Layout,
+        timing: RingTiming,
+        oracle: Arc<S::Oracle>,
+        log: SharedLog,
+        front: F,
+    ) -> Result<Node<S, F>, RecoverError> {
+        assert_eq!(layout.partitions(), oracle.partitions(), "layout and oracle know the same partitions");
+        let multicast = Multicast::clustered(layout, timing, log.clone())?;
+        Ok(Node::over(layout.me().0, multicast, oracle, log, front))
+    }
+
+    fn over(id: u16, multicast: Multicast, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
         let partitions = oracle.partitions();
         let incarnation = begin_incarnation(&log);
         Node {
             id,
             incarnation,
-            multicast: Multicast::solo(partitions, log.clone()),
+            multicast,
             log,
             replicas: PartitionId::all(partitions).map(|p| Replica::new(p, oracle.clone())).collect(),
             exchanges: VecDeque::new(),
@@ -73,6 +96,21 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// What the log held is taken up; clients come from now on.
     pub fn restarted(&mut self) {
         self.front.restart(self.now_ms);
+    }
+
+    /// A connection to another node begins, which shows the nonce of its disk.
+    pub fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
+        self.multicast.meet(peer, nonce)
+    }
+
+    /// A message of another node has come.
+    pub fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), PeerError> {
+        self.multicast.step(from, message)
+    }
+
+    /// What is to be sent to other nodes. Called once a turn, after [`propose`](Node::propose).
+    pub fn drain_sent(&mut self) -> Vec<Sent> {
+        self.multicast.drain()
     }
 
     /// A client has connected.

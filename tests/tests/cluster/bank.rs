@@ -1,0 +1,156 @@
+//! A service whose every command can be counted afterwards: deposits, and transfers between accounts of two partitions.
+
+use bytes::BytesMut;
+use eyrie::{
+    Answer, Commands, ConnectionId, Destinations, Front, Interrupt, NodeStatus, Outcome, PartitionId,
+    PartitioningOracle, Position, StampNumber, StateMachine, Ticket, Variables, View,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How many errands a teller has out at a time.
+const OUT_MAX: usize = 6;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Puts one unit in.
+    Deposit(u32),
+    /// Moves one unit, also out of an empty account.
+    Transfer(u32, u32),
+}
+
+#[derive(Clone, Debug)]
+pub struct Bank;
+
+/// Accounts with even numbers live in partition 0, odd ones in partition 1.
+pub struct Branches;
+
+#[derive(Default)]
+pub struct Balances(BTreeMap<u32, i64>);
+
+impl StateMachine for Bank {
+    type Command = Command;
+    type Reply = i64;
+    type Key = u32;
+    type Value = i64;
+    type Event = ();
+    type Oracle = Branches;
+    type Variables = Balances;
+
+    fn execute(command: &Command, view: &mut View<'_, Bank>) -> Result<i64, Interrupt> {
+        let mut add = |account: u32, amount: i64| -> Result<i64, Interrupt> {
+            let balance = view.read(&account)?.unwrap_or(0) + amount;
+            view.write(account, balance);
+            Ok(balance)
+        };
+        match *command {
+            Command::Deposit(account) => add(account, 1),
+            Command::Transfer(from, to) => add(from, -1).and_then(|_| add(to, 1)),
+        }
+    }
+}
+
+impl PartitioningOracle<Bank> for Branches {
+    fn partitions(&self) -> u16 {
+        2
+    }
+
+    fn partition_of(&self, account: &u32) -> PartitionId {
+        PartitionId((account % 2) as u16)
+    }
+
+    fn destinations(&self, command: &Command) -> Destinations {
+        match command {
+            Command::Deposit(account) => self.partition_of(account).into(),
+            Command::Transfer(from, to) => {
+                [from, to].map(|account| self.partition_of(account)).into_iter().collect()
+            }
+        }
+    }
+}
+
+impl Variables<Bank> for Balances {
+    fn new(_: Arc<Branches>, _: PartitionId) -> Balances {
+        Balances::default()
+    }
+
+    fn get(&self, account: &u32) -> Option<i64> {
+        self.0.get(account).copied()
+    }
+
+    fn set(&mut self, account: u32, balance: Option<i64>) -> Option<i64> {
+        match balance {
+            Some(balance) => self.0.insert(account, balance),
+            None => self.0.remove(&account),
+        }
+    }
+}
+
+/// A front without clients: it does errands and counts what comes of them.
+#[derive(Default)]
+pub struct Teller {
+    /// What it may still ask for.
+    pub orders: Vec<Command>,
+    /// What it has asked for and has no answer to.
+    pub out: BTreeMap<Ticket, Command>,
+    /// Deposits answered.
+    pub deposited: i64,
+    /// All that the partitions hold, as last observed.
+    pub total: i64,
+}
+
+impl Front<Bank> for Teller {
+    fn tick(&mut self, _: u64, _: u64, commands: &mut Commands<Bank>) {
+        while self.out.len() < OUT_MAX
+            && let Some(order) = self.orders.pop()
+        {
+            self.out.insert(commands.errand(order.clone()), order);
+        }
+    }
+
+    fn done(&mut self, ticket: Ticket, answer: &Answer<Bank>, _: &mut Commands<Bank>) {
+        assert!(matches!(*answer.outcome, Outcome::Reply(_)), "{:?}", answer.outcome);
+        let order = self.out.remove(&ticket).expect("an errand is done once");
+        self.deposited += i64::from(matches!(order, Command::Deposit(_)));
+    }
+
+    fn observe(&mut self, _: &NodeStatus, variables: &[&Balances]) {
+        self.total = variables.iter().flat_map(|balances| balances.0.values()).sum();
+    }
+
+    fn connected(&mut self, _: ConnectionId, _: SocketAddr, _: u64) {}
+    fn received(&mut self, _: ConnectionId, _: &[u8], _: &mut Commands<Bank>) {}
+    fn disconnected(&mut self, _: ConnectionId, _: &mut Commands<Bank>) {}
+    fn answered(&mut self, _: &Answer<Bank>, _: &mut Commands<Bank>) {}
+    fn happened(&mut self, _: PartitionId, _: Position, (): ()) {}
+    fn passed(&mut self, _: PartitionId, _: Position, _: StampNumber, _: StampNumber) {}
+    fn settle(&mut self, _: &mut Commands<Bank>) {}
+    fn restart(&mut self, _: u64) {}
+    fn closed(&mut self, _: ConnectionId) {}
+
+    fn wants_status(&self) -> bool {
+        false
+    }
+
+    fn take_ready(&mut self) -> Vec<ConnectionId> {
+        Vec::new()
+    }
+
+    fn output(&mut self, _: ConnectionId) -> Option<&mut BytesMut> {
+        None
+    }
+
+    fn closing(&self, _: ConnectionId) -> bool {
+        false
+    }
+
+    fn reading(&self, _: ConnectionId) -> bool {
+        false
+    }
+
+    fn written(&mut self, _: ConnectionId) -> bool {
+        false
+    }
+}
