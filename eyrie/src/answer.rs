@@ -3,7 +3,7 @@
 use crate::client::Refusal;
 use crate::exchange::Seen;
 use crate::service::StateMachine;
-use crate::stamp::{Stamp, StampNumber};
+use crate::stamp::Stamp;
 use multicast::{CommandId, Destinations, PartitionId, Position};
 use std::sync::Arc;
 
@@ -27,8 +27,6 @@ pub struct Answer<S: StateMachine> {
     pub partition: PartitionId,
     /// The command's place in that partition's sequence.
     pub position: Position,
-    /// That partition's proposal: every later command there has a greater stamp.
-    pub proposal: StampNumber,
     /// The command's stamp.
     pub stamp: Stamp,
     /// The places of the other partitions that this answer may depend on.

@@ -88,8 +88,8 @@
 //!   of execution. Signals, values and answers leave a replica only for a command that is ready, respectively complete.
 //! - **Executed everywhere or nowhere.** A command is executed only if all its destinations took it, and what keeps one
 //!   from taking it travels in its signal; so a reason not to execute comes out alike at all of them.
-//! - **Once, and in the client's order.** Requests of a session form runs; see [`Clients`](Verdict) and [`CommandId`]. Whether
-//!   an envelope is a repeat is decided in log order, when all before it is complete.
+//! - **Once, and in the client's order.** Requests of a session form runs ([`CommandId`]). Whether an envelope is a repeat
+//!   ([`Verdict`]) is decided in log order, when all before it is complete.
 //! - **A function of the log.** Stamps come from delivered envelopes, never from when a signal arrived.
 //! - **A retry has no effect**, and a command with other destinations has another id.
 //!
@@ -97,8 +97,10 @@
 //!
 //! - One command executes at a time per partition, so a command that waits holds up those behind it. Overtaking needs the
 //!   oracle's bound on what a command touches.
-//! - All replicas are on one node here: they exchange by calls, restart together and replay the log from its beginning.
-//!   What is sent between nodes must be kept until acknowledged; checkpoints, state transfer and trimming come with that.
+//! - Every node has a replica of every partition ([`Node::solo`], [`Node::clustered`]): the replicas of a node exchange by
+//!   calls, restart together and replay the log from its beginning. Where a destination is on another node only, what is
+//!   sent must be kept until acknowledged; that, checkpoints, state transfer and trimming are not built. [`host`] drives a
+//!   node that is alone: no socket carries what [`Node::drain_sent`] hands out yet.
 //! - A cache of remote variables (S-SMR IV-C) has its place in [`View::read`], where a remote value is looked up.
 
 mod answer;

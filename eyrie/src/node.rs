@@ -13,7 +13,7 @@ use crate::exchange::Exchange;
 use crate::front::{Commands, ConnectionId, Front};
 use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
-use crate::stamp::{Stamp, StampNumber};
+use crate::stamp::Stamp;
 use crate::status::{NodeStatus, ReplicaStatus};
 use bytes::Bytes;
 use multicast::log::{Buffer, LogPosition, SharedLog};
@@ -274,7 +274,6 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             id,
             partition: PartitionId(0),
             position: Position::default(),
-            proposal: StampNumber::default(),
             stamp: Stamp::default(),
             seen: Arc::default(),
             outcome: Arc::new(Outcome::Refused(Refusal::Unsubmitted)),

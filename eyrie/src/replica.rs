@@ -42,7 +42,7 @@ pub enum Output<S: StateMachine> {
     Passed {
         /// The place.
         position: Position,
-        /// The partition's proposal for the envelope.
+        /// The partition's proposal for the envelope: every later command there has a greater stamp.
         proposal: StampNumber,
         /// The stamp of the command, if it was executed; else the proposal.
         stamp: StampNumber,
@@ -306,7 +306,6 @@ impl<S: StateMachine> Replica<S> {
             partition: self.partition,
             origin,
             stamp,
-            position: head.position,
             effects: &mut self.effects,
             remote,
         };
@@ -366,7 +365,6 @@ impl<S: StateMachine> Replica<S> {
             id: head.id,
             partition: self.partition,
             position: head.position,
-            proposal: head.proposal.number,
             stamp,
             seen: self.seen.clone(),
             outcome: Arc::new(outcome),

@@ -5,7 +5,7 @@ use crate::exchange::Received;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::Stamp;
 use indexmap::IndexMap;
-use multicast::{ClientId, Destinations, PartitionId, Position};
+use multicast::{ClientId, Destinations, PartitionId};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 /// Why an execution stopped before its reply. The service passes it on.
@@ -84,7 +84,6 @@ pub struct View<'a, S: StateMachine> {
     pub(crate) stamp: Stamp,
     pub(crate) effects: &'a mut Effects<S>,
     pub(crate) remote: Option<Remote<'a, S>>,
-    pub(crate) position: Position,
 }
 
 impl<S: StateMachine> View<'_, S> {
@@ -161,12 +160,6 @@ impl<S: StateMachine> View<'_, S> {
     /// The command's stamp, the same at all destinations.
     pub fn stamp(&self) -> Stamp {
         self.stamp
-    }
-
-    /// The command's place in the sequence of the partition where this execution runs. It differs between partitions, so
-    /// only local writes and events may depend on it.
-    pub fn position(&self) -> Position {
-        self.position
     }
 
     /// Where variables live.

@@ -37,8 +37,8 @@
 //! when somebody else does. Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
 //! durable, are arguments.
 //!
-//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; every node is a member of every ring,
-//! and there is one configuration, so every [`Position`] is in configuration 0.
+//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; every node is
+//! a member of every ring, and there is one configuration, so every [`Position`] is in configuration 0.
 
 #[cfg(test)]
 mod cluster_test;

@@ -350,11 +350,6 @@ impl Multicast {
         self.partitions[partition.index()].lane.ring.leads()
     }
 
-    /// Log time at the last place delivered of one partition.
-    pub fn time_ms(&self, partition: PartitionId) -> u64 {
-        self.partitions[partition.index()].sequence.time_ms()
-    }
-
     /// Counts since the start.
     pub fn counts(&self) -> MulticastCounts {
         MulticastCounts {

@@ -61,11 +61,6 @@ impl Sequence {
         self.position
     }
 
-    /// Log time at that place.
-    pub fn time_ms(&self) -> u64 {
-        self.time_ms
-    }
-
     /// The relay's rule folded over the ring's whole log, from what is delivered through the undecided tail.
     pub fn fold(&self, ring: &dyn Ring) -> Result<Taken, FollowError> {
         let mut taken = self.taken;
