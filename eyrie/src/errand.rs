@@ -20,6 +20,7 @@ pub struct Ticket(u64);
 struct Errand<S: StateMachine> {
     ticket: Ticket,
     command: S::Command,
+    floor: StampNumber,
     destinations: Destinations,
     retries: u32,
 }
@@ -46,12 +47,17 @@ impl<S: StateMachine> Errands<S> {
         self.incarnation
     }
 
-    /// Plans a new errand; the envelope is to be submitted.
-    pub fn plan(&mut self, oracle: &S::Oracle, command: S::Command) -> (Ticket, Envelope) {
+    /// Plans a new errand, whose stamp will be greater than `floor`; the envelope is to be submitted.
+    pub fn plan(
+        &mut self,
+        oracle: &S::Oracle,
+        command: S::Command,
+        floor: StampNumber,
+    ) -> (Ticket, Envelope) {
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
         let destinations = oracle.destinations(&command);
-        (ticket, self.send(Errand { ticket, command, destinations, retries: 0 }))
+        (ticket, self.send(Errand { ticket, command, floor, destinations, retries: 0 }))
     }
 
     /// Plans the command of `id` again, with `needed` too; `None` if it is no errand in flight.
@@ -90,7 +96,7 @@ impl<S: StateMachine> Errands<S> {
             run: (number >> 32) as u32,
             i: number as u32,
         };
-        let request = Request::<S> { acknowledged, floor: StampNumber::default(), command: errand.command };
+        let request = Request::<S> { acknowledged, floor: errand.floor, command: errand.command };
         let (destinations, body) = (errand.destinations, request.encode());
         self.in_flight.insert(number, Errand { command: request.command, ..errand });
         Envelope { id, destinations, body }

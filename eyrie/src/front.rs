@@ -100,9 +100,10 @@ impl<S: StateMachine> Commands<S> {
         self.envelopes.push(Envelope { id, destinations, body: request.encode() });
     }
 
-    /// Submits a command in the node's own name, as often as it takes; its answer comes to [`Front::done`].
-    pub fn errand(&mut self, command: S::Command) -> Ticket {
-        let (ticket, envelope) = self.errands.plan(&self.oracle, command);
+    /// Submits a command in the node's own name, as often as it takes; its answer comes to [`Front::done`]. Its stamp will
+    /// be greater than `floor`, at every destination: what the client has seen, if it is for one.
+    pub fn errand(&mut self, command: S::Command, floor: StampNumber) -> Ticket {
+        let (ticket, envelope) = self.errands.plan(&self.oracle, command, floor);
         self.envelopes.push(envelope);
         ticket
     }

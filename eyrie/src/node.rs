@@ -13,7 +13,7 @@ use crate::exchange::Exchange;
 use crate::front::{Commands, ConnectionId, Front};
 use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, StampNumber};
 use crate::status::{NodeStatus, ReplicaStatus};
 use bytes::Bytes;
 use multicast::log::{Buffer, LogPosition, SharedLog};
@@ -284,7 +284,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         for (replica, partition) in self.replicas.iter().zip(PartitionId::all(u16::MAX)) {
             if self.multicast.leads(partition) {
                 for command in S::chores(replica.variables(), self.wall_ms) {
-                    self.commands.errand(command);
+                    self.commands.errand(command, StampNumber::default());
                 }
             }
         }

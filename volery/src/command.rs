@@ -7,7 +7,7 @@ use crate::session::{Password, SessionId};
 use crate::wire::{Acl, CreateMode, ErrorCode, Reply as WireReply};
 use crate::zxid::Zxid;
 use bytes::Bytes;
-use eyrie::{Destinations, Epoch};
+use eyrie::{Destinations, Epoch, PartitionId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -89,6 +89,8 @@ pub enum Command {
     Expire { session: SessionId, epoch: Epoch },
     /// Removes a container or TTL znode if it is still due at log time: `pzxid` and `mzxid` tell that nothing happened.
     Reap { path: Arc<str>, mzxid: Zxid, pzxid: Zxid },
+    /// Does nothing, but that later commands of the partition have greater zxids than its submitter has seen.
+    Advance { partition: PartitionId },
 }
 
 /// What a command is answered.

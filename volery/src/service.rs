@@ -76,6 +76,7 @@ impl PartitioningOracle<Volery> for Placement {
             | Command::Close { session, .. }
             | Command::Expire { session, .. } => home(self, *session),
             Command::Reap { path, .. } => with_parent(self, path),
+            Command::Advance { partition } => (*partition).into(),
         }
     }
 
@@ -94,6 +95,7 @@ impl PartitioningOracle<Volery> for Placement {
                 keys.extend([Key::Session(*session), Key::Owned(partition, *session)]);
             }
             Command::Reap { path, .. } => keys.extend(facts_with_parent(path)),
+            Command::Advance { .. } => {}
         }
         keys.retain(|key| key.partition(self) == partition);
         keys

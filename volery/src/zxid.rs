@@ -27,6 +27,11 @@ impl Zxid {
         StampNumber(self.0)
     }
 
+    /// The last zxid before the least of `partition` beyond this one.
+    pub fn before_next_of(self, partition: PartitionId) -> Zxid {
+        Zxid(self.above(partition).0 - 1)
+    }
+
     /// The least zxid of `partition` beyond this one.
     pub fn above(self, partition: PartitionId) -> Zxid {
         self.stamp().above(partition).into()

@@ -106,7 +106,7 @@ impl Front<Bank> for Teller {
         while self.out.len() < OUT_MAX
             && let Some(order) = self.orders.pop()
         {
-            self.out.insert(commands.errand(order.clone()), order);
+            self.out.insert(commands.errand(order.clone(), StampNumber::default()), order);
         }
     }
 

@@ -90,6 +90,7 @@ pub(crate) fn execute(command: &Command, view: &mut View<'_, Volery>) -> Result<
             session::end(view, *session, *epoch)
         }
         Command::Reap { path, mzxid, pzxid } => reap::reap(view, path, *mzxid, *pzxid),
+        Command::Advance { .. } => Ok(Reply::Done),
     }
 }
 

@@ -131,7 +131,7 @@ impl Gateway {
             ("zk_approximate_data_size", status.data_bytes),
             ("zk_open_file_descriptor_count", status.open_files),
             ("zk_global_sessions", status.sessions),
-            ("volery_partitions", self.passed.len() as u64),
+            ("volery_partitions", u64::from(self.marks.partitions())),
             ("volery_log_bytes", status.log.bytes),
             ("volery_log_syncs", status.log.syncs),
             ("volery_commands_delivered", status.delivered),
@@ -169,7 +169,7 @@ impl Gateway {
             std::env::consts::ARCH,
             self.config.data_directory.display(),
             env!("CARGO_PKG_VERSION"),
-            self.passed.len(),
+            self.marks.partitions(),
         )
     }
 

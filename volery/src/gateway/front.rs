@@ -8,6 +8,7 @@ use crate::session::SessionId;
 use crate::status::Status;
 use crate::variables::Slots;
 use crate::wire::EventType;
+use crate::zxid::Zxid;
 use bytes::BytesMut;
 use eyrie::{
     Answer, Commands, ConnectionId, Front, NodeStatus, Outcome, PartitionId, Position, StampNumber, Ticket,
@@ -65,7 +66,7 @@ impl Front<Volery> for Gateway {
                 }
                 self.unsettle(id);
             }
-            Some(Purpose::Expire) | None => {}
+            Some(Purpose::Chore) | None => {}
         }
     }
 
@@ -93,10 +94,9 @@ impl Front<Volery> for Gateway {
         proposal: StampNumber,
         stamp: StampNumber,
     ) {
-        let passed = &mut self.passed[partition.index()];
-        passed.position = passed.position.max(position);
-        passed.mark = passed.mark.max(proposal);
-        self.newest = self.newest.max(stamp.into()).max(proposal.into());
+        self.marks.pass(partition, position, proposal);
+        let mark = Zxid::from(proposal).before_next_of(partition);
+        self.newest = self.newest.max(stamp.into()).max(mark);
     }
 
     fn tick(&mut self, now_ms: u64, wall_ms: u64, commands: &mut Commands<Volery>) {
@@ -108,8 +108,12 @@ impl Front<Volery> for Gateway {
         self.sweep();
         for (session, epoch) in self.expiry.tick(now_ms) {
             tracing::info!(%session, "not heard of for its timeout: expiring");
-            let ticket = commands.errand(Command::Expire { session, epoch });
-            self.purposes.insert(ticket, Purpose::Expire);
+            let ticket = commands.errand(Command::Expire { session, epoch }, StampNumber::default());
+            self.purposes.insert(ticket, Purpose::Chore);
+        }
+        for partition in self.marks.due(now_ms).iter() {
+            let ticket = commands.errand(Command::Advance { partition }, self.newest.stamp());
+            self.purposes.insert(ticket, Purpose::Chore);
         }
     }
 

@@ -43,7 +43,8 @@ impl Gateway {
             let password = Password(request.password.as_ref().try_into().unwrap_or_default());
             (session, Command::Move { session, password, timeout_ms })
         };
-        let ticket = commands.errand(command);
+        let seen = Zxid::from_wire(request.last_zxid_seen);
+        let ticket = commands.errand(command, seen.stamp());
         self.purposes.insert(ticket, Purpose::Open { connection: id, request, session });
     }
 

@@ -11,7 +11,8 @@
 //!
 //! **A reply's header carries a low-water mark**: the minimum, over the partitions where the session has watches, of a
 //! zxid below which every event has left for this client. The client sends it back in SetWatches, where it decides what
-//! fires again: a doubtful change fires, so events are repeated rather than lost.
+//! fires again: a doubtful change fires, so events are repeated rather than lost. Partitions whose marks lag are advanced
+//! (`marks`), so that little is in doubt.
 
 mod authentication;
 mod connection;
@@ -20,6 +21,7 @@ mod four_letter;
 mod front;
 mod handshake;
 mod latency;
+mod marks;
 mod outcome;
 mod pipeline;
 mod plan;
@@ -38,8 +40,9 @@ use authentication::authenticate;
 use bytes::Bytes;
 use connection::{Connection, OUTPUT_BYTES_MAX, Phase};
 use expiry::Expiry;
-use eyrie::{Commands, ConnectionId, Destinations, Epoch, PartitionId, Position, Seen, StampNumber, Ticket};
+use eyrie::{Commands, ConnectionId, Destinations, Epoch, PartitionId, Ticket};
 use latency::Latency;
+use marks::Marks;
 use pipeline::Next;
 use plan::{Here, Plan};
 use rustc_hash::FxHashMap;
@@ -59,17 +62,14 @@ const IN_FLIGHT_MAX: u64 = 50_000;
 /// What an errand of the gateway is for.
 #[derive(Debug)]
 enum Purpose {
-    Open { connection: ConnectionId, request: ConnectRequest, session: SessionId },
+    Open {
+        connection: ConnectionId,
+        request: ConnectRequest,
+        session: SessionId,
+    },
     Pipeline(ConnectionId),
-    Expire,
-}
-
-/// How far this node's replica of a partition is.
-#[derive(Clone, Copy, Debug, Default)]
-struct Passed {
-    position: Position,
-    /// Every later event of the partition has a greater zxid.
-    mark: StampNumber,
+    /// Nothing that is waited for.
+    Chore,
 }
 
 /// The front of one node. See the module's chapter.
@@ -82,7 +82,7 @@ pub struct Gateway {
     purposes: BTreeMap<Ticket, Purpose>,
     watches: Watches,
     expiry: Expiry,
-    passed: Vec<Passed>,
+    marks: Marks,
     /// The greatest zxid that this node knows of.
     newest: Zxid,
     /// Connections to be settled at the end of the turn: something was answered, or a reply waits for watch sources.
@@ -112,7 +112,7 @@ impl Gateway {
             purposes: BTreeMap::new(),
             watches: Watches::default(),
             expiry: Expiry::default(),
-            passed: vec![Passed::default(); usize::from(partitions)],
+            marks: Marks::new(partitions),
             newest: Zxid::ZERO,
             unsettled: Vec::new(),
             asking: Vec::new(),
@@ -263,10 +263,10 @@ impl Gateway {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else {
             return false;
         };
-        let passed = &self.passed;
+        let marks = &self.marks;
         let mut held = false;
         let next = pipeline.next(|seen| {
-            held = !has_passed(passed, sources, seen);
+            held = !marks.have_passed(sources, seen);
             !held
         });
         if held {
@@ -289,6 +289,7 @@ impl Gateway {
         }
         if let Some(pipeline) = connection.pipeline() {
             pipeline.saw(zxid);
+            self.marks.note(sources, pipeline.seen());
         }
         connection.send_deferred();
         if ends {
@@ -348,8 +349,7 @@ impl Gateway {
     /// The low-water mark of a connection.
     fn header_zxid(&self, id: ConnectionId) -> Zxid {
         let sources = self.watches.sources(id);
-        let mark = sources.iter().map(|partition| self.passed[partition.index()].mark).min();
-        mark.map_or(self.newest, Zxid::from)
+        self.marks.low_water(sources).unwrap_or(self.newest)
     }
 
     /// Has a connection looked at at the end of the turn.
@@ -447,13 +447,6 @@ impl Gateway {
         }
         self.order.remove(&id);
     }
-}
-
-fn has_passed(passed: &[Passed], watched: Destinations, seen: &Seen) -> bool {
-    watched.iter().all(|partition| match seen.get(partition.index()) {
-        Some(position) => passed[partition.index()].position >= *position,
-        None => true,
-    })
 }
 
 fn found(found: bool) -> Result<wire::Reply, ErrorCode> {

@@ -200,6 +200,11 @@ impl Pipeline {
         self.seen = self.seen.max(zxid);
     }
 
+    /// The greatest zxid that the session has seen.
+    pub fn seen(&self) -> Zxid {
+        self.seen
+    }
+
     /// The number of the next reply to leave.
     pub fn base(&self) -> u64 {
         self.base
@@ -299,7 +304,7 @@ impl Pipeline {
 
     fn go(&mut self, number: u64, commands: &mut Commands<Volery>, command: Command) -> Ticket {
         let destinations = commands.oracle().destinations(&command);
-        let ticket = commands.errand(command);
+        let ticket = commands.errand(command, self.seen.stamp());
         self.errand = Some((ticket, number, destinations));
         self.in_flight += 1;
         self.unsent += 1;
