@@ -20,6 +20,7 @@ class Checks:
     def __init__(self, suite):
         self.suite = suite
         self.checks = []
+        self.of_several = set()
         self.passed = 0
         self.failed = 0
 
@@ -28,13 +29,20 @@ class Checks:
         self.checks.append(function)
         return function
 
-    def run(self, only, world):
-        """Runs the checks whose names contain `only` (all for None), each in a `with world() as argument` of its own.
+    def check_of_several(self, function):
+        """Decorator: declares a check that needs several nodes."""
+        self.of_several.add(function)
+        return self.check(function)
 
-        Returns the process's exit status.
+    def run(self, options, world):
+        """Runs what `options` asks for, each check in a `with world() as argument` of its own.
+
+        Those are the checks whose names contain `only` (all for None), without those that need more `nodes` than one
+        if there is but one. Returns the process's exit status.
         """
         for function in self.checks:
-            if only is None or only in function.__name__:
+            wanted = options.only is None or options.only in function.__name__
+            if wanted and (options.nodes > 1 or function not in self.of_several):
                 self._run_one(function, world)
         return self.close()
 
@@ -101,12 +109,12 @@ def contains(text, *parts):
 
 
 def raises(kind, function, *arguments, **named):
-    """Asserts that the call raises `kind` and returns the exception."""
+    """Asserts that the call raises `kind`, a class or a tuple of classes, and returns the exception."""
     try:
         value = function(*arguments, **named)
     except kind as error:
         return error
-    raise AssertionError(f"{kind.__name__} was not raised, the call returned {value!r}")
+    raise AssertionError(f"{kind} was not raised, the call returned {value!r}")
 
 
 def exit_with(status):

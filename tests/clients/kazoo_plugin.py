@@ -1,65 +1,79 @@
 """A pytest plugin that lets kazoo's own suite run against the server under test.
 
-kazoo starts its ensembles through `kazoo.testing.common.ManagedZooKeeper`; this puts in its place a class with the same
-face. The tests themselves are untouched. The runner passes the kind, the binary and the partitions in the environment.
+kazoo's harness starts its ensembles through `kazoo.testing.common.ZookeeperCluster`; this puts in its place a class
+with the same face. The tests themselves are untouched. The runner passes what to serve with in the environment.
 """
 
 import os
 import pathlib
 import tempfile
 
-import kazoo.testing.common
+import kazoo.testing.harness
 import pytest
 import server as under_test
+from kazoo.testing.common import ZookeeperCluster
 
 # Of the key stores that kazoo makes for its TLS test.
 PASSWORD = "apassword"
 
 
-class ManagedServer:
-    """Stands in for `kazoo.testing.common.ManagedZooKeeper`: one standalone server."""
+class ManagedNode:
+    """Stands in for `kazoo.testing.common.ManagedZooKeeper`: one node of the server under test."""
 
-    host = "127.0.0.1"
+    def __init__(self, server, node):
+        self.server = server
+        self.node = node
 
-    def __init__(
-        self,
-        software_path,
-        server_info,
-        peers=(),
-        classpath=None,
-        configuration_entries=(),
-        java_system_properties=(),
-        jaas_config=None,
-        ssl_configuration=None,
-    ):
-        assert not peers, "the suite runs with ZOOKEEPER_CLUSTER_SIZE=1"
-        self.server_info = server_info
-        self.client_port = server_info.client_port
-        self.secure_client_port = server_info.secure_client_port
+    @property
+    def address(self):
+        return self.node.address
+
+    @property
+    def secure_address(self):
+        return f"127.0.0.1:{self.node.ports['tls']}"
+
+    @property
+    def running(self):
+        return self.node.running()
+
+    def run(self):
+        self.server.start(self.node.number)
+
+    def stop(self):
+        self.server.stop(self.node.number)
+
+    def reset(self):
+        self.server.reset(self.node.number)
+
+    def get_logs(self, num_lines=100):
+        return [line + "\n" for line in self.node.log_tail(num_lines).splitlines()]
+
+
+class ManagedCluster(ZookeeperCluster):
+    """Stands in for `kazoo.testing.common.ZookeeperCluster`, from which it takes the making of certificates only.
+
+    Paths and ports that the harness offers are not used, and there are no observers.
+    """
+
+    def __init__(self, size, configuration_entries, java_system_properties, jaas_config, **_):
+        self._ssl_configuration = {}
+        self.perform_ssl_certs_generation()
+        self.entries = tuple(configuration_entries)
         self.security = pathlib.Path(tempfile.mkdtemp(prefix="kazoo-suite-"))
-        self._write_security(jaas_config, ssl_configuration)
+        self._write_security(jaas_config)
+        replicas = os.environ.get("CLIENTS_REPLICAS")
         self.server = under_test.Server(
             os.environ["CLIENTS_SERVER"],
             binary=os.environ.get("CLIENTS_BINARY"),
             partitions=int(os.environ["CLIENTS_PARTITIONS"]),
-            port=self.client_port,
-            config=(*configuration_entries, *self._tls_and_sasl()),
+            nodes=size,
+            replicas=int(replicas) if replicas else None,
+            config=self._config,
             properties=(*java_system_properties, f"-Djava.security.auth.login.config={self.security / 'jaas.conf'}"),
         )
+        self._servers = [ManagedNode(self.server, node) for node in self.server.nodes]
 
-    @property
-    def address(self):
-        return f"{self.host}:{self.client_port}"
-
-    @property
-    def secure_address(self):
-        return f"{self.host}:{self.secure_client_port}"
-
-    @property
-    def running(self):
-        return self.server.running()
-
-    def run(self):
+    def start(self):
         self.server.start()
 
     def stop(self):
@@ -68,21 +82,19 @@ class ManagedServer:
     def reset(self):
         self.server.reset()
 
-    def destroy(self):
-        """Stops the server and forgets its data; the suite may run it again."""
+    def terminate(self):
+        """Stops the server and forgets its data; the suite may start it again."""
         self.server.reset()
 
-    def get_logs(self, num_lines=100):
-        return [line + "\n" for line in self.server.log_tail(num_lines).splitlines()]
-
-    def _write_security(self, jaas_config, ssl_configuration):
+    def _write_security(self, jaas_config):
         (self.security / "jaas.conf").write_text(jaas_config or "")
         for store in ("truststore", "keystore"):
-            ssl_configuration[store].save(str(self.security / f"{store}.jks"), PASSWORD)
+            self._ssl_configuration[store].save(str(self.security / f"{store}.jks"), PASSWORD)
 
-    def _tls_and_sasl(self):
+    def _config(self, node):
         return (
-            f"secureClientPort={self.secure_client_port}",
+            *self.entries,
+            f"secureClientPort={node.ports['tls']}",
             "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
             "authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
             f"ssl.keyStore.location={self.security / 'keystore.jks'}",
@@ -92,7 +104,7 @@ class ManagedServer:
         )
 
 
-kazoo.testing.common.ManagedZooKeeper = ManagedServer
+kazoo.testing.harness.ZookeeperCluster = ManagedCluster
 under_test.exit_on_sigterm()
 
 

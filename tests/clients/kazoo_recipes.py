@@ -5,6 +5,7 @@ import threading
 import time
 
 import checks
+import kazoo_cluster  # noqa: F401 (declares its checks)
 import kazoo_nodes  # noqa: F401 (declares its checks)
 import kazoo_sessions  # noqa: F401 (declares its checks)
 import kazoo_watches  # noqa: F401 (declares its checks)

@@ -1,7 +1,8 @@
 """Runs kazoo's own test suite against the server under test and compares it with what a real ZooKeeper gives.
 
-`kazoo_suite.expected` holds the real server's outcome of every test, `kazoo_suite.differences` the tests in which we
-may differ, each with its reason. Any other difference fails the run.
+`kazoo_suite.expected` holds a standalone ZooKeeper's outcome of every test, `kazoo_suite.expected_of_several` those
+outcomes of an ensemble that are others. `kazoo_suite.differences` holds the tests in which we may differ, each with its
+reason. Any other difference fails the run.
 """
 
 import os
@@ -15,6 +16,7 @@ import server
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXPECTED = HERE / "kazoo_suite.expected"
+EXPECTED_OF_SEVERAL = HERE / "kazoo_suite.expected_of_several"
 DIFFERENCES = HERE / "kazoo_suite.differences"
 DIFFERENCES_MAX = 10
 TEST_SECONDS_MAX = 120
@@ -33,8 +35,8 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     outcomes = run_suite(options, work)
     if options.write_expected:
-        write_expected(outcomes)
-    wrong = judge(outcomes, options.only)
+        write_expected(outcomes, options.nodes)
+    wrong = judge(outcomes, read_expected(options.nodes), options.only)
     counts = [list(outcomes.values()).count(outcome) for outcome in ("passed", "failed", "skipped")]
     if wrong or options.work:
         print(f"log: {work / 'suite.log'}")
@@ -78,28 +80,20 @@ def environment(options, record, scratch):
         PYTHONDONTWRITEBYTECODE="1",
         TMPDIR=str(scratch),
         ZOOKEEPER_VERSION=ZOOKEEPER_VERSION,
-        ZOOKEEPER_CLUSTER_SIZE="1",
-        ZOOKEEPER_PORT_OFFSET=str(free_port_block()),
+        ZOOKEEPER_CLUSTER_SIZE=str(options.nodes),
         CLIENTS_SERVER=options.server,
         CLIENTS_PARTITIONS=str(options.partitions),
         CLIENTS_OUTCOMES=str(record),
     )
+    if options.replicas:
+        values["CLIENTS_REPLICAS"] = str(options.replicas)
     if options.binary:
         values["CLIENTS_BINARY"] = str(pathlib.Path(options.binary).resolve())
     return values
 
 
-def free_port_block():
-    """kazoo takes five ports in a row from the first; the block is outside of what the system hands out by itself."""
-    for first in range(20000 + os.getpid() % 1000 * 10, 32000, 10):
-        if all(server.is_free(first + offset) for offset in range(5)):
-            return first
-    raise RuntimeError("no five free ports in a row")
-
-
-def judge(outcomes, only):
+def judge(outcomes, expected, only):
     """Prints every difference from the expected outcomes and returns how many are not allowed."""
-    expected = read_outcomes(EXPECTED)
     allowed = read_differences()
     wrong = 0
     if only is None:
@@ -139,8 +133,21 @@ def read_differences():
     return dict(line.split(" ", 1) for line in lines)
 
 
-def write_expected(outcomes):
-    EXPECTED.write_text("".join(f"{test} {outcome}\n" for test, outcome in sorted(outcomes.items())), encoding="utf-8")
+def read_expected(nodes):
+    """What a ZooKeeper of so many nodes gives."""
+    expected = read_outcomes(EXPECTED)
+    if nodes > 1:
+        expected.update(read_outcomes(EXPECTED_OF_SEVERAL))
+    return expected
+
+
+def write_expected(outcomes, nodes):
+    """Records a run; one of several nodes as what differs from that of one."""
+    path = EXPECTED
+    if nodes > 1:
+        path, alone = EXPECTED_OF_SEVERAL, read_outcomes(EXPECTED)
+        outcomes = {test: outcome for test, outcome in outcomes.items() if outcome != alone.get(test)}
+    path.write_text("".join(f"{test} {outcome}\n" for test, outcome in sorted(outcomes.items())), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,35 @@ from kazoo.exceptions import KazooException
 from kazoo.retry import KazooRetry
 
 CHECKS = checks.Checks("kazoo recipes")
+# A znode that never exists.
+ABSENT = "/absent/znode"
+
+
+class CaughtUp(KazooClient):
+    """A client of a ZooKeeper of several nodes: each read follows a write in the pipeline, so that it is not stale.
+
+    A sync is not enough: at ZooKeeper's leader it does not wait for what the leader has yet to apply. The write fails,
+    but not before its place in the order has come.
+    """
+
+    def catch_up(self):
+        self.delete_async(ABSENT)
+
+    def exists_async(self, path, watch=None):
+        self.catch_up()
+        return super().exists_async(path, watch)
+
+    def get_async(self, path, watch=None):
+        self.catch_up()
+        return super().get_async(path, watch)
+
+    def get_children_async(self, path, watch=None, include_data=False):
+        self.catch_up()
+        return super().get_children_async(path, watch, include_data)
+
+    def get_acls_async(self, path):
+        self.catch_up()
+        return super().get_acls_async(path)
 
 
 class World:
@@ -23,11 +52,23 @@ class World:
         self.chroot = "/check-" + uuid.uuid4().hex[:12]
         self.clients = []
 
-    def client(self, **options):
-        """A started client; it is closed when the check ends."""
+    def client(self, first=None, **options):
+        """A started client; it is closed when the check ends.
+
+        It connects to the node of the number `first`, or else to another node than the last client, and goes on to the
+        others when it loses that one.
+        """
+        return self._started(self.server.hosts(first), options)
+
+    def client_at(self, number, **options):
+        """A started client that knows one node only."""
+        return self._started(self.server.node(number).address, options)
+
+    def _started(self, hosts, options):
         options.setdefault("timeout", 10)
         options.setdefault("connection_retry", patient())
-        client = KazooClient(self.server.address + self.chroot, **options)
+        kind = CaughtUp if self.server.reads_are_stale else KazooClient
+        client = kind(hosts + self.chroot, randomize_hosts=False, **options)
         self.clients.append(client)
         client.start(timeout=20)
         client.ensure_path("/")
@@ -74,8 +115,8 @@ def main(description):
     # Lost connections are what many checks are about.
     logging.getLogger("kazoo").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="kazoo")
-    with under_test.Server(options.server, options.binary, options.partitions) as server:
-        return CHECKS.run(options.only, lambda: world(server))
+    with under_test.of(options) as server:
+        return CHECKS.run(options, lambda: world(server))
 
 
 @contextlib.contextmanager

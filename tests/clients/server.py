@@ -1,71 +1,71 @@
-"""A server under test: Volery, or a real ZooKeeper to prove the suites against.
+"""A server under test: Volery, or a real ZooKeeper to prove the suites against, of one node or of several.
 
-The process is this script's own child, listens on the loopback interface only and dies with `stop` or `kill`.
+Its processes are this script's own children, listen on the loopback interface only and die with `stop` or `kill`.
 """
 
 import argparse
 import atexit
 import contextlib
-import os
+import itertools
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+import ports
+import zookeeper
+from node import Node
 
 KINDS = ("volery", "zookeeper")
-START_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 20
+# What each node has a port for, in the order of the blocks that they are taken from.
+PORTS = ("client", "peer", "election", "tls")
+INIT_SECONDS_MAX = 20
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-JARS = pathlib.Path("/usr/share/java")
-# Debian's zookeeper.jar names most of what it needs in its manifest; these it forgets.
-ZOOKEEPER_JARS = ("zookeeper", "netty-codec", "netty-resolver", "netty-transport-native-unix-common", "slf4j-simple")
-# super:test
-SUPER_DIGEST = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
-ZOOKEEPER_CONFIG = (
-    "tickTime=2000",
-    "initLimit=10",
-    "syncLimit=5",
-    "maxClientCnxns=0",
-    "admin.enableServer=false",
-    "4lw.commands.whitelist=*",
-    "extendedTypesEnabled=true",
-    "reconfigEnabled=true",
-)
 
 
 class Server:
-    """One standalone server with a data directory and a client port that outlive restarts.
+    """Nodes that serve one tree of znodes; their data and ports outlive restarts.
 
-    `config` (zoo.cfg lines) and `properties` (-D arguments) go to ZooKeeper only.
+    Where a method takes a node's `number` (from 1), it acts on all nodes for None. `config` (a function from a node to
+    zoo.cfg lines) and `properties` (-D arguments) go to ZooKeeper only.
     """
 
-    def __init__(self, kind, binary=None, partitions=2, port=None, config=(), properties=()):
+    def __init__(self, kind, binary=None, partitions=2, nodes=1, replicas=None, config=lambda node: (), properties=()):
         assert kind in KINDS, kind
+        assert nodes >= 1, nodes
         self.kind = kind
         self.binary = str(binary or REPOSITORY / "target/release/volery")
         self.partitions = partitions
-        self.port = port or free_port()
-        self.config = tuple(config)
+        self.replicas = replicas
+        self.config = config
         self.properties = tuple(properties)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{kind}-under-test-"))
-        self.process = None
+        self.first_port = ports.free_block(nodes * len(PORTS))
+        self.nodes = [self._node(index, nodes) for index in range(nodes)]
+        self.turns = itertools.cycle(self.nodes)
         atexit.register(self.destroy)
+        if kind == "volery" and nodes > 1:
+            self._init_cluster()
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        """Every node's address for clients, comma-separated."""
+        return ",".join(node.address for node in self.nodes)
 
     @property
-    def data(self):
-        return self.directory / "data"
+    def reads_are_stale(self):
+        """Whether a read may miss what another session was already told is done."""
+        return self.kind == "zookeeper" and len(self.nodes) > 1
 
-    @property
-    def log(self):
-        return self.directory / "server.log"
+    def node(self, number):
+        return self.nodes[number - 1]
+
+    def hosts(self, number=None):
+        """`address` with this node's first; for None each call begins with the next node, so that clients spread."""
+        first = self.nodes.index(next(self.turns)) if number is None else number - 1
+        return ",".join(node.address for node in self.nodes[first:] + self.nodes[:first])
 
     def __enter__(self):
         self.start()
@@ -81,122 +81,77 @@ class Server:
         yield self
 
     def running(self):
-        return self.process is not None and self.process.poll() is None
+        return all(node.running() for node in self.nodes)
 
-    def start(self):
-        """Starts the process and waits until it answers `ruok`."""
-        if self.running():
-            return
-        self.data.mkdir(parents=True, exist_ok=True)
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait_until_ready()
+    def start(self, number=None):
+        """Starts what does not run and waits until it serves clients."""
+        started = [node for node in self._named(number) if not node.running()]
+        for node in started:
+            node.spawn()
+        for node in started:
+            # A ZooKeeper is "ok" before it is one of an ensemble; "rw" it is only then.
+            node.await_word("ruok", "imok")
+            node.await_word("isro", "rw")
 
-    def stop(self):
-        """Ends the process with SIGTERM, and with SIGKILL when it does not go."""
-        if self.running():
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self._reap()
+    def stop(self, number=None):
+        """Ends nodes with SIGTERM, and with SIGKILL those that do not go."""
+        for node in self._named(number):
+            node.terminate()
+        for node in self._named(number):
+            node.reap()
 
-    def kill(self):
-        """Ends the process with SIGKILL."""
-        if self.running():
-            self.process.kill()
-        self._reap()
+    def kill(self, number=None):
+        """Ends nodes with SIGKILL."""
+        for node in self._named(number):
+            node.kill()
+        for node in self._named(number):
+            node.reap()
 
-    def restart(self):
-        """Kills the process without warning and starts it on the same data directory and port."""
-        self.kill()
-        self.start()
+    def restart(self, number=None):
+        """Kills nodes without warning and starts them on the same data and ports."""
+        self.kill(number)
+        self.start(number)
 
-    def reset(self):
-        """Stops the server and forgets its data."""
-        self.stop()
-        shutil.rmtree(self.data, ignore_errors=True)
+    def reset(self, number=None):
+        """Stops nodes and forgets their data."""
+        self.stop(number)
+        for node in self._named(number):
+            node.forget()
 
     def destroy(self):
         """Stops the server and removes everything it wrote."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def log_tail(self, lines=20):
-        """The last lines that the server printed."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return "\n".join(text.splitlines()[-lines:])
+    def four_letters(self, word, number=1):
+        """One node's answer to a four-letter word."""
+        return self.node(number).four_letters(word)
 
-    def four_letters(self, word, seconds=5):
-        """The answer to a four-letter word, read until the server closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), seconds) as connection:
-            connection.settimeout(seconds)
-            connection.sendall(word.encode())
-            answer = b""
-            while part := connection.recv(65536):
-                answer += part
-        return answer.decode()
+    def _named(self, number):
+        return self.nodes if number is None else [self.node(number)]
 
-    def _command(self):
-        if self.kind == "volery":
-            serve = [self.binary, "serve", "--port", str(self.port), "--data-dir", str(self.data)]
-            return [*serve, "--partitions", str(self.partitions)]
-        config = self.directory / "zoo.cfg"
-        place = (f"dataDir={self.data}", f"clientPort={self.port}", "clientPortAddress=127.0.0.1")
-        config.write_text("\n".join((*place, *ZOOKEEPER_CONFIG, *self.config)) + "\n")
-        system = (
-            "-Xmx512m",
-            "-Dfile.encoding=UTF-8",
-            "-Djava.awt.headless=true",
-            "-Dreadonlymode.enabled=true",
-            f"-Dzookeeper.DigestAuthenticationProvider.superDigest={SUPER_DIGEST}",
-        )
-        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        return ["java", "-cp", class_path(*ZOOKEEPER_JARS), *system, *self.properties, main, str(config)]
+    def _node(self, index, count):
+        own = {use: self.first_port + block * count + index for block, use in enumerate(PORTS)}
+        return Node(index + 1, self.directory / f"node-{index + 1}", own, self._command)
 
-    def _wait_until_ready(self):
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while not self._answers():
-            if not self.running() or time.monotonic() > deadline:
-                tail = self.log_tail()
-                self.kill()
-                raise RuntimeError(f"the server did not start: {' '.join(self._command())}\n{tail}")
-            time.sleep(0.05)
+    def _command(self, node):
+        if self.kind == "zookeeper":
+            return zookeeper.command(node, self.nodes, self.config(node), self.properties)
+        if len(self.nodes) > 1:
+            return [self.binary, "serve", "--config", str(self.directory / "cluster.toml"), "--node", str(node.number)]
+        serve = [self.binary, "serve", "--port", str(node.port), "--data-dir", str(node.data)]
+        return [*serve, "--partitions", str(self.partitions)]
 
-    def _answers(self):
-        try:
-            return self.four_letters("ruok", 1) == "imok"
-        except OSError:
-            return False
-
-    def _reap(self):
-        if self.process is not None:
-            self.process.wait(STOP_SECONDS_MAX)
-            self.process = None
-
-
-def class_path(*names):
-    """Debian's jars of these names, as a Java class path."""
-    return os.pathsep.join(str(JARS / f"{name}.jar") for name in names)
-
-
-def free_port():
-    """A loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def is_free(port):
-    """Whether a server could listen on this loopback port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    def _init_cluster(self):
+        """Has `volery init` write the cluster's file, in which ports count up from the first node's."""
+        first = self.node(1).ports
+        command = [self.binary, "init", "--dir", str(self.directory), "--nodes", str(len(self.nodes))]
+        command += ["--partitions", str(self.partitions)]
+        command += ["--replicas", str(self.replicas)] if self.replicas else []
+        command += ["--client-port", str(first["client"]), "--peer-port", str(first["peer"])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INIT_SECONDS_MAX)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
 def exit_on_sigterm():
@@ -210,6 +165,13 @@ def arguments(description):
     parser.add_argument("--server", choices=KINDS, required=True)
     parser.add_argument("--binary", help="path of the volery binary (default: target/release/volery)")
     parser.add_argument("--partitions", type=int, default=2, help="volery's partitions")
+    parser.add_argument("--nodes", type=int, default=1, help="nodes of the server under test (default: 1)")
+    parser.add_argument("--replicas", type=int, help="volery's replicas per partition (default: volery's)")
     parser.add_argument("--only", help="run only the checks whose names contain this")
     exit_on_sigterm()
     return parser
+
+
+def of(options):
+    """The server that the command line asks for."""
+    return Server(options.server, options.binary, options.partitions, options.nodes, options.replicas)

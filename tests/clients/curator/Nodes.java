@@ -166,10 +166,11 @@ final class Nodes {
         CuratorFramework owner = world.client("user:secret");
         CuratorFramework stranger = world.client();
         owner.create().withACL(ZooDefs.Ids.CREATOR_ALL_ACL).forPath("/private", "x".getBytes());
-        Suite.raises(KeeperException.NoAuthException.class, () -> stranger.getData().forPath("/private"));
+        Suite.raises(KeeperException.NoAuthException.class,
+                () -> world.caughtUp(stranger).getData().forPath("/private"));
         Suite.equal(owner.getACL().forPath("/private").get(0).getId().getScheme(), "digest");
         owner.setACL().withACL(ZooDefs.Ids.OPEN_ACL_UNSAFE).forPath("/private");
-        Suite.equal(new String(stranger.getData().forPath("/private")), "x");
+        Suite.equal(new String(world.caughtUp(stranger).getData().forPath("/private")), "x");
     }
 
     private static void backgroundCalls(World world) throws Exception {

@@ -174,7 +174,8 @@ final class Recipes {
 
     private static void leaderLatch(World world) throws Exception {
         List<LeaderLatch> latches = new ArrayList<>();
-        for (CuratorFramework client : clients(world)) {
+        List<CuratorFramework> clients = clients(world);
+        for (CuratorFramework client : clients) {
             LeaderLatch latch = new LeaderLatch(client, "/latch", "candidate " + latches.size());
             latch.start();
             latches.add(latch);
@@ -183,8 +184,10 @@ final class Recipes {
             Suite.eventually("somebody leads", () -> latches.stream().anyMatch(LeaderLatch::hasLeadership));
             Suite.equal(latches.stream().filter(LeaderLatch::hasLeadership).count(), 1L);
             LeaderLatch leader = latches.stream().filter(LeaderLatch::hasLeadership).findFirst().orElseThrow();
+            world.caughtUp(clients.get(clients.size() - 1));
             Suite.equal(latches.get(latches.size() - 1).getLeader().getId(), leader.getId());
             leader.close();
+            clients.remove(latches.indexOf(leader));
             latches.remove(leader);
         }
     }
@@ -251,8 +254,10 @@ final class Recipes {
 
     private static void barrier(World world) throws Exception {
         DistributedBarrier keeper = new DistributedBarrier(world.client(), "/barrier");
-        DistributedBarrier visitor = new DistributedBarrier(world.client(), "/barrier");
+        CuratorFramework client = world.client();
+        DistributedBarrier visitor = new DistributedBarrier(client, "/barrier");
         keeper.setBarrier();
+        world.caughtUp(client);
         Suite.that(!visitor.waitOnBarrier(300, TimeUnit.MILLISECONDS), "the barrier is down");
         keeper.removeBarrier();
         Suite.that(visitor.waitOnBarrier(10, TimeUnit.SECONDS), "the barrier is up");

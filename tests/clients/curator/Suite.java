@@ -37,26 +37,37 @@ final class Suite {
 
     private Suite() {}
 
-    /** Arguments: the server's address, and optionally a part of the names of the checks to run. */
-    public static void main(String[] arguments) {
+    /**
+     * Arguments: the nodes' addresses, comma-separated; whether reads through them are `fresh` or `stale`; and
+     * optionally a part of the names of the checks to run.
+     */
+    public static void main(String[] arguments) throws IOException {
+        List<String> nodes = List.of(arguments[0].split(","));
+        boolean stale = arguments[1].equals("stale");
+        String only = arguments.length > 2 ? arguments[2] : "";
         Map<String, Check> checks = new LinkedHashMap<>();
         Recipes.declare(checks);
         Caches.declare(checks);
         Nodes.declare(checks);
+        if (nodes.size() > 1) {
+            Cluster.declare(checks);
+        }
         int failed = 0;
         ExecutorService runner = Executors.newCachedThreadPool();
         for (Map.Entry<String, Check> check : checks.entrySet()) {
-            if (arguments.length < 2 || check.getKey().contains(arguments[1])) {
-                failed += verdict(runner, check.getKey(), check.getValue(), arguments[0]) ? 0 : 1;
+            if (check.getKey().contains(only)) {
+                ask("start");
+                World world = new World(nodes, stale);
+                failed += verdict(runner, check.getKey(), check.getValue(), world) ? 0 : 1;
             }
         }
         System.out.flush();
         Runtime.getRuntime().halt(failed == 0 ? 0 : 1);
     }
 
-    private static boolean verdict(ExecutorService runner, String name, Check check, String address) {
+    private static boolean verdict(ExecutorService runner, String name, Check check, World world) {
         Future<?> result = runner.submit((Callable<Void>) () -> {
-            try (World world = new World(address)) {
+            try (world) {
                 check.run(world);
             }
             return null;
@@ -76,18 +87,27 @@ final class Suite {
 
     private static String explain(Throwable failure) {
         for (StackTraceElement frame : failure.getStackTrace()) {
-            if (frame.getClassName().matches("(Recipes|Caches|Nodes|World)\\b.*")) {
+            if (frame.getClassName().matches("(Recipes|Caches|Nodes|Cluster|World)\\b.*")) {
                 return failure + " (" + frame.getFileName() + ":" + frame.getLineNumber() + ")";
             }
         }
         return failure.toString();
     }
 
-    /** Has the server killed and started again on its data. */
-    static synchronized void restartServer() throws IOException {
-        System.out.println("restart");
+    /** Has the server, all nodes of it, killed and started again on its data. */
+    static void restartServer() throws IOException {
+        ask("restart");
+    }
+
+    /** Has one node killed, until the check ends; nodes count from 1. */
+    static void killNode(int number) throws IOException {
+        ask("kill " + number);
+    }
+
+    private static synchronized void ask(String request) throws IOException {
+        System.out.println(request);
         System.out.flush();
-        that("up".equals(ANSWERS.readLine()), "the server is up again");
+        that("done".equals(ANSWERS.readLine()), request);
     }
 
     static void that(boolean condition, String what) {
