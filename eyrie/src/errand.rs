@@ -7,7 +7,7 @@ use crate::client::{Epoch, node_client, sequence_number};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine};
 use crate::stamp::StampNumber;
-use multicast::{CommandId, Destinations, Envelope};
+use multicast::{CommandId, Destinations, Envelope, NodeId};
 use std::collections::BTreeMap;
 
 /// How often an errand is planned again before all partitions are addressed.
@@ -40,6 +40,11 @@ impl<S: StateMachine> Errands<S> {
     /// None yet. The incarnation is greater than any that the node had before.
     pub fn new(node: u16, incarnation: Epoch) -> Errands<S> {
         Errands { node, incarnation, next: 0, tickets: 0, in_flight: BTreeMap::new() }
+    }
+
+    /// The node.
+    pub fn node(&self) -> NodeId {
+        NodeId(self.node)
     }
 
     /// How often the node has started.

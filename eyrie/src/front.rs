@@ -7,8 +7,8 @@ use crate::request::Request;
 use crate::service::StateMachine;
 use crate::stamp::StampNumber;
 use crate::status::NodeStatus;
-use bytes::BytesMut;
-use multicast::{CommandId, Destinations, Envelope, PartitionId, Position};
+use bytes::{Bytes, BytesMut};
+use multicast::{CommandId, Destinations, Envelope, NodeId, PartitionId, Position};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -50,6 +50,13 @@ pub trait Front<S: StateMachine> {
     /// A turn's answers and events have all come: a front that collects them acts now.
     fn settle(&mut self, commands: &mut Commands<S>);
 
+    /// Another node leads a partition from now on, or this one surely does, or as far as is known nobody. Called at every
+    /// change.
+    fn led(&mut self, partition: PartitionId, leader: Option<NodeId>);
+
+    /// The front of another node has told this one something, by [`Commands::tell`].
+    fn told(&mut self, from: NodeId, message: Bytes, commands: &mut Commands<S>);
+
     /// The node has taken up what its log held; clients come from now on.
     fn restart(&mut self, now_ms: u64);
 
@@ -87,12 +94,13 @@ pub struct Commands<S: StateMachine> {
     oracle: Arc<S::Oracle>,
     errands: Errands<S>,
     envelopes: Vec<Envelope>,
+    tellings: Vec<(NodeId, Bytes)>,
     in_flight: u64,
 }
 
 impl<S: StateMachine> Commands<S> {
     pub(crate) fn new(oracle: Arc<S::Oracle>, errands: Errands<S>) -> Commands<S> {
-        Commands { oracle, errands, envelopes: Vec::new(), in_flight: 0 }
+        Commands { oracle, errands, envelopes: Vec::new(), tellings: Vec::new(), in_flight: 0 }
     }
 
     /// Submits a request in a client's name; its answer comes to [`Front::answered`].
@@ -106,6 +114,16 @@ impl<S: StateMachine> Commands<S> {
         let (ticket, envelope) = self.errands.plan(&self.oracle, command, floor);
         self.envelopes.push(envelope);
         ticket
+    }
+
+    /// Tells the front of another node something. It may be lost.
+    pub fn tell(&mut self, to: NodeId, message: Bytes) {
+        self.tellings.push((to, message));
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.errands.node()
     }
 
     /// How often this node has started.
@@ -133,6 +151,10 @@ impl<S: StateMachine> Commands<S> {
 
     pub(crate) fn take(&mut self) -> Vec<Envelope> {
         std::mem::take(&mut self.envelopes)
+    }
+
+    pub(crate) fn take_tellings(&mut self) -> Vec<(NodeId, Bytes)> {
+        std::mem::take(&mut self.tellings)
     }
 
     pub(crate) fn set_in_flight(&mut self, in_flight: u64) {

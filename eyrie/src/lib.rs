@@ -99,8 +99,7 @@
 //!   oracle's bound on what a command touches.
 //! - Every node has a replica of every partition ([`Node::solo`], [`Node::clustered`]): the replicas of a node exchange by
 //!   calls, restart together and replay the log from its beginning. Where a destination is on another node only, what is
-//!   sent must be kept until acknowledged; that, checkpoints, state transfer and trimming are not built. [`host`] drives a
-//!   node that is alone: no socket carries what [`Node::drain_sent`] hands out yet.
+//!   sent must be kept until acknowledged; that, checkpoints, state transfer and trimming are not built.
 //! - A cache of remote variables (S-SMR IV-C) has its place in [`View::read`], where a remote value is looked up.
 
 mod answer;
@@ -111,7 +110,9 @@ mod exchange;
 mod fault;
 mod front;
 pub mod host;
+mod message;
 mod node;
+mod peers;
 mod replica;
 mod request;
 mod service;
@@ -125,13 +126,16 @@ pub use errand::{RETRIES_MAX, Ticket};
 pub use exchange::{EXCHANGES_MAX, Exchange, Seen, Signal};
 pub use fault::Fault;
 pub use front::{Commands, ConnectionId, Front};
+pub use message::{MalformedMessage, Message};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
+pub use multicast::link;
 pub use multicast::log::{LogCounts, LogError, LogLimits, NodeLog, SharedLog};
 pub use multicast::{
     Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Layout, NodeId, PARTITIONS_MAX,
     PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent, SharedIndex,
 };
 pub use node::Node;
+pub use peers::{Deed, Peers};
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
 pub use request::Request;
 pub use service::{PartitioningOracle, StateMachine, Variables};

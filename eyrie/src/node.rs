@@ -11,6 +11,7 @@ use crate::client::{Epoch, Refusal, is_node};
 use crate::errand::Errands;
 use crate::exchange::Exchange;
 use crate::front::{Commands, ConnectionId, Front};
+use crate::message::Message;
 use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
 use crate::stamp::{Stamp, StampNumber};
@@ -42,6 +43,8 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     exchanges: VecDeque<Exchange<S>>,
     commands: Commands<S>,
     front: F,
+    /// Who leads each partition, as the front was told.
+    leaders: Vec<Option<NodeId>>,
     now_ms: u64,
     wall_ms: u64,
     chores_ms: u64,
@@ -81,11 +84,22 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             exchanges: VecDeque::new(),
             commands: Commands::new(oracle, Errands::new(id, incarnation)),
             front,
+            leaders: vec![None; usize::from(partitions)],
             now_ms: 0,
             wall_ms: 0,
             chores_ms: 0,
             resent_ms: 0,
         }
+    }
+
+    /// Which node it is.
+    pub fn id(&self) -> NodeId {
+        NodeId(self.id)
+    }
+
+    /// How often it has started.
+    pub fn incarnation(&self) -> Epoch {
+        self.incarnation
     }
 
     /// The front, for the host to write and close its connections.
@@ -113,6 +127,19 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.multicast.drain()
     }
 
+    /// Another node has told this one something.
+    pub fn told(&mut self, from: NodeId, message: Message) {
+        match message {
+            Message::Front(message) => self.front.told(from, message, &mut self.commands),
+        }
+    }
+
+    /// What is to be told to other nodes; some of it may be lost.
+    pub fn drain_told(&mut self) -> Vec<(NodeId, Message)> {
+        let tellings = self.commands.take_tellings().into_iter();
+        tellings.map(|(to, message)| (to, Message::Front(message))).collect()
+    }
+
     /// A client has connected.
     pub fn connected(&mut self, connection: ConnectionId, peer: SocketAddr) {
         self.front.connected(connection, peer, self.now_ms);
@@ -132,6 +159,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
         (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
         self.multicast.tick(now_ms, wall_ms);
+        self.look_who_leads();
         self.front.tick(now_ms, wall_ms, &mut self.commands);
         if now_ms >= self.chores_ms + CHORES_EVERY_MS {
             self.chores_ms = now_ms;
@@ -277,6 +305,20 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             stamp: Stamp::default(),
             seen: Arc::default(),
             outcome: Arc::new(Outcome::Refused(Refusal::Unsubmitted)),
+        }
+    }
+
+    /// Tells the front who leads each partition, where that has changed.
+    fn look_who_leads(&mut self) {
+        for (partition, known) in PartitionId::all(u16::MAX).zip(&mut self.leaders) {
+            let me = NodeId(self.id);
+            let leader = match self.multicast.leads_surely(partition) {
+                true => Some(me),
+                false => self.multicast.leader(partition).filter(|leader| *leader != me),
+            };
+            if std::mem::replace(known, leader) != leader {
+                self.front.led(partition, leader);
+            }
         }
     }
 

@@ -64,7 +64,9 @@ pub use entry::{Entry, EntryBuilder, MalformedEntry};
 pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
 pub use layout::Layout;
 pub use message::{MalformedMessage, Message};
-pub use multicast::{ENTRY_BYTES, Multicast, MulticastCounts, PeerError, RingStatus, Sent, TIME_LEAP_MAX_MS};
+pub use multicast::{
+    ENTRY_BYTES, LEADS_SURELY_MS, Multicast, MulticastCounts, PeerError, RingStatus, Sent, TIME_LEAP_MAX_MS,
+};
 pub use node_id::NodeId;
 pub use partition::{Destinations, PARTITIONS_MAX, PartitionId};
 pub use relay::{FollowError, Relay, Taken};

@@ -16,12 +16,16 @@ use crate::sequence::{Delivery, Position, Sequence};
 use crate::submission::{Submissions, SubmitError};
 use crate::{Destinations, NodeId, PARTITIONS_MAX, PartitionId};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// An entry is proposed as soon as it holds this many bytes; the rest of a turn goes into the next one.
 pub const ENTRY_BYTES: usize = 32 * 1024;
 /// How far beyond the time that has passed here one entry may move log time.
 pub const TIME_LEAP_MAX_MS: u64 = 10_000;
+
+/// Who has not heard from a quorum of a ring for so long is not sure to lead it any more.
+pub const LEADS_SURELY_MS: u64 = 1_000;
 
 /// A ring together with the entry that this turn builds for it.
 struct Lane {
@@ -191,6 +195,9 @@ pub struct Multicast {
     partitions: Vec<PartitionLane>,
     submissions: Submissions,
     clock: Clock,
+    /// When each other member last said something about a ring, and how many members there are.
+    heard: BTreeMap<NodeId, u64>,
+    members: usize,
     submitted: u64,
     delivered: u64,
     sent: Vec<Sent>,
@@ -226,7 +233,8 @@ impl Multicast {
             PartitionId::all(layout.partitions()).map(|p| Ok(PartitionLane::new(p, ring(RingId::of(p))?)));
         let lanes = lanes.collect::<Result<_, RecoverError>>()?;
         let shared = ring(RingId::SHARED)?;
-        Ok(Multicast::over(lanes, shared, log))
+        let multicast = Multicast::over(lanes, shared, log);
+        Ok(Multicast { members: layout.nodes().len(), ..multicast })
     }
 
     fn over(partitions: Vec<PartitionLane>, shared: Box<dyn Ring>, log: SharedLog) -> Multicast {
@@ -236,6 +244,8 @@ impl Multicast {
             log,
             submissions: Submissions::default(),
             clock: Clock::default(),
+            heard: BTreeMap::new(),
+            members: 1,
             submitted: 0,
             delivered: 0,
             sent: Vec::new(),
@@ -288,7 +298,10 @@ impl Multicast {
     /// Handles a message of another node's multicast. After an error nothing has changed.
     pub fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), PeerError> {
         match Message::decode(message)? {
-            Message::Step(ring, message) => self.lane(ring)?.ring.step(from, message)?,
+            Message::Step(ring, message) => {
+                self.lane(ring)?.ring.step(from, message)?;
+                self.heard.insert(from, self.clock.now_ms);
+            }
             Message::Submit(ring, envelopes) => self.take_submitted(ring, envelopes)?,
         }
         self.send_to_new_leaders();
@@ -348,6 +361,19 @@ impl Multicast {
     /// Whether this node leads the partition's ring.
     pub fn leads(&self, partition: PartitionId) -> bool {
         self.partitions[partition.index()].lane.ring.leads()
+    }
+
+    /// Whether this node leads the partition's ring and has heard from a quorum within [`LEADS_SURELY_MS`], so that nobody
+    /// else has led it for long.
+    pub fn leads_surely(&self, partition: PartitionId) -> bool {
+        let now_ms = self.clock.now_ms;
+        let heard = self.heard.values().filter(|then_ms| now_ms < **then_ms + LEADS_SURELY_MS).count();
+        self.leads(partition) && 2 * (heard + 1) > self.members
+    }
+
+    /// Who else leads the partition's ring, as far as its member here has heard.
+    pub fn leader(&self, partition: PartitionId) -> Option<NodeId> {
+        self.partitions[partition.index()].lane.ring.leader()
     }
 
     /// Counts since the start.

@@ -50,4 +50,6 @@ pub mod status;
 pub mod client;
 
 pub mod cli;
+pub mod init;
+pub mod local;
 pub mod status_command;

@@ -4,9 +4,10 @@
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::gateway::Gateway;
 use crate::placement::{BadPlacement, Placement};
-use eyrie::host::{Host, HostError, LogEdge};
+use eyrie::host::{Host, HostError, LogEdge, PeerConfig};
 use eyrie::{
-    DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, Node, NodeLog, SharedLog,
+    DataDirectory, DirectoryError, Disk, FileDisk, Identity, Layout, LogError, LogLimits, Node, NodeId, NodeLog,
+    RecoverError, RingTiming, SharedLog,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{File, OpenOptions};
@@ -39,6 +40,9 @@ pub enum ServeError {
     /// The log cannot be taken up.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The log is not that of a member of this cluster's rings.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     /// A file or directory cannot be used.
     #[error("{}: {source}", path.display())]
     File {
@@ -79,6 +83,7 @@ pub fn serve(
         partitions: u32::from(config.partitions),
     };
     let listener = listen(node.client)?;
+    let peer_listener = node.peer.filter(|_| config.nodes.len() > 1).map(listen).transpose()?;
     let directory = DataDirectory::open(&node.data, &identity)?;
     let log_path = directory.log_path();
     let disk = FileDisk::open(&log_path).map_err(|source| ServeError::File { path: log_path, source })?;
@@ -86,15 +91,35 @@ pub fn serve(
     let log = SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default())?);
     let secret = secret(&node.data.join(SECRET_FILE))?;
     let gateway = Gateway::new(config.gateway(node, secret), config.partitions);
-    let replicas = Node::solo(node.id, placement, log, gateway);
+    let peers = peer_listener.map(|listener| peers(config, node, directory.nonce(), listener));
+    let replicas = match &peers {
+        None => Node::solo(node.id, placement, log, gateway),
+        Some(_) => Node::clustered(&layout(config, node), RingTiming::default(), placement, log, gateway)?,
+    };
     let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
     let mut host =
-        Host::new(replicas, disk, edge, listener, connections_max, stop).map_err(ServeError::Setup)?;
+        Host::new(replicas, disk, edge, listener, connections_max, peers, stop).map_err(ServeError::Setup)?;
     host.replay()?;
     announce(config, node);
     host.run()?;
     println!("stopped; everything acknowledged is in {}", node.data.display());
     Ok(())
+}
+
+fn layout(config: &ClusterConfig, node: &NodeConfig) -> Layout {
+    Layout::new(NodeId(node.id), config.nodes.iter().map(|node| NodeId(node.id)).collect(), config.partitions)
+}
+
+/// How this node and the others reach each other.
+fn peers(config: &ClusterConfig, me: &NodeConfig, nonce: [u8; 16], listener: TcpListener) -> PeerConfig {
+    let others = config.nodes.iter().filter(|node| node.id != me.id);
+    PeerConfig {
+        cluster: config.cluster.clone(),
+        partitions: config.partitions,
+        nonce,
+        listener,
+        addresses: others.filter_map(|node| Some((NodeId(node.id), node.peer?))).collect(),
+    }
 }
 
 /// Raises the limit of open files as far as it goes; says how far that is.

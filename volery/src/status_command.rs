@@ -1,89 +1,77 @@
-//! `volery status`: a node's status as a table or as JSON.
+//! `volery status`: one node's status, or a whole cluster's, as tables or as JSON.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to a person")]
 
-use crate::status::Status;
+mod cluster_report;
+mod cluster_status;
+mod node_report;
+mod question;
+mod table;
+
+pub use question::NoAnswer;
+
+pub(crate) use question::ask;
+
+use crate::config::ClusterConfig;
 use clap::Args;
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use cluster_report::cluster_report;
+use cluster_status::ClusterStatus;
+use node_report::node_report;
+use question::ask_status;
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one node may take. A node that does not answer within it stands still.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Which node, and how it is shown.
+/// Which node or cluster, and how it is shown.
 #[derive(Args)]
 pub struct StatusArguments {
-    /// Where the node's clients connect.
-    #[arg(long, default_value = "127.0.0.1:2181")]
+    /// Ask every node that this cluster file names.
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    config: Option<PathBuf>,
+    /// Ask one node: where its clients connect.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2181")]
     server: SocketAddr,
-    /// As JSON.
+    /// As JSON: of a cluster an array of {node, address, status or error}.
     #[arg(long)]
     json: bool,
 }
 
-/// Asks a node and prints what it says.
+/// Asks and prints what is said. The exit code is 1 if no node answered.
 pub fn run(arguments: &StatusArguments) -> ExitCode {
-    let status = match ask(arguments.server) {
-        Ok(status) => status,
-        Err(error) => {
-            eprintln!("volery status: {}: {error}", arguments.server);
-            return ExitCode::FAILURE;
-        }
+    let told = match &arguments.config {
+        Some(path) => tell_cluster(path, arguments.json),
+        None => tell_node(arguments.server, arguments.json),
     };
-    match arguments.json {
-        true => println!("{}", serde_json::to_string_pretty(&status).unwrap_or_default()),
-        false => print!("{}", table(&status)),
-    }
-    ExitCode::SUCCESS
+    told.unwrap_or_else(|error| {
+        eprintln!("volery status: {error}");
+        ExitCode::FAILURE
+    })
 }
 
-fn ask(server: SocketAddr) -> io::Result<Status> {
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"vlry")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    serde_json::from_str(&answer).map_err(|_| io::Error::other("not a volery node"))
+fn tell_node(server: SocketAddr, json: bool) -> Result<ExitCode, String> {
+    let status = ask_status(server, PATIENCE).map_err(|error| format!("{server}: {error}"))?;
+    match json {
+        true => println!("{}", as_json(&status)),
+        false => print!("{}", node_report(&status)),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn table(status: &Status) -> String {
-    let mut lines = format!(
-        "node {}, started {} times: {} znodes ({} ephemeral, {} bytes), {} sessions, {} connections, {} watches\n\
-         log: {} bytes, {} syncs; commands: {} delivered, {} in flight, {} sent again\n\n",
-        status.node,
-        status.incarnation,
-        status.znodes,
-        status.ephemerals,
-        status.data_bytes,
-        status.sessions,
-        status.connections,
-        status.watches,
-        status.log.bytes,
-        status.log.syncs,
-        status.delivered,
-        status.in_flight,
-        status.resent,
-    );
-    lines += &format!("{:<8}{:<8}{:>12}{:>12}\n", "ring", "leader", "decided", "accepted");
-    for ring in &status.rings {
-        let leads = if ring.leads { "here" } else { "-" };
-        lines += &format!("{:<8}{:<8}{:>12}{:>12}\n", ring.ring, leads, ring.decided, ring.accepted);
+fn tell_cluster(path: &Path, json: bool) -> Result<ExitCode, String> {
+    let config = ClusterConfig::read(path).map_err(|error| error.to_string())?;
+    let status = ClusterStatus::ask(&config, PATIENCE);
+    match json {
+        true => println!("{}", as_json(&status.nodes)),
+        false => print!("{}", cluster_report(&config, &status)),
     }
-    lines += &format!(
-        "\n{:<11}{:>12}{:>10}{:>10}{:>12}{:>12}  {}\n",
-        "partition", "position", "znodes", "sessions", "executed", "multi", "state hash"
-    );
-    for partition in &status.partitions {
-        lines += &format!(
-            "{:<11}{:>12}{:>10}{:>10}{:>12}{:>12}  {}\n",
-            partition.partition,
-            partition.position,
-            partition.znodes,
-            partition.sessions,
-            partition.executed,
-            partition.multi_partition,
-            partition.state_hash,
-        );
-    }
-    lines
+    let anybody = status.answers().next().is_some();
+    Ok(if anybody { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn as_json(told: &impl Serialize) -> String {
+    serde_json::to_string_pretty(told).unwrap_or_default()
 }

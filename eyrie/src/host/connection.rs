@@ -1,4 +1,4 @@
-//! One client's socket.
+//! One socket, a client's or a peer's.
 
 use bytes::{Buf, BytesMut};
 use mio::net::TcpStream;
@@ -63,7 +63,10 @@ impl Connection {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(length) => output.advance(length),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                // One that is still being dialled is not connected.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }

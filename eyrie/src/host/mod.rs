@@ -7,6 +7,9 @@
 #![allow(clippy::disallowed_methods, reason = "an edge: reads the clocks")]
 
 mod connection;
+mod peer_sockets;
+
+pub use peer_sockets::PeerConfig;
 
 use crate::front::{ConnectionId, Front};
 use crate::node::Node;
@@ -17,6 +20,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use multicast::FollowError;
 use multicast::disk::Disk;
 use multicast::log::{Buffer, LogWriter};
+use peer_sockets::PeerSockets;
 use rustc_hash::FxHashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +31,8 @@ use thiserror::Error;
 
 /// How long a turn waits for something to happen before time is told on.
 pub const TICK: Duration = Duration::from_millis(50);
+/// The same among peers: a ring's clock stands still while the loop waits.
+pub const TICK_AMONG_PEERS: Duration = Duration::from_millis(10);
 /// How many connections a node serves at most, if the system lets it open so many; a further one is closed at once.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
@@ -71,22 +77,27 @@ pub struct Host<S: StateMachine, F: Front<S>> {
     connections_max: usize,
     /// Somebody may wait to be accepted.
     knocked: bool,
+    /// How the peers are reached, until the node has taken up what its log held.
+    peer_config: Option<PeerConfig>,
+    peers: Option<PeerSockets>,
     readable: Vec<ConnectionId>,
     next: u64,
     started: Instant,
+    now_ms: u64,
     scratch: Box<[u8]>,
     stop: Arc<AtomicBool>,
 }
 
 impl<S: StateMachine, F: Front<S>> Host<S, F> {
-    /// A host that serves `node` at `listener`, at most `connections_max` clients at a time. It stops within a [`TICK`] of
-    /// `stop` being set.
+    /// A host that serves `node` at `listener`, at most `connections_max` clients at a time, among `peers` if there are
+    /// any. It stops within a [`TICK`] of `stop` being set.
     pub fn new(
         node: Node<S, F>,
         disk: Arc<dyn Disk>,
         edge: LogEdge,
         listener: std::net::TcpListener,
         connections_max: usize,
+        peers: Option<PeerConfig>,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Host<S, F>> {
         let poll = Poll::new()?;
@@ -101,16 +112,19 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             connections: FxHashMap::default(),
             connections_max: connections_max.min(CONNECTIONS_MAX),
             knocked: false,
+            peer_config: peers,
+            peers: None,
             readable: Vec::new(),
             next: 0,
             started: Instant::now(),
+            now_ms: 0,
             scratch: vec![0; SCRATCH_BYTES].into(),
             stop,
         })
     }
 
     /// Takes up what the log holds: executes all that is decided, relays what was left, and returns when nothing moves.
-    /// Clients are not heard before that.
+    /// Neither clients nor peers are heard before that, and the incarnation is durable after it.
     pub fn replay(&mut self) -> Result<(), HostError> {
         self.tick();
         self.node.deliver()?;
@@ -126,6 +140,11 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         }
         self.tick();
         self.node.restarted();
+        if let Some(config) = self.peer_config.take() {
+            let (me, incarnation) = (self.node.id(), self.node.incarnation());
+            let peers = PeerSockets::open(config, me, incarnation, self.poll.registry());
+            self.peers = Some(peers.map_err(HostError::Socket)?);
+        }
         Ok(())
     }
 
@@ -147,13 +166,17 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     }
 
     fn turn(&mut self) -> Result<(), HostError> {
-        let timeout = if std::mem::take(&mut self.busy) { Duration::ZERO } else { TICK };
+        let idle = if self.peers.is_some() { TICK_AMONG_PEERS } else { TICK };
+        let timeout = if std::mem::take(&mut self.busy) { Duration::ZERO } else { idle };
         self.wait(timeout)?;
         self.tick();
         if self.knocked {
             self.accept();
         }
         self.busy |= self.read();
+        if let Some(peers) = &mut self.peers {
+            self.busy |= peers.take_in(self.now_ms, &mut self.node, self.poll.registry());
+        }
         self.take_durable()?;
         if !self.in_flight
             && let Some(buffer) = self.node.propose()?
@@ -161,6 +184,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             self.write(buffer)?;
         }
         self.node.deliver()?;
+        if let Some(peers) = &mut self.peers {
+            peers.give_out(&mut self.node, self.poll.registry());
+        }
         if self.node.wants_status() {
             self.node.show_status(open_files());
         }
@@ -169,9 +195,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     }
 
     fn tick(&mut self) {
-        let now_ms = self.started.elapsed().as_millis() as u64;
+        self.now_ms = self.started.elapsed().as_millis() as u64;
         let wall_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |wall| wall.as_millis() as u64);
-        self.node.tick(now_ms, wall_ms);
+        self.node.tick(self.now_ms, wall_ms);
     }
 
     /// Waits for sockets, the writer or the time-out.
@@ -185,6 +211,16 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             match event.token() {
                 LISTENER => self.knocked = true,
                 WAKER => {}
+                peer_sockets::LISTENER => {
+                    if let Some(peers) = &mut self.peers {
+                        peers.knock();
+                    }
+                }
+                token if token.0 >= peer_sockets::FIRST_TOKEN => {
+                    if let Some(peers) = &mut self.peers {
+                        peers.mark(token, event);
+                    }
+                }
                 Token(token) => self.mark(ConnectionId(token as u64), event),
             }
         }
@@ -296,6 +332,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             self.in_flight = false;
             self.busy = true;
             self.node.synced(position);
+            if let Some(peers) = &mut self.peers {
+                peers.durable(position);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "an edge: reads and writes real files")]
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::file::sync_directory;
@@ -13,6 +13,7 @@ const IDENTITY: &str = "identity";
 const IDENTITY_UNFINISHED: &str = "identity.unfinished";
 const LOCK: &str = "lock";
 const LOG: &str = "log";
+const RANDOM: &str = "/dev/urandom";
 
 /// Whose directory it is. A node that starts on another's would take up promises it never made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
+    nonce: [u8; 16],
     /// Holds the advisory lock; the system releases it with the process, however that ends.
     _lock: File,
 }
@@ -121,17 +123,22 @@ impl DataDirectory {
     pub fn open(path: &Path, identity: &Identity) -> Result<DataDirectory, DirectoryError> {
         create(path)?;
         let lock = lock(path)?;
-        match fs::read_to_string(path.join(IDENTITY)) {
+        let nonce = match fs::read_to_string(path.join(IDENTITY)) {
             Ok(text) => check(path, &text, identity)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => begin(path, identity)?,
             Err(error) => return Err(damaged(path, error.to_string())),
-        }
-        Ok(DataDirectory { path: path.to_path_buf(), _lock: lock })
+        };
+        Ok(DataDirectory { path: path.to_path_buf(), nonce, _lock: lock })
     }
 
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Drawn when the directory was first used. Who comes with another one has lost the first, and the promises in it.
+    pub fn nonce(&self) -> [u8; 16] {
+        self.nonce
     }
 
     /// Where the log's segments are, for [`super::FileDisk::open`], which creates it.
@@ -141,12 +148,14 @@ impl DataDirectory {
 }
 
 impl Identity {
-    fn to_text(&self) -> String {
+    fn to_text(&self, nonce: [u8; 16]) -> String {
         let Identity { cluster, node, partitions } = self;
         let cluster = cluster.escape_default();
         format!(
             "# Whose data directory this is. Written once; a node refuses to start on another's.\n\
-             version = {VERSION}\ncluster = \"{cluster}\"\nnode = {node}\npartitions = {partitions}\n"
+             version = {VERSION}\ncluster = \"{cluster}\"\nnode = {node}\npartitions = {partitions}\n\
+             nonce = {:032x}\n",
+            u128::from_be_bytes(nonce)
         )
     }
 }
@@ -187,7 +196,7 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
 }
 
 /// Makes an empty directory the identity's. The identity is there whole or not at all.
-fn begin(path: &Path, identity: &Identity) -> Result<(), DirectoryError> {
+fn begin(path: &Path, identity: &Identity) -> Result<[u8; 16], DirectoryError> {
     let entries = fs::read_dir(path).map_err(|source| not_writable(path, source))?;
     for entry in entries {
         let name = entry.map_err(|source| not_writable(path, source))?.file_name();
@@ -199,16 +208,20 @@ fn begin(path: &Path, identity: &Identity) -> Result<(), DirectoryError> {
     write(path, identity).map_err(|source| not_writable(path, source))
 }
 
-fn write(path: &Path, identity: &Identity) -> io::Result<()> {
+fn write(path: &Path, identity: &Identity) -> io::Result<[u8; 16]> {
+    let mut nonce = [0; 16];
+    File::open(RANDOM)?.read_exact(&mut nonce)?;
     let unfinished = path.join(IDENTITY_UNFINISHED);
     let mut file = File::create(&unfinished)?;
-    file.write_all(identity.to_text().as_bytes())?;
+    file.write_all(identity.to_text(nonce).as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, path.join(IDENTITY))?;
-    sync_directory(path)
+    sync_directory(path)?;
+    Ok(nonce)
 }
 
-fn check(path: &Path, text: &str, identity: &Identity) -> Result<(), DirectoryError> {
+/// Compares the directory's identity with the one expected; returns its nonce.
+fn check(path: &Path, text: &str, identity: &Identity) -> Result<[u8; 16], DirectoryError> {
     let path_buf = || path.to_path_buf();
     let found = number(path, text, "version")?;
     if found != VERSION {
@@ -227,7 +240,8 @@ fn check(path: &Path, text: &str, identity: &Identity) -> Result<(), DirectoryEr
     if found != expected {
         return Err(DirectoryError::OtherPartitions { path: path_buf(), found, expected });
     }
-    Ok(())
+    let nonce = u128::from_str_radix(field(path, text, "nonce")?, 16);
+    nonce.map(u128::to_be_bytes).map_err(|_| damaged(path, "nonce is not a number".to_string()))
 }
 
 fn number(path: &Path, text: &str, name: &str) -> Result<u32, DirectoryError> {
@@ -278,11 +292,16 @@ mod tests {
         assert_eq!(directory.log_path(), path.join("log"));
         let text = fs::read_to_string(path.join("identity")).unwrap();
         let lines: Vec<&str> = text.lines().skip(1).collect();
-        assert_eq!(lines, ["version = 1", "cluster = \"east \\\"1\\\"\"", "node = 2", "partitions = 4"]);
+        let nonce = format!("nonce = {:032x}", u128::from_be_bytes(directory.nonce()));
+        let named = ["version = 1", "cluster = \"east \\\"1\\\"\"", "node = 2", "partitions = 4", &nonce];
+        assert_eq!(lines, named);
+        let nonce = directory.nonce();
         drop(directory);
         fs::create_dir(path.join("log")).unwrap();
-        DataDirectory::open(&path, &identity()).unwrap();
+        assert_eq!(DataDirectory::open(&path, &identity()).unwrap().nonce(), nonce);
         assert_eq!(fs::read_to_string(path.join("identity")).unwrap(), text);
+        let other = DataDirectory::open(&parent.path().join("c"), &identity()).unwrap();
+        assert_ne!(other.nonce(), nonce, "another disk is known from this one");
     }
 
     #[test]

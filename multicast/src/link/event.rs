@@ -7,6 +7,7 @@ use super::identity::Identity;
 use super::reason::Reason;
 use crate::NodeId;
 use bytes::Bytes;
+use std::fmt;
 
 /// Which end refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,15 @@ pub enum Refuser {
     Us,
     /// The node at the other end.
     Them,
+}
+
+impl fmt::Display for Refuser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refuser::Us => "this node",
+            Refuser::Them => "the other end",
+        })
+    }
 }
 
 /// What the links ask of the host and tell those above, in the order in which it happened.

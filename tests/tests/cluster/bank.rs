@@ -1,8 +1,8 @@
 //! A service whose every command can be counted afterwards: deposits, and transfers between accounts of two partitions.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use eyrie::{
-    Answer, Commands, ConnectionId, Destinations, Front, Interrupt, NodeStatus, Outcome, PartitionId,
+    Answer, Commands, ConnectionId, Destinations, Front, Interrupt, NodeId, NodeStatus, Outcome, PartitionId,
     PartitioningOracle, Position, StampNumber, StateMachine, Ticket, Variables, View,
 };
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,8 @@ impl Front<Bank> for Teller {
     fn passed(&mut self, _: PartitionId, _: Position, _: StampNumber, _: StampNumber) {}
     fn settle(&mut self, _: &mut Commands<Bank>) {}
     fn restart(&mut self, _: u64) {}
+    fn led(&mut self, _: PartitionId, _: Option<NodeId>) {}
+    fn told(&mut self, _: NodeId, _: Bytes, _: &mut Commands<Bank>) {}
     fn closed(&mut self, _: ConnectionId) {}
 
     fn wants_status(&self) -> bool {

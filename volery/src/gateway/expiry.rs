@@ -1,8 +1,9 @@
 //! Expiry: the timers of the sessions whose home this node leads.
 //!
 //! A session ends by order, not by time stamps: when its timer runs out, the home's leader orders `Expire` for the
-//! epoch it knows, and that is void if the session has moved in the meantime. Timers are soft state, started afresh for
-//! all sessions when a leader is elected, and when a node starts.
+//! epoch it knows, and that is void if the session has moved in the meantime. Timers are soft state: every node with a
+//! replica of the home keeps them, only who leads it acts on them, and they start afresh for all its sessions when a
+//! leader is elected, and when a node starts.
 
 use crate::session::SessionId;
 use eyrie::Epoch;
@@ -72,15 +73,11 @@ impl Expiry {
         expired
     }
 
-    /// Every timer starts afresh: time has passed in which no client could be heard.
-    pub fn restart(&mut self) {
-        let now_ms = self.now_ms;
-        let restarted = self.timers.iter_mut().map(|(session, timer)| {
-            timer.deadline_ms = now_ms + timer.timeout_ms;
-            timer.queued_ms = timer.deadline_ms;
-            (timer.queued_ms, *session)
-        });
-        self.queue = restarted.collect();
+    /// The timers of these sessions start afresh: nothing could be heard of their clients for some time.
+    pub fn restart(&mut self, of: impl Fn(SessionId) -> bool) {
+        for (_, timer) in self.timers.iter_mut().filter(|(session, _)| of(**session)) {
+            timer.deadline_ms = self.now_ms + timer.timeout_ms;
+        }
     }
 }
 
@@ -113,7 +110,7 @@ mod tests {
         expiry.start(A, 2, 100);
         assert!(expiry.tick(100).is_empty());
         assert_eq!(expiry.tick(190), [(A, 2)]);
-        expiry.restart();
+        expiry.restart(|session| session == A);
         assert!(expiry.tick(289).is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! The gateway as eyrie's host sees it.
 
 use super::connection::{Connection, HANDSHAKE_MS, Phase};
+use super::hearings::Telling;
 use super::{Gateway, Purpose, STALL_MS};
 use crate::command::{Command, Event, Reply};
 use crate::service::Volery;
@@ -9,9 +10,9 @@ use crate::status::Status;
 use crate::variables::Slots;
 use crate::wire::EventType;
 use crate::zxid::Zxid;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use eyrie::{
-    Answer, Commands, ConnectionId, Front, NodeStatus, Outcome, PartitionId, Position, StampNumber, Ticket,
+    Answer, Commands, ConnectionId, Front, NodeId, NodeStatus, Outcome, PartitionId, Position, StampNumber, Ticket,
 };
 use std::net::SocketAddr;
 
@@ -30,7 +31,8 @@ impl Front<Volery> for Gateway {
         }
         connection.input.extend_from_slice(bytes);
         if let Phase::Open(pipeline) = &connection.phase {
-            self.expiry.touch(pipeline.session());
+            let session = pipeline.session();
+            self.hear(session);
         }
         self.work(id, commands);
     }
@@ -106,7 +108,11 @@ impl Front<Volery> for Gateway {
             self.restart(now_ms);
         }
         self.sweep();
+        self.hearings.tick(now_ms);
         for (session, epoch) in self.expiry.tick(now_ms) {
+            if !self.leads(session.home(self.marks.partitions())) {
+                continue;
+            }
             tracing::info!(%session, "not heard of for its timeout: expiring");
             let ticket = commands.errand(Command::Expire { session, epoch }, StampNumber::default());
             self.purposes.insert(ticket, Purpose::Chore);
@@ -118,6 +124,9 @@ impl Front<Volery> for Gateway {
     }
 
     fn settle(&mut self, commands: &mut Commands<Volery>) {
+        for (leader, telling) in self.hearings.take_tellings() {
+            commands.tell(leader, telling.encode());
+        }
         for id in std::mem::take(&mut self.unsettled) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.unsettled = false;
@@ -126,9 +135,35 @@ impl Front<Volery> for Gateway {
         }
     }
 
+    fn led(&mut self, partition: PartitionId, leader: Option<NodeId>) {
+        self.hearings.led(partition, leader);
+        if self.leads(partition) {
+            let partitions = self.marks.partitions();
+            self.expiry.restart(|session| session.home(partitions) == partition);
+            let pings = self.hearings.confirmed_here(partition);
+            self.pong(pings);
+        }
+    }
+
+    fn told(&mut self, from: NodeId, message: Bytes, commands: &mut Commands<Volery>) {
+        match Telling::decode(message) {
+            Some(Telling::Hearing { partition, round, sessions }) => {
+                if partition.0 < self.marks.partitions() && self.leads(partition) {
+                    sessions.iter().for_each(|session| self.expiry.touch(*session));
+                    commands.tell(from, Telling::Heard { partition, round }.encode());
+                }
+            }
+            Some(Telling::Heard { partition, round }) => {
+                let pings = self.hearings.confirmed(from, partition, round);
+                self.pong(pings);
+            }
+            None => tracing::warn!(%from, "a gateway said what this one does not understand"),
+        }
+    }
+
     fn restart(&mut self, now_ms: u64) {
         let _ = self.expiry.tick(now_ms);
-        self.expiry.restart();
+        self.expiry.restart(|_| true);
     }
 
     fn observe(&mut self, node: &NodeStatus, variables: &[&Slots]) {

@@ -93,7 +93,7 @@ impl Gateway {
         if let Some(before) = self.sessions.insert(session, id) {
             self.drop_connection(before);
         }
-        self.expiry.touch(session);
+        self.hear(session);
     }
 
     pub(super) fn password_shown(&self, session: SessionId, request: &ConnectRequest) -> Bytes {

@@ -1,8 +1,8 @@
 //! The gateway: the ZooKeeper-protocol front of a node.
 //!
 //! It turns bytes into requests and requests into commands, keeps each session's `pipeline`, holds the
-//! `watches` of its connections beside the replicas whose events it hears, and runs the timers (`expiry`) of the sessions
-//! whose home this node leads. It decides nothing about znodes: partitions do.
+//! `watches` of its connections beside the replicas whose events it hears, runs the timers (`expiry`) of the sessions whose
+//! home this node leads, and tells other leaders of the clients that it hears (`hearings`). It decides nothing about znodes: partitions do.
 //!
 //! **No session sees a change before the event it asked for.** Events of one partition reach the gateway before the
 //! answer of the command that caused them, so within a partition the order is that of the calls. Across partitions an
@@ -20,6 +20,7 @@ mod expiry;
 mod four_letter;
 mod front;
 mod handshake;
+mod hearings;
 mod latency;
 mod marks;
 mod outcome;
@@ -40,7 +41,8 @@ use authentication::authenticate;
 use bytes::Bytes;
 use connection::{Connection, OUTPUT_BYTES_MAX, Phase};
 use expiry::Expiry;
-use eyrie::{Commands, ConnectionId, Destinations, Epoch, PartitionId, Ticket};
+use hearings::{Hearings, Ping};
+use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, PartitionId, Ticket};
 use latency::Latency;
 use marks::Marks;
 use pipeline::Next;
@@ -82,6 +84,7 @@ pub struct Gateway {
     purposes: BTreeMap<Ticket, Purpose>,
     watches: Watches,
     expiry: Expiry,
+    hearings: Hearings,
     marks: Marks,
     /// The greatest zxid that this node knows of.
     newest: Zxid,
@@ -112,6 +115,7 @@ impl Gateway {
             purposes: BTreeMap::new(),
             watches: Watches::default(),
             expiry: Expiry::default(),
+            hearings: Hearings::new(partitions),
             marks: Marks::new(partitions),
             newest: Zxid::ZERO,
             unsettled: Vec::new(),
@@ -206,6 +210,7 @@ impl Gateway {
 
     fn request(&mut self, id: ConnectionId, xid: i32, request: Request, commands: &mut Commands<Volery>) {
         match request {
+            Request::Ping => self.ping(id, xid),
             Request::Auth { scheme, auth, .. } => self.authenticate(id, xid, &scheme, &auth),
             Request::SetWatches(watches) => self.set_watches(id, xid, watches, commands),
             request => self.enqueue(id, xid, Plan::of(request)),
@@ -216,6 +221,39 @@ impl Gateway {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Connection { phase: Phase::Open(pipeline), caller, .. } = connection else { return };
         pipeline.push(xid, caller, plan, self.now_ms);
+    }
+
+    /// A ping is answered once the leader of the session's home knows of it.
+    fn ping(&mut self, id: ConnectionId, xid: i32) {
+        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
+        let session = pipeline.session();
+        let home = session.home(self.marks.partitions());
+        if self.leads(home) {
+            return self.enqueue(id, xid, Plan::Here(Here::Nothing));
+        }
+        self.hearings.ping(home, session, Ping { connection: id, xid });
+    }
+
+    /// These pings may be answered.
+    fn pong(&mut self, pings: Vec<Ping>) {
+        for Ping { connection, xid } in pings {
+            self.enqueue(connection, xid, Plan::Here(Here::Nothing));
+            self.unsettle(connection);
+        }
+    }
+
+    /// A session was heard of.
+    fn hear(&mut self, session: SessionId) {
+        let home = session.home(self.marks.partitions());
+        if self.leads(home) {
+            return self.expiry.touch(session);
+        }
+        self.hearings.hear(home, session);
+    }
+
+    /// Whether this node surely leads a partition.
+    fn leads(&self, partition: PartitionId) -> bool {
+        self.hearings.leader(partition) == Some(NodeId(self.config.node))
     }
 
     /// Credentials count for the requests behind them at once; the reply keeps its place in the order.

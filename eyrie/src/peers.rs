@@ -1,0 +1,166 @@
+//! The peers: what a node says to the others, on the links that carry it. Sans-IO.
+//!
+//! ```text
+//!   Node ── Sent ──► Peers ──► Links ──► bytes, per connection
+//!   Node ◄─ step, meet, told ── Peers ◄─ LinkEvent ── Links ◄── bytes
+//! ```
+//!
+//! The edge keeps the links' contract (see [`multicast::link`]): it hands in what happened to its sockets, calls
+//! [`hear`](Peers::hear), does the [`Deed`]s, later calls [`speak`](Peers::speak), does the deeds again, and writes.
+
+use crate::front::Front;
+use crate::message::Message;
+use crate::node::Node;
+use crate::service::StateMachine;
+use bytes::{Bytes, BytesMut};
+use multicast::NodeId;
+use multicast::link::{Channel, ConnectionId, LinkConfig, LinkCounts, LinkEvent, Links, Nonce, StreamId};
+use multicast::log::LogPosition;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What the edge is to do with its sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Dial a peer, and tell the outcome by [`Peers::dialled`] or [`Peers::dial_failed`].
+    Dial(NodeId, Channel),
+    /// Write what the socket takes of the farewell, and close it.
+    Close(ConnectionId, Bytes),
+}
+
+/// What one node says to the others and hears of them.
+pub struct Peers {
+    links: Links,
+    /// The disk that each peer has shown.
+    nonces: BTreeMap<NodeId, Nonce>,
+    deeds: VecDeque<Deed>,
+}
+
+impl Peers {
+    /// The peers of a node that has just started. Its incarnation is durable.
+    pub fn new(config: LinkConfig) -> Peers {
+        Peers { links: Links::new(config), nonces: BTreeMap::new(), deeds: VecDeque::new() }
+    }
+
+    /// Time has passed; `now_ms` is monotonic. Comes before the turn's bytes.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.links.tick(now_ms);
+    }
+
+    /// Somebody has connected.
+    pub fn accepted(&mut self, connection: ConnectionId) {
+        self.links.accepted(connection);
+    }
+
+    /// The edge has dialled.
+    pub fn dialled(&mut self, connection: ConnectionId, peer: NodeId, channel: Channel) {
+        self.links.dialled(connection, peer, channel);
+    }
+
+    /// The edge could not dial.
+    pub fn dial_failed(&mut self, peer: NodeId, channel: Channel) {
+        self.links.dial_failed(peer, channel);
+    }
+
+    /// Bytes have come. They may begin and end anywhere.
+    pub fn received(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        self.links.received(connection, bytes);
+    }
+
+    /// A connection has ended or broken.
+    pub fn closed(&mut self, connection: ConnectionId) {
+        self.links.closed(connection);
+    }
+
+    /// The log is durable up to `position`: what waited for it leaves.
+    pub fn durable(&mut self, position: LogPosition) {
+        self.links.durable(position);
+    }
+
+    /// Hands the node whatever has come.
+    pub fn hear<S: StateMachine, F: Front<S>>(&mut self, node: &mut Node<S, F>) {
+        while let Some(event) = self.links.next_event() {
+            match event {
+                LinkEvent::Dial { peer, channel } => self.deeds.push_back(Deed::Dial(peer, channel)),
+                LinkEvent::Close { connection, farewell } => {
+                    self.deeds.push_back(Deed::Close(connection, farewell))
+                }
+                LinkEvent::Met { peer, identity } => {
+                    tracing::info!(%peer, incarnation = %identity.incarnation, "met");
+                    self.nonces.insert(peer, identity.nonce);
+                }
+                LinkEvent::Up { peer, channel, .. } => self.up(node, peer, channel),
+                LinkEvent::Down { peer, channel } => {
+                    tracing::info!(%peer, %channel, "a link is down");
+                }
+                LinkEvent::Message { peer, channel: Channel::Ring, bytes } => step(node, peer, bytes),
+                LinkEvent::Message { peer, channel: Channel::Exchange, bytes } => told(node, peer, bytes),
+                LinkEvent::Refused { connection, peer, channel, by, reason } => {
+                    let peer = peer.map_or("somebody".to_string(), |peer| peer.to_string());
+                    let channel = channel.map_or(String::new(), |channel| format!(", {channel} link"));
+                    tracing::warn!(connection = connection.0, "{by} refused {peer}{channel}: {reason}");
+                }
+            }
+        }
+    }
+
+    /// Hands the links whatever the node has to say.
+    pub fn speak<S: StateMachine, F: Front<S>>(&mut self, node: &mut Node<S, F>) {
+        for sent in node.drain_sent() {
+            self.links.send(sent.to, Channel::Ring, sent.stream, sent.after, sent.message);
+        }
+        for (to, message) in node.drain_told() {
+            self.links.send(to, Channel::Exchange, StreamId(0), None, message.encode());
+        }
+    }
+
+    /// The next thing to do.
+    pub fn next_deed(&mut self) -> Option<Deed> {
+        self.deeds.pop_front()
+    }
+
+    /// The connections with new output since the last call.
+    pub fn take_ready(&mut self) -> Vec<ConnectionId> {
+        self.links.take_ready()
+    }
+
+    /// What is to be written to a connection; the edge removes what it has written. `None` once it is gone.
+    pub fn output(&mut self, connection: ConnectionId) -> Option<&mut BytesMut> {
+        self.links.output(connection)
+    }
+
+    /// Plain counts since the start.
+    pub fn counts(&self) -> LinkCounts {
+        self.links.counts()
+    }
+
+    fn up<S: StateMachine, F: Front<S>>(&self, node: &mut Node<S, F>, peer: NodeId, channel: Channel) {
+        tracing::info!(%peer, %channel, "a link is up");
+        match channel {
+            Channel::Exchange => {}
+            Channel::Ring => {
+                let nonce = self.nonces.get(&peer).expect("a peer is met before its links are up");
+                if let Err(amnesiac) = node.meet(peer, short(*nonce)) {
+                    tracing::error!("{amnesiac}: what it says of the rings is not heard");
+                }
+            }
+        }
+    }
+}
+
+fn step<S: StateMachine, F: Front<S>>(node: &mut Node<S, F>, peer: NodeId, message: Bytes) {
+    if let Err(error) = node.step(peer, message) {
+        tracing::debug!(%peer, %error, "a message was not handled");
+    }
+}
+
+fn told<S: StateMachine, F: Front<S>>(node: &mut Node<S, F>, peer: NodeId, bytes: Bytes) {
+    match Message::decode(bytes) {
+        Ok(message) => node.told(peer, message),
+        Err(error) => tracing::warn!(%peer, %error, "a message was not understood"),
+    }
+}
+
+/// As much of a nonce as rings keep.
+fn short(nonce: Nonce) -> u64 {
+    u64::from_le_bytes(nonce.0[..8].try_into().expect("a nonce has 16 bytes"))
+}

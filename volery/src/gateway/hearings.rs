@@ -1,0 +1,247 @@
+//! Hearings: what this gateway has heard of its clients, and who must know.
+//!
+//! A session is expired by the leader of its home partition, and only by it. So the gateway that hears of the client
+//! tells that leader, and answers a ping only once the leader has confirmed that it was told: from then on the session
+//! lives for a timeout, and the client, which hears nothing more, gives its connection up after two thirds of that. So a
+//! client is disconnected before its session can be expired. Where this node leads the home itself, there is nobody to tell.
+//!
+//! ```text
+//! hearing  version u8 | 0 | partition u16 | round u64 | sessions u64 each
+//! heard    version u8 | 1 | partition u16 | round u64
+//! ```
+//!
+//! A ping makes the gateway tell at the end of the turn, everything else within [`TELL_EVERY_MS`]. What is not confirmed is
+//! told again.
+
+use crate::session::SessionId;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use eyrie::{ConnectionId, NodeId, PartitionId};
+use std::collections::BTreeMap;
+
+/// How often a leader is told of sessions that do not ping.
+const TELL_EVERY_MS: u64 = 500;
+
+const VERSION: u8 = 1;
+const HEARING: u8 = 0;
+const HEARD: u8 = 1;
+const HEADER_BYTES: usize = 12;
+
+/// What gateways tell each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// To the leader of a partition: these sessions, whose home it is, were heard of.
+    Hearing { partition: PartitionId, round: u64, sessions: Vec<SessionId> },
+    /// The leader was told, and surely leads.
+    Heard { partition: PartitionId, round: u64 },
+}
+
+impl Telling {
+    /// The telling as bytes.
+    pub fn encode(&self) -> Bytes {
+        let (kind, partition, round, sessions) = match self {
+            Telling::Hearing { partition, round, sessions } => (HEARING, partition, round, sessions.as_slice()),
+            Telling::Heard { partition, round } => (HEARD, partition, round, [].as_slice()),
+        };
+        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + 8 * sessions.len());
+        bytes.put_u8(VERSION);
+        bytes.put_u8(kind);
+        bytes.put_u16_le(partition.0);
+        bytes.put_u64_le(*round);
+        sessions.iter().for_each(|session| bytes.put_u64_le(session.0));
+        bytes.freeze()
+    }
+
+    /// Reads a telling; `None` if no gateway of this version says that.
+    pub fn decode(mut bytes: Bytes) -> Option<Telling> {
+        if bytes.len() < HEADER_BYTES || bytes.get_u8() != VERSION {
+            return None;
+        }
+        let (kind, partition, round) = (bytes.get_u8(), PartitionId(bytes.get_u16_le()), bytes.get_u64_le());
+        match (kind, bytes.len() % 8) {
+            (HEARING, 0) => {
+                let sessions = (0..bytes.len() / 8).map(|_| SessionId(bytes.get_u64_le())).collect();
+                Some(Telling::Hearing { partition, round, sessions })
+            }
+            (HEARD, 0) if bytes.is_empty() => Some(Telling::Heard { partition, round }),
+            _ => None,
+        }
+    }
+}
+
+/// A ping that is answered when its session was told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Whose it is.
+    pub connection: ConnectionId,
+    /// Its xid.
+    pub xid: i32,
+}
+
+/// What must be told to the leader of one partition.
+///
+/// Invariant: nothing waits for a round later than `round`.
+#[derive(Debug, Default)]
+struct Home {
+    leader: Option<NodeId>,
+    /// The round that what is heard now will be told in.
+    round: u64,
+    /// Sessions and the round in which each was heard last, until that is confirmed.
+    heard: BTreeMap<SessionId, u64>,
+    /// At most one of each connection, with its round: an answer to the last answers those before it.
+    pings: BTreeMap<ConnectionId, (u64, Ping)>,
+    pinged: bool,
+    told_ms: u64,
+}
+
+/// What this gateway has heard of sessions whose homes other nodes lead.
+#[derive(Debug)]
+pub struct Hearings {
+    homes: Vec<Home>,
+    now_ms: u64,
+}
+
+impl Hearings {
+    /// Nothing heard yet, and nobody leads any of so many partitions.
+    pub fn new(partitions: u16) -> Hearings {
+        Hearings { homes: (0..partitions).map(|_| Home::default()).collect(), now_ms: 0 }
+    }
+
+    /// Moves time on.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// Who leads a partition has changed: whoever does now is to be told of everything that is not confirmed.
+    pub fn led(&mut self, partition: PartitionId, leader: Option<NodeId>) {
+        let home = &mut self.homes[partition.index()];
+        home.leader = leader;
+        home.pinged |= !home.pings.is_empty();
+    }
+
+    /// Who leads a partition.
+    pub fn leader(&self, partition: PartitionId) -> Option<NodeId> {
+        self.homes[partition.index()].leader
+    }
+
+    /// A session was heard of.
+    pub fn hear(&mut self, home: PartitionId, session: SessionId) {
+        let home = &mut self.homes[home.index()];
+        home.heard.insert(session, home.round);
+    }
+
+    /// A session pings.
+    pub fn ping(&mut self, home: PartitionId, session: SessionId, ping: Ping) {
+        self.hear(home, session);
+        let home = &mut self.homes[home.index()];
+        home.pings.insert(ping.connection, (home.round, ping));
+        home.pinged = true;
+    }
+
+    /// What is to be told now, and to whom.
+    pub fn take_tellings(&mut self) -> Vec<(NodeId, Telling)> {
+        let now_ms = self.now_ms;
+        let homes = self.homes.iter_mut().zip(PartitionId::all(u16::MAX));
+        homes.filter_map(|(home, partition)| home.tell(partition, now_ms)).collect()
+    }
+
+    /// A leader has confirmed a round. Returns the pings that may be answered.
+    pub fn confirmed(&mut self, from: NodeId, partition: PartitionId, round: u64) -> Vec<Ping> {
+        match self.homes.get_mut(partition.index()) {
+            Some(home) if home.leader == Some(from) => home.confirmed(round),
+            _ => Vec::new(),
+        }
+    }
+
+    /// This node leads the partition itself: returns the pings that may be answered, for it has heard all of them.
+    pub fn confirmed_here(&mut self, partition: PartitionId) -> Vec<Ping> {
+        let home = &mut self.homes[partition.index()];
+        home.confirmed(home.round)
+    }
+}
+
+impl Home {
+    fn tell(&mut self, partition: PartitionId, now_ms: u64) -> Option<(NodeId, Telling)> {
+        let due = self.pinged || now_ms >= self.told_ms + TELL_EVERY_MS;
+        let leader = self.leader.filter(|_| due && !self.heard.is_empty())?;
+        let (round, sessions) = (self.round, self.heard.keys().copied().collect());
+        self.pinged = false;
+        self.told_ms = now_ms;
+        self.round += 1;
+        Some((leader, Telling::Hearing { partition, round, sessions }))
+    }
+
+    fn confirmed(&mut self, round: u64) -> Vec<Ping> {
+        self.heard.retain(|_, heard| *heard > round);
+        let answered = self.pings.values().filter(|(asked, _)| *asked <= round).map(|(_, ping)| *ping).collect();
+        self.pings.retain(|_, (asked, _)| *asked > round);
+        answered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: PartitionId = PartitionId(0);
+    const A: SessionId = SessionId(7);
+    const B: SessionId = SessionId(8);
+    const LEADER: NodeId = NodeId(2);
+
+    fn ping(connection: u64) -> Ping {
+        Ping { connection: ConnectionId(connection), xid: -2 }
+    }
+
+    fn hearing(round: u64, sessions: &[SessionId]) -> (NodeId, Telling) {
+        (LEADER, Telling::Hearing { partition: HOME, round, sessions: sessions.to_vec() })
+    }
+
+    #[test]
+    fn a_ping_is_answered_when_the_leader_knows_of_it() {
+        let mut hearings = Hearings::new(1);
+        hearings.ping(HOME, A, ping(1));
+        assert!(hearings.take_tellings().is_empty(), "nobody leads");
+        hearings.led(HOME, Some(LEADER));
+        assert_eq!(hearings.take_tellings(), [hearing(0, &[A])]);
+        hearings.ping(HOME, B, ping(2));
+        assert_eq!(hearings.take_tellings(), [hearing(1, &[A, B])], "A is not confirmed yet");
+        assert_eq!(hearings.confirmed(NodeId(3), HOME, 1), [], "it does not lead");
+        assert_eq!(hearings.confirmed(LEADER, HOME, 0), [ping(1)]);
+        assert_eq!(hearings.confirmed(LEADER, HOME, 1), [ping(2)]);
+        assert!(hearings.take_tellings().is_empty());
+    }
+
+    #[test]
+    fn what_was_heard_is_told_again_to_the_next_leader() {
+        let mut hearings = Hearings::new(1);
+        hearings.led(HOME, Some(NodeId(1)));
+        hearings.ping(HOME, A, ping(1));
+        assert_eq!(hearings.take_tellings().len(), 1);
+        hearings.led(HOME, Some(LEADER));
+        assert_eq!(hearings.take_tellings(), [hearing(1, &[A])]);
+        assert_eq!(hearings.confirmed(LEADER, HOME, 1), [ping(1)]);
+    }
+
+    #[test]
+    fn sessions_that_do_not_ping_are_told_of_in_batches() {
+        let mut hearings = Hearings::new(1);
+        hearings.led(HOME, Some(LEADER));
+        hearings.hear(HOME, A);
+        hearings.tick(TELL_EVERY_MS - 1);
+        assert!(hearings.take_tellings().is_empty());
+        hearings.tick(TELL_EVERY_MS);
+        assert_eq!(hearings.take_tellings(), [hearing(0, &[A])]);
+    }
+
+    #[test]
+    fn tellings_come_back_as_they_were() {
+        let (_, telling) = hearing(3, &[A, B]);
+        let bytes = telling.encode();
+        assert_eq!(&bytes[..], [1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Telling::decode(bytes.clone()), Some(telling));
+        let heard = Telling::Heard { partition: PartitionId(1), round: 9 };
+        assert_eq!(Telling::decode(heard.encode()), Some(heard));
+        for cut in [0, 5, 13] {
+            assert_eq!(Telling::decode(bytes.slice(..cut)), None);
+        }
+    }
+}
