@@ -37,7 +37,7 @@ VOLERY_LOG=info (or debug, or a filter such as volery=debug) says more on standa
 
 /// A coordination service that speaks ZooKeeper's protocol and scales its writes by partitioning.
 #[derive(Parser)]
-#[command(version, about, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -17,8 +17,8 @@ const HEADER: &str = "\
 # connect, its `peer` where the other nodes do; its `data`, if relative, counts from the directory of this file.
 ";
 
-/// The shape of a cluster on one machine. What is not asked for is the default in a new cluster, and in one that is there
-/// already whatever it says.
+/// The shape of a cluster on one machine. What is not asked for is the default in a new cluster, and in one that is
+/// there already whatever it says.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ClusterShape {
     /// How many nodes there are [default: 3].

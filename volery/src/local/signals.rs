@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// SIGINT and SIGTERM, which ask to stop, and SIGCHLD, which says that a child has ended. Each of them ends a wait, also
-/// one that begins only after the signal.
+/// SIGINT and SIGTERM, which ask to stop, and SIGCHLD, which says that a child has ended. Each of them ends a wait,
+/// also one that begins only after the signal.
 pub(super) struct Signals {
     stop_asked: Arc<AtomicBool>,
     /// Gets a byte with every signal.
