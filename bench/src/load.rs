@@ -8,14 +8,14 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::op::{Op, OpName, Span};
-use crate::outcome::{Outcome, ProcessUse};
+use crate::outcome::{LogUse, Outcome, ProcessUse};
 use crate::preparation::Preparation;
 use crate::schedule::{Phase, Purpose, Schedule};
 use crate::tally::Tally;
 use crate::tree::Tree;
-use crate::usage;
+use crate::witness::Witness;
 use crate::worker::{Event, Link, Worker};
-use crate::workload::{Spread, Workload};
+use crate::workload::{Spread, Workload, ZNODES_MAX, ZNODES_MAX_OF_SEVERAL};
 use bytes::Bytes;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
@@ -88,7 +88,8 @@ impl Shape {
     }
 }
 
-/// Measures `op` against servers, among which the connections are divided. The use of `pids` is measured too.
+/// Measures `op` against the servers of one cluster, over which the connections go round robin, wherever the znodes that
+/// they ask for are kept. What `pids` use is measured too.
 pub fn run(
     servers: &[SocketAddr],
     op: Op,
@@ -105,8 +106,9 @@ pub fn run(
     prepare(servers[0], &tree, &data, interrupt)?;
     let links = connect(servers, &tree, &data, shape, interrupt)?;
     let schedule = Schedule::new(op, lengths.warm_up, lengths.measure);
-    conduct(links, shape, &schedule, pids, interrupt)
-        .map(|(tally, window)| Outcome::new(op, shape, &tally, window.length, window.processes))
+    let witness = Witness { pids, servers };
+    conduct(links, shape, &schedule, &witness, interrupt)
+        .map(|(tally, window)| Outcome::new(op, shape, &tally, window))
 }
 
 fn prepare(server: SocketAddr, tree: &Tree, data: &Bytes, interrupt: &Interrupt) -> Result<(), Failure> {
@@ -125,21 +127,30 @@ fn connect(
     interrupt: &Interrupt,
 ) -> Result<Vec<Link>, Failure> {
     let run = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+    let room = (znodes_max(servers.len()) / shape.connections).max(1);
     let mut links = Vec::new();
     for index in 0..shape.connections {
         interrupt.check()?;
         let client = Client::connect(servers[index % servers.len()])?;
         let tree = Arc::clone(tree);
-        let workload = Workload::new(tree, shape.spread, data.clone(), run, index, shape.connections);
+        let workload = Workload::new(tree, shape.spread, data.clone(), run, index, room);
         links.push(Link { client, workload });
     }
     Ok(links)
 }
 
+fn znodes_max(servers: usize) -> usize {
+    if servers == 1 { ZNODES_MAX } else { ZNODES_MAX_OF_SEVERAL }
+}
+
 /// The time in which replies counted, and what it cost.
-struct Window {
-    length: Duration,
-    processes: Vec<ProcessUse>,
+pub struct Window {
+    /// How long it was.
+    pub length: Duration,
+    /// What processes used: the generator first, then those asked for.
+    pub processes: Vec<ProcessUse>,
+    /// What each server did to its log, if it tells.
+    pub logs: Vec<Option<LogUse>>,
 }
 
 /// Runs the workers through the schedule. They have all ended when it returns.
@@ -147,7 +158,7 @@ fn conduct(
     links: Vec<Link>,
     shape: &Shape,
     schedule: &Schedule,
-    pids: &[u32],
+    witness: &Witness,
     interrupt: &Interrupt,
 ) -> Result<(Tally, Window), Failure> {
     let (sender, events) = channel();
@@ -166,7 +177,7 @@ fn conduct(
         for worker in workers {
             scope.spawn(|| worker.run());
         }
-        let mut conductor = Conductor::new(schedule, &events, pids, interrupt);
+        let mut conductor = Conductor::new(schedule, &events, witness, interrupt);
         let conducted = conductor.conduct();
         schedule.end();
         conducted.and_then(|()| conductor.result(threads))
@@ -177,7 +188,7 @@ fn conduct(
 struct Conductor<'a> {
     schedule: &'a Schedule,
     events: &'a Receiver<Event>,
-    pids: &'a [u32],
+    witness: &'a Witness<'a>,
     interrupt: &'a Interrupt,
     tally: Tally,
     ended: usize,
@@ -189,25 +200,42 @@ impl<'a> Conductor<'a> {
     fn new(
         schedule: &'a Schedule,
         events: &'a Receiver<Event>,
-        pids: &'a [u32],
+        witness: &'a Witness<'a>,
         interrupt: &'a Interrupt,
     ) -> Conductor<'a> {
         let progress = Progress { since: Instant::now(), replies: 0 };
-        Conductor { schedule, events, pids, interrupt, tally: Tally::new(), ended: 0, window: None, progress }
+        Conductor {
+            schedule,
+            events,
+            witness,
+            interrupt,
+            tally: Tally::new(),
+            ended: 0,
+            window: None,
+            progress,
+        }
     }
 
     fn conduct(&mut self) -> Result<(), Failure> {
         while let (index, Some(phase)) = self.schedule.current() {
-            let begin = Instant::now();
-            let cpu_us = self.cpu_us()?;
-            self.wait(index, phase, begin)?;
-            if phase.purpose == Purpose::Measure {
-                let length = begin.elapsed();
-                self.window = Some(Window { length, processes: self.used_since(&cpu_us)? });
+            match phase.purpose {
+                Purpose::Measure => self.window = Some(self.measure(index, phase)?),
+                Purpose::WarmUp | Purpose::Fill | Purpose::Drain => {
+                    self.wait(index, phase, Instant::now())?
+                }
             }
             self.schedule.advance();
         }
         Ok(())
+    }
+
+    /// The window is as long as replies count, so the time that servers take to tell of their logs belongs to it.
+    fn measure(&mut self, index: usize, phase: Phase) -> Result<Window, Failure> {
+        let begin = Instant::now();
+        let before = self.witness.look()?;
+        self.wait(index, phase, begin)?;
+        let (processes, logs) = self.witness.used_since(&before)?;
+        Ok(Window { length: begin.elapsed(), processes, logs })
     }
 
     /// Waits for the end of a phase.
@@ -243,27 +271,6 @@ impl<'a> Conductor<'a> {
         assert_eq!(self.ended, threads, "a worker ended without a word");
         let window = self.window.expect("every schedule has something to measure");
         Ok((self.tally, window))
-    }
-
-    /// This process comes first.
-    fn pids(&self) -> impl Iterator<Item = u32> {
-        std::iter::once(std::process::id()).chain(self.pids.iter().copied())
-    }
-
-    fn cpu_us(&self) -> Result<Vec<u64>, Failure> {
-        self.pids().map(usage::cpu_us).collect()
-    }
-
-    fn used_since(&self, before: &[u64]) -> Result<Vec<ProcessUse>, Failure> {
-        let used = self.pids().zip(before).map(|(pid, before)| {
-            Ok(ProcessUse {
-                pid,
-                name: usage::name(pid)?,
-                cpu_us: usage::cpu_us(pid)? - before,
-                resident_bytes: usage::resident_bytes(pid)?,
-            })
-        });
-        used.collect()
     }
 }
 
@@ -332,6 +339,7 @@ mod tests {
             assert!(outcome.errors.is_empty(), "{name:?} {:?}", outcome.errors);
             assert!(outcome.bytes_sent > 0 && outcome.bytes_received > 0, "{name:?}");
             assert_eq!(outcome.processes.len(), 2, "{name:?}");
+            assert!(matches!(outcome.logs[..], [None]), "a responder has no log");
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! bench load --server 127.0.0.1:2181 --op set --pid 4711     one operation against a server that runs already
 //! bench compare --volery target/release/volery --op set,get  Volery and Debian's ZooKeeper in turn
+//! bench compare --op set --nodes 3                           the same with clusters of three
 //! bench respond --port 2181                                  a server that does nothing: the generator's ceiling
 //! ```
 //!
@@ -18,19 +19,33 @@
 //! **Processes.** The generator takes part of the machine that the server could use. So the CPU time of both is shown, per
 //! operation, and on a machine whose cores are all busy that is the figure to compare.
 //!
+//! **Clusters.** With `--nodes` both are clusters, all of whose processes run on this machine and share its cores and its
+//! disk. Connections go to the servers round robin, and each works in a directory of its own, wherever that is kept: a
+//! client of either cluster connects to any server. What a cluster uses is the sum over its processes.
+//!
+//! **Logs.** A server that tells is asked what it did to its write-ahead log, by four-letter words at both ends of the
+//! measured window: how often it synced, and how many commands each sync was for. A replicated command is one at each
+//! replica. Volery's commands are those executed, reads among them; ZooKeeper's are the requests that passed its log.
+//!
 //! # Caveats
 //!
 //! - CPU time is accounted in steps of 10 ms, so windows of less than a few seconds tell little.
-//! - A create or delete ends early when [`ZNODES_MAX`](workload::ZNODES_MAX) znodes were created, or all are deleted.
+//! - A create or delete ends early when [`ZNODES_MAX`](workload::ZNODES_MAX) znodes were created (half as many with several
+//!   servers), or all are deleted.
+//! - What the processes of a cluster share in memory, such as the binary, counts once for each.
 //! - A SIGKILL of this process leaves the servers of a comparison running; every other end stops them.
 
 mod client;
+mod cluster;
 mod compare;
 mod failure;
+mod four_letter;
 mod interrupt;
 mod load;
+mod log_counts;
 mod op;
 mod outcome;
+mod ports;
 mod preparation;
 mod report;
 mod responder;
@@ -40,10 +55,12 @@ mod table;
 mod tally;
 mod tree;
 mod usage;
+mod witness;
 mod worker;
 mod workload;
 
 use clap::{Args, Parser, Subcommand};
+use cluster::Kind;
 use compare::Plan;
 use failure::Failure;
 use interrupt::Interrupt;
@@ -79,7 +96,7 @@ enum Command {
 
 #[derive(Args)]
 struct LoadOptions {
-    /// The servers, among which the connections are divided
+    /// The servers of one cluster, over which the connections go round robin
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', required = true)]
     server: Vec<String>,
     /// What to measure
@@ -106,6 +123,9 @@ struct CompareOptions {
     /// Volery's binary
     #[arg(long, default_value = "target/release/volery")]
     volery: PathBuf,
+    /// Servers of each, all on this machine
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    nodes: u16,
     /// Volery's partitions
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
     partitions: u64,
@@ -117,15 +137,18 @@ struct CompareOptions {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Seconds of load before the first measurement of each server and operation
+    /// Seconds of load before the first measurement of Volery and of ZooKeeper in each operation
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     warmup: u64,
-    /// Measurements of each server and operation
+    /// Measurements of each of the two and operation
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
-    /// Where both servers' data go, in a directory that is removed again; on the disk to measure
+    /// Where all servers' data go, in a directory that is removed again; on the disk to measure
     #[arg(long, default_value = ".")]
     directory: PathBuf,
+    /// Measure this one alone
+    #[arg(long, value_enum)]
+    only: Option<Kind>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -169,7 +192,9 @@ fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
         rounds: options.rounds as usize,
         measure: Duration::from_secs(options.seconds),
         warm_up: Duration::from_secs(options.warmup),
+        nodes: options.nodes,
         partitions: options.partitions as usize,
+        only: options.only,
     };
     let named = || options.directory.display().to_string();
     let parent = options.directory.canonicalize().map_err(Failure::system(named()))?;

@@ -1,12 +1,11 @@
 //! What a run measured.
 
-use crate::load::Shape;
+use crate::load::{Shape, Window};
 use crate::op::Op;
 use crate::table::{Table, figure, thousands};
 use crate::tally::Tally;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -33,6 +32,8 @@ pub struct Outcome {
     pub bytes_received: u64,
     /// What processes used: the generator first, then those asked for.
     pub processes: Vec<ProcessUse>,
+    /// What each server did to its log, if it tells.
+    pub logs: Vec<Option<LogUse>>,
 }
 
 /// Latencies in microseconds, from the hand-over of a request to the receipt of its reply.
@@ -61,34 +62,55 @@ pub struct ProcessUse {
     pub resident_bytes: u64,
 }
 
+/// What a server did to its write-ahead log within the window.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogUse {
+    /// Its address.
+    pub server: String,
+    /// The time between its two answers.
+    pub seconds: f64,
+    /// Times synced.
+    pub syncs: u64,
+    /// Commands that the syncs were for. A replicated command is one at each of its replicas.
+    pub commands: u64,
+}
+
 impl Outcome {
-    /// The figures of a tally that was filled in so long a window.
-    pub fn new(
-        op: Op,
-        shape: &Shape,
-        tally: &Tally,
-        window: Duration,
-        processes: Vec<ProcessUse>,
-    ) -> Outcome {
+    /// The figures of a tally that was filled in a window.
+    pub fn new(op: Op, shape: &Shape, tally: &Tally, window: Window) -> Outcome {
         let latency = &tally.latency_us;
+        let seconds = window.length.as_secs_f64();
         let at = |quantile| latency.value_at_quantile(quantile);
         Outcome {
             op: op.to_string(),
             shape: shape.clone(),
-            seconds: window.as_secs_f64(),
+            seconds,
             operations: latency.len(),
-            operations_per_second: latency.len() as f64 / window.as_secs_f64(),
+            operations_per_second: latency.len() as f64 / seconds,
             latency_us: Latency { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: latency.max() },
             errors: tally.errors.iter().map(|(code, count)| (code.name(), *count)).collect(),
             bytes_sent: tally.bytes_sent,
             bytes_received: tally.bytes_received,
-            processes,
+            processes: window.processes,
+            logs: window.logs,
         }
     }
 
-    /// A process's CPU time per operation in microseconds; not a number if there was no operation.
-    pub fn cpu_us_per_operation(&self, process: &ProcessUse) -> f64 {
-        process.cpu_us as f64 / self.operations as f64
+    /// The CPU time of processes per operation in microseconds; not a number if there was no operation.
+    pub fn cpu_us_per_operation(&self, processes: &[ProcessUse]) -> f64 {
+        processes.iter().map(|process| process.cpu_us).sum::<u64>() as f64 / self.operations as f64
+    }
+
+    /// Syncs per second of all servers; `None` if one does not tell.
+    pub fn syncs_per_second(&self) -> Option<f64> {
+        self.logs.iter().map(|log| Some(log.as_ref()?.syncs_per_second())).sum()
+    }
+
+    /// Commands per sync, over all servers; `None` if one does not tell, or nothing was synced.
+    pub fn commands_per_sync(&self) -> Option<f64> {
+        let logs: Vec<&LogUse> = self.logs.iter().map(Option::as_ref).collect::<Option<_>>()?;
+        let sum = |of: fn(&LogUse) -> u64| logs.iter().map(|log| of(log)).sum();
+        ratio(sum(|log| log.commands), sum(|log| log.syncs))
     }
 
     /// The figures, one to a row.
@@ -114,11 +136,49 @@ impl Outcome {
                 0 => "generator".to_owned(),
                 _ => format!("{} {}", process.name, process.pid),
             };
-            table.row([&format!("CPU us/operation, {who}"), &figure(self.cpu_us_per_operation(process))]);
+            let cpu = figure(self.cpu_us_per_operation(std::slice::from_ref(process)));
+            table.row([&format!("CPU us/operation, {who}"), &cpu]);
             table.row([&format!("resident MiB, {who}"), &figure(process.resident_bytes as f64 / MIB)]);
         }
+        if self.processes.len() > 2 {
+            let cpu = figure(self.cpu_us_per_operation(&self.processes[1..]));
+            table.row(["CPU us/operation, all but the generator", &cpu]);
+        }
+        self.log_rows(&mut table);
         table
     }
+
+    /// The logs of the servers that tell, and their sum if there are several.
+    fn log_rows(&self, table: &mut Table) {
+        let mut row = |who: &str, syncs_per_second, commands_per_sync: Option<f64>| {
+            table.row([format!("syncs/s, {who}"), figure(syncs_per_second)]);
+            let commands = commands_per_sync.map_or("-".to_owned(), figure);
+            table.row([format!("commands/sync, {who}"), commands]);
+        };
+        for log in self.logs.iter().flatten() {
+            row(&log.server, log.syncs_per_second(), log.commands_per_sync());
+        }
+        match self.syncs_per_second() {
+            Some(syncs) if self.logs.len() > 1 => row("all servers", syncs, self.commands_per_sync()),
+            _ => {}
+        }
+    }
+}
+
+impl LogUse {
+    /// Syncs per second.
+    pub fn syncs_per_second(&self) -> f64 {
+        self.syncs as f64 / self.seconds
+    }
+
+    /// Commands per sync; `None` if nothing was synced.
+    pub fn commands_per_sync(&self) -> Option<f64> {
+        ratio(self.commands, self.syncs)
+    }
+}
+
+fn ratio(of: u64, to: u64) -> Option<f64> {
+    (to > 0).then(|| of as f64 / to as f64)
 }
 
 /// Bytes as MiB, for a table.
@@ -131,9 +191,10 @@ pub mod tests {
     use super::*;
     use crate::op::Span;
     use crate::workload::Spread;
+    use std::time::Duration;
     use volery::wire::ErrorCode;
 
-    /// An outcome of 1,000 operations in two seconds: 1,000 us each, but one of 5,000.
+    /// An outcome of 1,000 operations in two seconds: 1,000 us each, but one of 5,000. Its one server does not tell.
     pub fn outcome() -> Outcome {
         let shape = Shape {
             connections: 16,
@@ -156,7 +217,13 @@ pub mod tests {
             resident_bytes: 3 * 1_048_576,
         };
         let processes = vec![process(1, "bench", 3_000), process(42, "java", 24_500)];
-        Outcome::new(Op::Set, &shape, &tally, Duration::from_secs(2), processes)
+        let window = Window { length: Duration::from_secs(2), processes, logs: vec![None] };
+        Outcome::new(Op::Set, &shape, &tally, window)
+    }
+
+    /// What a server that tells did within two seconds.
+    pub fn log(server: &str, syncs: u64, commands: u64) -> Option<LogUse> {
+        Some(LogUse { server: server.to_owned(), seconds: 2.0, syncs, commands })
     }
 
     #[test]
@@ -183,11 +250,45 @@ resident MiB, java 42         3.00
     }
 
     #[test]
+    fn servers_that_tell_of_their_logs_are_added_up() {
+        let tables_end = |logs| {
+            let table = Outcome { logs, ..outcome() }.table().to_string();
+            let rows = table.lines().skip_while(|row| !row.starts_with("resident MiB, java 42")).skip(1);
+            rows.map(str::to_owned).collect::<Vec<_>>().join("\n")
+        };
+        let expected = "\
+syncs/s, a                 2.00
+commands/sync, a           10.0
+syncs/s, b                 4.00
+commands/sync, b           2.50
+syncs/s, all servers       6.00
+commands/sync, all servers 5.00";
+        let told = tables_end(vec![log("a", 4, 40), log("b", 8, 20)]);
+        assert_eq!(squeezed(&told), squeezed(expected));
+        let idle = tables_end(vec![log("a", 0, 0), None]);
+        assert_eq!(squeezed(&idle), squeezed("syncs/s, a 0.00\ncommands/sync, a -"));
+    }
+
+    /// With single spaces: how wide columns are is the table's own concern.
+    fn squeezed(text: &str) -> Vec<String> {
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn processes_besides_the_generator_are_added_up_if_there_are_several() {
+        let mut outcome = outcome();
+        outcome.processes.push(outcome.processes[1].clone());
+        let table = outcome.table().to_string();
+        assert!(table.contains("CPU us/operation, all but the generator   49.0"), "{table}");
+    }
+
+    #[test]
     fn the_json_has_the_codes_by_name() {
         let json = serde_json::to_value(outcome()).unwrap();
         assert_eq!(json["errors"]["NoNode"], 1);
         assert_eq!(json["operations_per_second"], 500.0);
         assert_eq!(json["shape"]["spread"], "directory");
         assert_eq!(json["processes"][1]["name"], "java");
+        assert!(json["logs"][0].is_null());
     }
 }

@@ -10,8 +10,8 @@ pub struct Table {
 
 impl Table {
     /// Appends a row.
-    pub fn row<const N: usize>(&mut self, cells: [&str; N]) {
-        self.rows.push(cells.map(str::to_owned).into());
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
     fn width(&self, column: usize) -> usize {

@@ -11,9 +11,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use volery::wire::{Delete, MultiOp, Request};
 
-/// How many znodes all connections together may have created and not yet deleted. Where creating goes on beyond it, the
-/// measurement ends early: a ZooKeeper with 1 GB of heap must hold them.
+/// How many znodes the connections to a single server may have created and not yet deleted, all together. Where creating
+/// goes on beyond it, the measurement ends early: a ZooKeeper with 1 GB of heap must hold them.
 pub const ZNODES_MAX: usize = 1_000_000;
+/// The same with several servers: each ZooKeeper of an ensemble holds all of them in half the heap.
+pub const ZNODES_MAX_OF_SEVERAL: usize = ZNODES_MAX / 2;
 
 /// Which directories a connection works in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -44,15 +46,15 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The workload of the connection with index `connection`, of so many. `run` tells the names of one run from those of
-    /// another; the random choices are the same in every run.
+    /// The workload of the connection with index `connection`, with room for so many znodes. `run` tells the names of one
+    /// run from those of another; the random choices are the same in every run.
     pub fn new(
         tree: Arc<Tree>,
         spread: Spread,
         data: Bytes,
         run: u64,
         connection: usize,
-        connections: usize,
+        room: usize,
     ) -> Workload {
         let home = connection % tree.directory_count();
         Workload {
@@ -62,7 +64,7 @@ impl Workload {
             data,
             prefix: format!("n{run:x}-{connection}-"),
             named: 0,
-            room: (ZNODES_MAX / connections).max(1),
+            room,
             undeleted: 0,
             created: VecDeque::new(),
             random: SmallRng::seed_from_u64(connection as u64),
@@ -160,7 +162,7 @@ mod tests {
 
     fn workload(spread: Spread) -> Workload {
         let data = Bytes::from_static(b"value");
-        Workload::new(Arc::new(Tree::new(4, 10)), spread, data, 7, CONNECTION, 4)
+        Workload::new(Arc::new(Tree::new(4, 10)), spread, data, 7, CONNECTION, 1_000)
     }
 
     fn directory(path: &str) -> String {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "takes the time of acknowledgements")]
 
+use crate::checks::Silence;
 use crate::violation::Violation;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,23 +14,14 @@ const VIOLATIONS_MAX: usize = 200;
 /// What has happened so far.
 #[derive(Debug)]
 pub struct Record {
-    acknowledgements: Mutex<Acknowledgements>,
+    silence: Mutex<Silence>,
+    acknowledged: AtomicU64,
     violations: Mutex<Vec<Violation>>,
     violation_count: AtomicU64,
     unknown: AtomicU64,
     reads: AtomicU64,
+    echoes: AtomicU64,
     reconnects: AtomicU64,
-}
-
-/// The acknowledged writes.
-#[derive(Clone, Copy, Debug)]
-pub struct Acknowledgements {
-    /// How many.
-    pub count: u64,
-    /// When the last came.
-    pub last: Instant,
-    /// The longest time between two.
-    pub longest_gap: Duration,
 }
 
 /// The numbers of a record at one moment.
@@ -41,24 +33,26 @@ pub struct Totals {
     pub unknown: u64,
     /// Reads that were judged.
     pub reads: u64,
+    /// Those of them that looked for a write that a node had just acknowledged.
+    pub echoes: u64,
     /// Connections that were lost and replaced.
     pub reconnects: u64,
     /// Violations.
     pub violations: u64,
-    /// The longest time without an acknowledgement.
+    /// The longest time without an acknowledgement, up to the last.
     pub longest_gap: Duration,
 }
 
 impl Default for Record {
     fn default() -> Record {
-        let acknowledgements =
-            Acknowledgements { count: 0, last: Instant::now(), longest_gap: Duration::ZERO };
         Record {
-            acknowledgements: Mutex::new(acknowledgements),
+            silence: Mutex::new(Silence::new(Instant::now())),
+            acknowledged: AtomicU64::new(0),
             violations: Mutex::default(),
             violation_count: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
             reads: AtomicU64::new(0),
+            echoes: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
         }
     }
@@ -67,12 +61,18 @@ impl Default for Record {
 impl Record {
     /// A write was acknowledged.
     pub fn acknowledge(&self) {
-        let now = Instant::now();
-        let mut acknowledgements = lock(&self.acknowledgements);
-        acknowledgements.count += 1;
-        let gap = now.saturating_duration_since(acknowledgements.last);
-        acknowledgements.longest_gap = acknowledgements.longest_gap.max(gap);
-        acknowledgements.last = now;
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
+        lock(&self.silence).end(Instant::now());
+    }
+
+    /// The load begins: what was before is no silence.
+    pub fn begin(&self) {
+        *lock(&self.silence) = Silence::new(Instant::now());
+    }
+
+    /// Ends a window, and returns the longest time in it without an acknowledgement.
+    pub fn take_silence(&self) -> Duration {
+        lock(&self.silence).take(Instant::now())
     }
 
     /// A write was sent and its outcome is unknown.
@@ -83,6 +83,12 @@ impl Record {
     /// A read was judged.
     pub fn read(&self) {
         self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A read looked for a write that a node had just acknowledged, and was judged.
+    pub fn echo(&self) {
+        self.echoes.fetch_add(1, Ordering::Relaxed);
+        self.read();
     }
 
     /// A connection was lost and replaced.
@@ -104,21 +110,21 @@ impl Record {
         lock(&self.violations).iter().skip(seen).cloned().collect()
     }
 
-    /// The acknowledged writes so far.
-    pub fn acknowledgements(&self) -> Acknowledgements {
-        *lock(&self.acknowledgements)
+    /// How many writes were acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// All numbers so far.
     pub fn totals(&self) -> Totals {
-        let acknowledgements = self.acknowledgements();
         Totals {
-            acknowledged: acknowledgements.count,
+            acknowledged: self.acknowledged(),
             unknown: self.unknown.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
+            echoes: self.echoes.load(Ordering::Relaxed),
             reconnects: self.reconnects.load(Ordering::Relaxed),
             violations: self.violation_count.load(Ordering::Relaxed),
-            longest_gap: acknowledgements.longest_gap,
+            longest_gap: lock(&self.silence).ever(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a trial prints: a line per kill, a line per violation, a line at the end.
+//! What a trial prints: a line per fault, per phase and per violation, and one at the end.
 
 use crate::record::{Record, Totals};
 use std::io::Write;
@@ -26,22 +26,23 @@ impl Report {
         let _ = self.output.flush();
     }
 
-    /// The server was killed, accepted connections after `up` and acknowledged a write after `back`.
-    pub fn kill(&mut self, kill: u32, kills: u32, up: Duration, back: Duration, record: &Record) {
+    /// A fault, what followed in `line`, and what was done since the one before.
+    pub fn fault(&mut self, line: &str, record: &Record) {
         let totals = record.totals();
         let more = totals.acknowledged - self.acknowledged;
         self.acknowledged = totals.acknowledged;
         self.say(&format!(
-            "kill {kill}/{kills}: up after {} ms, acknowledging after {} ms; writes {} (+{more}), unknown {}, \
-             reads {}, violations {}",
-            up.as_millis(),
-            back.as_millis(),
-            totals.acknowledged,
-            totals.unknown,
-            totals.reads,
-            totals.violations
+            "{line}; writes {} (+{more}), unknown {}, reads {}, violations {}",
+            totals.acknowledged, totals.unknown, totals.reads, totals.violations
         ));
         self.violations(record);
+    }
+
+    /// A phase is over, in which no write was acknowledged for so long, and may have been for no longer than `allowed`.
+    pub fn phase(&mut self, phase: &str, silence: Duration, allowed: Option<Duration>) {
+        let allowed = allowed.map(|allowed| format!(", {} ms are allowed", allowed.as_millis()));
+        let (silence_ms, allowed) = (silence.as_millis(), allowed.unwrap_or_default());
+        self.say(&format!("{phase}: longest without an acknowledgement {silence_ms} ms{allowed}"));
     }
 
     /// Prints the violations that are new.
@@ -52,15 +53,16 @@ impl Report {
         }
     }
 
-    /// The last line.
-    pub fn summary(&mut self, kills: u32, seed: u64, totals: &Totals) {
+    /// The last line; `faults` is what was done.
+    pub fn summary(&mut self, faults: &str, seed: u64, totals: &Totals) {
         self.say(&format!(
-            "{}: {kills} kills, seed {seed}: {} writes acknowledged, {} unknown, {} reads judged, {} reconnects, \
-             longest without an acknowledgement {} ms, {} violations",
+            "{}: {faults}, seed {seed}: {} writes acknowledged, {} unknown, {} reads judged, {} echoes judged, \
+             {} reconnects, longest without an acknowledgement {} ms, {} violations",
             if totals.violations == 0 { "ok" } else { "FAILED" },
             totals.acknowledged,
             totals.unknown,
             totals.reads,
+            totals.echoes,
             totals.reconnects,
             totals.longest_gap.as_millis(),
             totals.violations

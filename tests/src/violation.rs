@@ -65,6 +65,44 @@ pub enum Violation {
         /// The version known before the read began.
         known: i32,
     },
+    /// What was written through one node was not read through another.
+    #[error(
+        "{path}: version {written} was acknowledged through node {through}, and then node {node} read version {seen}"
+    )]
+    EchoStale {
+        /// The znode.
+        path: String,
+        /// The node that acknowledged the write.
+        through: usize,
+        /// The version acknowledged.
+        written: i32,
+        /// The node that was read through.
+        node: usize,
+        /// The version read.
+        seen: i32,
+    },
+    /// What was written through one node was read otherwise through another.
+    #[error(
+        "{path}: version {version} was acknowledged through node {through}, and node {node} read it as {seen:?}"
+    )]
+    EchoDiffers {
+        /// The znode.
+        path: String,
+        /// The node that acknowledged the write.
+        through: usize,
+        /// The version acknowledged and read.
+        version: i32,
+        /// The node that was read through.
+        node: usize,
+        /// The data read.
+        seen: String,
+    },
+    /// Nothing was read through a node of what had been written through others, so nothing is proven of it.
+    #[error("node {node} was never read through after a write")]
+    EchoNone {
+        /// The node.
+        node: usize,
+    },
     /// Two znodes that only change together differ.
     #[error("{first} and {second} differ in one read: {difference}")]
     PairDiffers {
@@ -176,6 +214,24 @@ pub enum Violation {
         what: String,
         /// What was answered.
         answer: String,
+    },
+    /// A node does not answer again.
+    #[error("node {node} has answered nothing for {seconds} s, though it runs")]
+    NodeSilent {
+        /// The node.
+        node: usize,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// Nobody was told of a write for too long while most nodes ran.
+    #[error("node {node} was killed, and no write was acknowledged for {silent_ms} ms, of {allowed_ms}")]
+    SilentTooLong {
+        /// The node that was killed.
+        node: usize,
+        /// How long nothing was acknowledged.
+        silent_ms: u128,
+        /// How long that may be.
+        allowed_ms: u128,
     },
     /// The server does not work again after a restart.
     #[error("nothing was acknowledged for {seconds} s after a restart")]

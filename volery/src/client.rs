@@ -11,31 +11,34 @@
 //! [`receive`](Client::receive) the replies in the order in which they came. [`call`](Client::call) is both at once.
 //!
 //! A lost connection is not mended behind the caller's back, because only the caller knows what an unanswered request
-//! means: every call fails until [`reconnect`](Client::reconnect) attaches to the same session again, or tells that it
-//! has expired. Dropping a client leaves the session to its timeout; [`close`](Client::close) ends it at once.
+//! means: every call fails until [`reconnect`](Client::reconnect) attaches to the same session again, at the next server
+//! of the list, or tells that it has expired. A server that says nothing for two thirds of the timeout counts as lost,
+//! which leaves the last third to find another. Dropping a client leaves the session to its timeout;
+//! [`close`](Client::close) ends it at once.
 //!
 //! # Caveats
 //!
 //! - A reconnect repeats `add_auth`, but arms no watches: send a `SetWatches` with [`last_zxid`](Client::last_zxid).
 //! - A request waits for its answer at most as long as the session's timeout, and then the connection is given up.
-//! - All addresses are tried in the order given, from the first.
+//! - A search for a server gives each that accepts the connection and then says nothing a third of the timeout: the
+//!   session outlives one such server in its list, not several in a row.
 
 #![allow(clippy::disallowed_methods, reason = "a blocking client: its deadlines are read off the clock")]
 
 mod connection;
 mod error;
 mod inbox;
+mod servers;
 
 pub use error::ClientError;
 pub use inbox::{Answer, Ticket};
 
-use crate::wire::{
-    Acl, AddWatchMode, ConnectRequest, ConnectResponse, Create, CreateMode, Delete, ErrorCode,
-};
+use crate::wire::{Acl, AddWatchMode, ConnectResponse, Create, CreateMode, Delete, ErrorCode};
 use crate::wire::{MultiOp, OpResult, PASSWORD_BYTES, ReadOp, Reply, Request, SetData, Stat, WatcherEvent};
 use bytes::Bytes;
-use connection::{Connection, Opened};
+use connection::Connection;
 use inbox::Inbox;
+use servers::Servers;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,7 +53,8 @@ const FRAME_BYTES_MAX: usize = 64 << 20;
 /// One session at a ZooKeeper or Volery server.
 #[derive(Debug)]
 pub struct Client {
-    addresses: Vec<SocketAddr>,
+    servers: Servers,
+    server: SocketAddr,
     session: Session,
     auths: Vec<(String, Bytes)>,
     connection: Connection,
@@ -70,21 +74,24 @@ impl Client {
     /// Opens a session at the first server that takes one. `timeout` is the session's; the server may agree on another.
     pub fn connect(addresses: impl ToSocketAddrs, timeout: Duration) -> Result<Client, ClientError> {
         let resolved = addresses.to_socket_addrs();
-        let addresses: Vec<SocketAddr> =
-            resolved.map_err(|error| unreachable(&[], error.to_string()))?.collect();
+        let addresses = resolved.map_err(|error| unreachable(&[], error.to_string()))?.collect();
+        let mut servers = Servers::new(addresses);
         let fresh = Session { id: 0, password: Bytes::from_static(&[0; PASSWORD_BYTES]), timeout };
-        let (session, opened) = attach(&addresses, &fresh, 0)?;
+        let (session, opened) = servers.attach(&fresh, 0)?;
+        let server = opened.address;
         let connection = Connection::start(opened, Inbox::default(), session.timeout);
-        Ok(Client { addresses, session, auths: Vec::new(), connection, next_ticket: 0 })
+        Ok(Client { servers, server, session, auths: Vec::new(), connection, next_ticket: 0 })
     }
 
-    /// Attaches to the same session by a new connection. Unanswered requests and replies not taken are forgotten, events
-    /// not taken are kept. [`ClientError::Expired`] is final; after another error it may be tried again.
+    /// Attaches to the same session by a new connection, to the next server of the list that is willing; the last one is
+    /// tried last. Unanswered requests and replies not taken are forgotten, events not taken are kept.
+    /// [`ClientError::Expired`] is final; after another error it may be tried again.
     pub fn reconnect(&mut self) -> Result<(), ClientError> {
         self.connection.end("it is replaced");
         let last_zxid = self.last_zxid();
-        let (session, opened) = attach(&self.addresses, &self.session, last_zxid)?;
+        let (session, opened) = self.servers.attach(&self.session, last_zxid)?;
         let inbox = Inbox::new(last_zxid, self.connection.inbox().take_events());
+        self.server = opened.address;
         self.connection = Connection::start(opened, inbox, session.timeout);
         self.session = session;
         for (scheme, auth) in self.auths.clone() {
@@ -96,6 +103,11 @@ impl Client {
     /// Whether the connection stands, as far as is known.
     pub fn is_connected(&self) -> bool {
         self.connection.inbox().ended().is_none()
+    }
+
+    /// The server that it is connected to, or was last.
+    pub fn server(&self) -> SocketAddr {
+        self.server
     }
 
     /// The session's id, which is also the owner in its ephemeral znodes' Stat.
@@ -261,31 +273,6 @@ impl Client {
     }
 }
 
-/// Attaches to a session, or opens one, at the first server that is willing. A server that is silent gets a third of the
-/// timeout for each step, so that there is time to try again before the session expires.
-fn attach(
-    addresses: &[SocketAddr],
-    session: &Session,
-    last_zxid_seen: i64,
-) -> Result<(Session, Opened), ClientError> {
-    let request = ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen,
-        timeout_ms: session.timeout.as_millis().try_into().unwrap_or(i32::MAX),
-        session_id: session.id,
-        password: session.password.clone(),
-        read_only: Some(false),
-    };
-    let mut reason = "there is no address".to_owned();
-    for &address in addresses {
-        match Opened::open(address, &request, session.timeout / 3) {
-            Ok(opened) => return Ok((agreed(&opened.response)?, opened)),
-            Err(error) => reason = error.to_string(),
-        }
-    }
-    Err(unreachable(addresses, reason))
-}
-
 /// The session that the server has agreed to.
 fn agreed(response: &ConnectResponse) -> Result<Session, ClientError> {
     match u64::try_from(response.timeout_ms) {
@@ -311,7 +298,9 @@ fn mismatch(reply: &Reply) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{EventType, KeeperState, Reader, Record, RequestHeader, take_frame, write_frame};
+    use crate::wire::{
+        ConnectRequest, EventType, KeeperState, Reader, Record, RequestHeader, take_frame, write_frame,
+    };
     use bytes::BytesMut;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
@@ -441,6 +430,34 @@ mod tests {
         let again = server.join().unwrap();
         assert_eq!((again.session_id, again.last_zxid_seen), (77, 3));
         assert_eq!(again.password, "sixteen bytes ok");
+    }
+
+    #[test]
+    fn a_session_moves_on_from_a_server_that_falls_silent_past_one_that_never_speaks() {
+        let (first, falls_silent) = scripted(|listener| {
+            let (mut peer, _) = Peer::accept(&listener, 1500);
+            while peer.request().is_some() {}
+        });
+        // The system accepts connections for it, and nobody ever answers.
+        let stopped = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (last, answers) = scripted(|listener| {
+            let (mut peer, again) = Peer::accept(&listener, 1500);
+            let (xid, _) = peer.request().unwrap();
+            peer.send(|output| Reply::Empty.write_frame(xid, 4, output));
+            again
+        });
+        let list = [first, stopped.local_addr().unwrap(), last];
+        let mut client = Client::connect(&list[..], TIMEOUT).unwrap();
+        assert_eq!(client.server(), first);
+        assert_eq!(
+            client.delete("/a", -1).unwrap_err(),
+            ClientError::Lost("nothing was heard for 1s".into())
+        );
+        client.reconnect().unwrap();
+        assert_eq!((client.server(), client.session_id()), (last, 77));
+        client.delete("/a", -1).unwrap();
+        falls_silent.join().unwrap();
+        assert_eq!(answers.join().unwrap().session_id, 77);
     }
 
     #[test]

@@ -1,24 +1,33 @@
-//! Loads a server, kills it again and again, and checks that nothing acknowledged is ever lost or wrong.
+//! Loads a server or a cluster, kills and pauses its nodes, and checks that nothing acknowledged is ever lost or wrong.
 
 #![allow(clippy::print_stderr, reason = "a program for people")]
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tests::checks::Reads;
 use tests::report::Report;
-use tests::server::Kind;
-use tests::trial::{self, Plan};
+use tests::schedule::{Phase, Turns};
+use tests::software::{Software, Volery};
+use tests::trial::{self, Floor, Plan};
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// How often a server that is alone is killed, unless it is said.
+const KILLS: u32 = 20;
+/// How long a node is paused.
+const PAUSE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ServerKind {
     Volery,
     Zookeeper,
 }
 
-/// Kill a server under load, and check that nothing acknowledged is lost or wrong.
+/// Kill servers under load, and check that nothing acknowledged is lost or wrong.
 #[derive(Debug, Parser)]
+#[command(name = "load_and_check")]
 struct Arguments {
     /// Which server; ZooKeeper shows that the checks accept what is right.
     #[arg(long, value_enum, default_value = "volery")]
@@ -26,51 +35,141 @@ struct Arguments {
     /// Volery's program.
     #[arg(long, default_value = "target/release/volery")]
     binary: PathBuf,
-    /// How often to kill the server.
-    #[arg(long, default_value_t = 20)]
-    kills: u32,
-    /// How long to load it before each kill, on average.
-    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
-    seconds_between: f64,
+    /// How many nodes; with several, name the faults by --turns, --together and --pauses.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    nodes: u16,
     /// Volery's partitions.
     #[arg(long, default_value_t = 2)]
     partitions: u16,
-    /// Clients that work all the time; there are two more.
+    /// Replicas of each of Volery's partitions in a cluster.
+    #[arg(long)]
+    replicas: Option<u16>,
+    /// How often to kill a server that is alone [default: 20].
+    #[arg(long)]
+    kills: Option<u32>,
+    /// How long to load before each kill of all nodes, on average.
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    seconds_between: f64,
+    /// Kill one node after the other for so many seconds.
+    #[arg(long, value_parser = seconds)]
+    turns: Option<f64>,
+    /// Seconds from one node's kill to the next.
+    #[arg(long, default_value_t = 12.0, value_parser = seconds)]
+    every: f64,
+    /// Seconds from a node's kill to its restart.
+    #[arg(long, default_value_t = 6.0, value_parser = seconds)]
+    dead: f64,
+    /// Fail if in turns no write is acknowledged for so many seconds; 0 only prints it.
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    gap_max: f64,
+    /// Kill all nodes at once, and restart them, so many times.
+    #[arg(long, conflicts_with = "kills")]
+    together: Option<u32>,
+    /// Stop each node in turn for 10 s, and let it go on.
+    #[arg(long)]
+    pauses: bool,
+    /// Do not judge whether reads are old; so it always is for several ZooKeeper nodes.
+    #[arg(long)]
+    stale_reads: bool,
+    /// Clients that work all the time; there are a few more.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     connections: u16,
     /// Decides all choices; how threads and kills fall together differs all the same.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Fail with fewer acknowledged writes than this per kill.
+    /// Fail with fewer acknowledged writes than this per kill, or in a cluster per second of load.
     #[arg(long, default_value_t = 100)]
     floor: u64,
 }
 
 fn seconds(argument: &str) -> Result<f64, String> {
     let seconds: f64 = argument.parse().map_err(|_| "it is a number of seconds".to_owned())?;
-    if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("it is 0 to 3600".to_owned()) }
+    if (0.0..=86_400.0).contains(&seconds) { Ok(seconds) } else { Err("it is 0 to 86400".to_owned()) }
 }
 
 impl Arguments {
-    fn plan(&self) -> Plan {
-        let kind = match self.server {
-            ServerKind::Volery => Kind::Volery { binary: self.binary.clone(), partitions: self.partitions },
-            ServerKind::Zookeeper => Kind::ZooKeeper,
-        };
-        Plan {
-            kind,
-            kills: self.kills,
-            between: Duration::from_secs_f64(self.seconds_between),
+    fn plan(&self) -> Result<Plan, String> {
+        let phases = self.phases()?;
+        Ok(Plan {
+            software: self.software(),
+            nodes: self.nodes,
+            reads: self.reads(),
+            floor: self.floor(&phases),
+            phases,
             connections: usize::from(self.connections),
             seed: self.seed,
-            floor: self.floor * u64::from(self.kills + 1),
+        })
+    }
+
+    fn software(&self) -> Software {
+        match self.server {
+            ServerKind::Zookeeper => Software::ZooKeeper,
+            ServerKind::Volery => Software::Volery(Volery {
+                binary: self.binary.clone(),
+                partitions: self.partitions,
+                replicas: self.replicas,
+            }),
+        }
+    }
+
+    fn reads(&self) -> Reads {
+        let is_ensemble = self.server == ServerKind::Zookeeper && self.nodes > 1;
+        if self.stale_reads || is_ensemble { Reads::Sequential } else { Reads::Linearizable }
+    }
+
+    /// The error is what does not fit together.
+    fn phases(&self) -> Result<Vec<Phase>, String> {
+        let named = [self.turns.map(|total| self.turns(total)).transpose()?, self.together(), self.pauses()];
+        let phases: Vec<Phase> = named.into_iter().flatten().collect();
+        match phases.is_empty() {
+            false => Ok(phases),
+            true if self.nodes == 1 => Ok(vec![self.killed_together(KILLS)]),
+            true => {
+                Err("with several nodes, name at least one of --turns, --together and --pauses".to_owned())
+            }
+        }
+    }
+
+    fn turns(&self, total: f64) -> Result<Phase, String> {
+        if self.nodes < 3 {
+            return Err("--turns needs --nodes 3 or more, so that most of them live".to_owned());
+        }
+        if self.dead >= self.every {
+            return Err("--dead is shorter than --every".to_owned());
+        }
+        let [total, every, dead] = [total, self.every, self.dead].map(Duration::from_secs_f64);
+        let silence_max = (self.gap_max > 0.0).then(|| Duration::from_secs_f64(self.gap_max));
+        Ok(Phase::Turns(Turns::within(total, every, dead, silence_max)))
+    }
+
+    fn together(&self) -> Option<Phase> {
+        self.together.or(self.kills).map(|kills| self.killed_together(kills))
+    }
+
+    fn killed_together(&self, kills: u32) -> Phase {
+        Phase::Together { kills, between: Duration::from_secs_f64(self.seconds_between) }
+    }
+
+    fn pauses(&self) -> Option<Phase> {
+        self.pauses.then_some(Phase::Pauses { length: PAUSE })
+    }
+
+    fn floor(&self, phases: &[Phase]) -> Floor {
+        match phases {
+            [Phase::Together { kills, .. }] if self.nodes == 1 => {
+                Floor::Whole(self.floor * (u64::from(*kills) + 1))
+            }
+            _ => Floor::PerSecond(self.floor),
         }
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
+    let plan = arguments.plan();
+    let plan =
+        plan.unwrap_or_else(|error| Arguments::command().error(ErrorKind::ArgumentConflict, error).exit());
+    match run(&plan) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -80,17 +179,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether nothing was wrong. The server's directory is kept unless it was.
-fn run(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+/// Whether nothing was wrong. The servers' directory is kept unless it was.
+fn run(plan: &Plan) -> Result<bool, Box<dyn std::error::Error>> {
     let mut directory = tempfile::Builder::new().prefix("load-and-check-").tempdir()?;
     directory.disable_cleanup(true);
     let mut report = Report::new(Box::new(io::stdout()));
-    let totals = trial::run(&arguments.plan(), directory.path(), &mut report)?;
-    report.summary(arguments.kills, arguments.seed, &totals);
+    let totals = trial::run(plan, directory.path(), &mut report)?;
+    report.summary(&faults(plan), plan.seed, &totals);
     let right = totals.violations == 0;
     directory.disable_cleanup(!right);
     if !right {
-        report.say(&format!("the server's data and log are kept in {}", directory.path().display()));
+        report.say(&format!("the servers' data and logs are kept in {}", directory.path().display()));
     }
     Ok(right)
+}
+
+/// What was done, for the last line.
+fn faults(plan: &Plan) -> String {
+    let phases = plan.phases.iter().map(|phase| match phase {
+        Phase::Together { kills, .. } if plan.nodes == 1 => format!("{kills} kills"),
+        Phase::Together { kills, .. } => format!("{kills} kills of all {} nodes", plan.nodes),
+        Phase::Turns(turns) => format!("{} kills of one of {} nodes", turns.kills, plan.nodes),
+        Phase::Pauses { .. } => format!("{} pauses", plan.nodes),
+    });
+    phases.collect::<Vec<_>>().join(", ")
 }

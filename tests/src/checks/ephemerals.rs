@@ -1,5 +1,6 @@
 //! Ephemeral znodes: they are there as long as their session, and go in all partitions at once.
 
+use super::Reads;
 use crate::violation::Violation;
 use volery::wire::OpResult;
 
@@ -28,9 +29,10 @@ pub enum Expected {
 }
 
 /// What a read must find, given the fate before it was sent and after it was answered, and whether before it the
-/// session's timeout had been over for long enough.
-pub fn expected(before: Fate, after: Fate, overdue: bool) -> Expected {
+/// session's timeout had been over for long enough. A read that may be old may find either at any time.
+pub fn expected(reads: Reads, before: Fate, after: Fate, overdue: bool) -> Expected {
     match (before, after) {
+        _ if reads == Reads::Sequential => Expected::Either,
         (Fate::Living, Fate::Living) => Expected::Present,
         (Fate::Closed, _) => Expected::Gone,
         (Fate::Leaving, _) if overdue => Expected::Gone,
@@ -96,11 +98,18 @@ mod tests {
 
     #[test]
     fn only_a_fate_that_held_throughout_the_read_binds_it() {
+        let expected = |before, after, overdue| expected(Reads::Linearizable, before, after, overdue);
         assert_eq!(expected(Fate::Living, Fate::Living, false), Expected::Present);
         assert_eq!(expected(Fate::Opening, Fate::Living, false), Expected::Either);
         assert_eq!(expected(Fate::Living, Fate::Closed, false), Expected::Either);
         assert_eq!(expected(Fate::Leaving, Fate::Closed, false), Expected::Either);
         assert_eq!(expected(Fate::Leaving, Fate::Leaving, true), Expected::Gone);
         assert_eq!(expected(Fate::Closed, Fate::Closed, false), Expected::Gone);
+    }
+
+    #[test]
+    fn an_old_read_is_bound_by_no_fate() {
+        let expected = |fate| expected(Reads::Sequential, fate, fate, true);
+        assert_eq!([Fate::Living, Fate::Leaving, Fate::Closed].map(expected), [Expected::Either; 3]);
     }
 }

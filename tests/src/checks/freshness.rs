@@ -3,6 +3,15 @@
 use crate::violation::Violation;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+/// What a server promises of its reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// None is older than what anybody had been told before it was sent.
+    Linearizable,
+    /// They may be old, as those of a ZooKeeper ensemble, where each node answers from what it has.
+    Sequential,
+}
+
 /// For every znode the highest version that some client has been told of, shared by all of them.
 ///
 /// A read notes the version known before it is sent, and may not bring an older one. Versions that were read count as
@@ -10,12 +19,13 @@ use std::sync::atomic::{AtomicI32, Ordering};
 #[derive(Debug)]
 pub struct Freshness {
     known: Vec<AtomicI32>,
+    reads: Reads,
 }
 
 impl Freshness {
     /// For this many znodes, all at version 0.
-    pub fn new(znodes: usize) -> Freshness {
-        Freshness { known: (0..znodes).map(|_| AtomicI32::new(0)).collect() }
+    pub fn new(znodes: usize, reads: Reads) -> Freshness {
+        Freshness { known: (0..znodes).map(|_| AtomicI32::new(0)).collect(), reads }
     }
 
     /// The version known now, to be asked for before a read is sent.
@@ -31,7 +41,8 @@ impl Freshness {
     /// Judges a read of `znode` that began when `known` was known.
     pub fn judge(&self, znode: usize, path: &str, known: i32, seen: i32) -> Option<Violation> {
         self.learn(znode, seen);
-        (seen < known).then(|| Violation::Stale { path: path.to_owned(), seen, known })
+        let is_stale = seen < known && self.reads == Reads::Linearizable;
+        is_stale.then(|| Violation::Stale { path: path.to_owned(), seen, known })
     }
 }
 
@@ -41,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_read_older_than_an_acknowledged_write_is_seen() {
-        let freshness = Freshness::new(2);
+        let freshness = Freshness::new(2, Reads::Linearizable);
         freshness.learn(1, 5);
         let known = freshness.known(1);
         let stale = Violation::Stale { path: "/b".to_owned(), seen: 4, known: 5 };
@@ -52,15 +63,22 @@ mod tests {
 
     #[test]
     fn a_read_may_miss_what_was_acknowledged_after_it_began() {
-        let freshness = Freshness::new(1);
+        let freshness = Freshness::new(1, Reads::Linearizable);
         let known = freshness.known(0);
         freshness.learn(0, 5);
         assert_eq!(freshness.judge(0, "/a", known, 4), None);
     }
 
     #[test]
+    fn where_reads_may_be_old_nothing_is_stale() {
+        let freshness = Freshness::new(1, Reads::Sequential);
+        freshness.learn(0, 5);
+        assert_eq!(freshness.judge(0, "/a", freshness.known(0), 4), None);
+    }
+
+    #[test]
     fn what_was_read_once_is_known() {
-        let freshness = Freshness::new(1);
+        let freshness = Freshness::new(1, Reads::Linearizable);
         assert_eq!(freshness.judge(0, "/a", 0, 3), None);
         assert!(freshness.judge(0, "/a", freshness.known(0), 2).is_some());
     }

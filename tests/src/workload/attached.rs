@@ -67,6 +67,11 @@ impl Attached {
         (self.client.is_connected() && !self.is_detached) || self.mend()
     }
 
+    /// The node that it is connected to, or was last.
+    pub fn node(&self) -> usize {
+        self.world.node_at(self.client.server())
+    }
+
     /// Whether the connection is lost, so that nothing outstanding will be answered.
     pub fn is_lost(&self) -> bool {
         !self.client.is_connected()
@@ -160,10 +165,10 @@ impl Attached {
     }
 }
 
-/// Opens a session, again and again while the server is down. `None` is that the trial is over.
-pub(super) fn connect(world: &World, timeout: Duration) -> Option<Client> {
+/// Opens a session, again and again while there is no server. `None` is that the trial is over.
+fn connect(world: &World, timeout: Duration) -> Option<Client> {
     loop {
-        match Client::connect(world.address, timeout) {
+        match Client::connect(&world.servers()[..], timeout) {
             Ok(client) => return Some(client),
             Err(_) if world.is_stopping() => return None,
             Err(_) => world.pause(),

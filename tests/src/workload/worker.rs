@@ -1,9 +1,11 @@
 //! One client that works as long as the trial lasts.
 
 use super::attached::{Attached, Verdict};
-use super::world::{COUNTERS, PAIRS, World};
-use crate::checks::{Attempt, Burst, Outcome, Updates, judge_counter, judge_pair};
+use super::mailbox::Notice;
+use super::world::{COUNTERS, PAIRS, Target, World};
+use crate::checks::{Attempt, Burst, Outcome, Updates, Written, judge_counter, judge_pair};
 use crate::violation::Violation;
+use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -12,9 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use volery::client::{Client, ClientError};
-use volery::wire::{
-    Acl, Create, CreateMode, ErrorCode, MultiOp, OpResult, ReadOp, Reply, Request, SetData, Stat,
-};
+use volery::wire::{Acl, Create, CreateMode, ErrorCode, MultiOp, OpResult, Reply, Request, SetData, Stat};
 
 /// The timeout of the session: well above the time that a restart takes.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,13 +77,13 @@ impl Worker {
     fn increment(&mut self) {
         let counter = self.rng.random_range(0..COUNTERS);
         let path = World::counter(counter);
-        let known = self.world().freshness.known(World::counter_slot(counter));
+        let known = self.world().freshness.known(Target::Counter(counter).slot());
         let Some((value, stat)) = self.read(&path, |client| client.get(&path)) else { return };
         self.judge_counter_read(counter, known, &value, &stat);
-        let next = (i64::from(stat.version) + 1).to_string();
-        match self.write(|client| client.set(&path, next, stat.version)) {
+        let next = Bytes::from((i64::from(stat.version) + 1).to_string());
+        match self.write(|client| client.set(&path, next.clone(), stat.version)) {
             Verdict::Done(stat) => {
-                self.world().freshness.learn(World::counter_slot(counter), stat.version);
+                self.acknowledged(Target::Counter(counter), path, stat.version, next);
                 self.told.counters[counter].acknowledge(stat.version);
             }
             Verdict::Refused(ErrorCode::BadVersion) => {}
@@ -95,7 +95,7 @@ impl Worker {
     /// Reads several counters in one pipeline.
     fn read_counters(&mut self) {
         let counters: Vec<usize> = (0..PIPELINE_MAX).map(|_| self.rng.random_range(0..COUNTERS)).collect();
-        let known = |counter: usize| (counter, self.world().freshness.known(World::counter_slot(counter)));
+        let known = |counter: usize| (counter, self.world().freshness.known(Target::Counter(counter).slot()));
         let sent: Vec<(usize, i32)> = counters.into_iter().map(known).collect();
         let requests = sent
             .iter()
@@ -115,7 +115,7 @@ impl Worker {
 
     fn judge_counter_read(&self, counter: usize, known: i32, value: &[u8], stat: &Stat) {
         let (world, path) = (self.world(), World::counter(counter));
-        let stale = world.freshness.judge(World::counter_slot(counter), &path, known, stat.version);
+        let stale = world.freshness.judge(Target::Counter(counter).slot(), &path, known, stat.version);
         let violations = stale.into_iter().chain(judge_counter(&path, value, stat.version));
         violations.for_each(|violation| world.record.violate(violation));
         world.record.read();
@@ -124,19 +124,15 @@ impl Worker {
     /// Sets both halves of a pair to a new token.
     fn write_pair(&mut self) {
         let pair = self.rng.random_range(0..PAIRS);
-        let token = self.token();
+        let token = Bytes::from(self.token());
         let paths = World::pair(pair);
         let sets = paths.each_ref().map(|path| {
-            MultiOp::SetData(SetData {
-                path: path.as_str().into(),
-                data: Some(token.clone().into()),
-                version: -1,
-            })
+            MultiOp::SetData(SetData { path: path.as_str().into(), data: Some(token.clone()), version: -1 })
         });
         match self.write(|client| client.multi(sets.to_vec())) {
             Verdict::Done(results) => match results.as_slice() {
                 [OpResult::DataSet(first), OpResult::DataSet(second)] if first.version == second.version => {
-                    self.world().freshness.learn(World::pair_slot(pair), first.version);
+                    self.acknowledged(Target::Pair(pair), paths[0].clone(), first.version, token);
                     self.told.pairs[pair].acknowledge(first.version);
                 }
                 other => self.unexpected(&paths[0], &format!("{other:?}")),
@@ -149,10 +145,9 @@ impl Worker {
     fn read_pair(&mut self) {
         let pair = self.rng.random_range(0..PAIRS);
         let paths = World::pair(pair);
-        let slot = World::pair_slot(pair);
+        let slot = Target::Pair(pair).slot();
         let known = self.world().freshness.known(slot);
-        let reads = paths.each_ref().map(|path| ReadOp::GetData { path: path.as_str().into() });
-        let results = self.read(&paths[0], |client| client.multi_read(reads.to_vec()));
+        let results = self.read(&paths[0], |client| client.multi_read(World::pair_reads(pair)));
         let Some(results) = results else { return };
         let world = self.world();
         let violation = match judge_pair(&paths, &results) {
@@ -236,6 +231,14 @@ impl Worker {
             }
             Verdict::Unknown => None,
         }
+    }
+
+    /// A version of a znode is there from now on, and the witnesses may look for it.
+    fn acknowledged(&self, target: Target, path: String, version: i32, data: Bytes) {
+        let world = self.world();
+        world.freshness.learn(target.slot(), version);
+        let written = Written { path, version, data, through: self.client.node() };
+        world.tell(&Notice { target, written });
     }
 
     /// A write, counted.

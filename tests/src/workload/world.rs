@@ -1,59 +1,119 @@
 //! What all clients of a trial share.
 
-#![allow(clippy::disallowed_methods, reason = "notes when the server came up, and waits")]
+#![allow(clippy::disallowed_methods, reason = "notes when the service came up, and waits")]
 
+use super::mailbox::Notice;
+use super::node::Node;
 use super::sessions::Sessions;
-use crate::checks::Freshness;
+use crate::checks::{Freshness, Reads};
 use crate::record::Record;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use volery::wire::ReadOp;
 
 /// Counters.
 pub const COUNTERS: usize = 8;
 /// Pairs: so many that with two partitions about half of them lie in both.
 pub const PAIRS: usize = 16;
+/// How much later than its timeout a session of a server that is alone may be ended: servers look from time to time.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(5);
+/// The same in a cluster, where every change of leaders starts the timeouts afresh. One node's death makes two, since
+/// leadership returns to it; then it is long another's turn.
+const EXPIRY_MARGIN_OF_CLUSTER: Duration = Duration::from_secs(20);
 /// How long to wait between two attempts to do what cannot be done while the server is down.
 const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// What is written and read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A counter, by index.
+    Counter(usize),
+    /// A pair, by index.
+    Pair(usize),
+}
+
+impl Target {
+    /// Where it stands in the table of versions; both halves of a pair have one.
+    pub fn slot(self) -> usize {
+        match self {
+            Target::Counter(index) => index,
+            Target::Pair(index) => COUNTERS + index,
+        }
+    }
+}
 
 /// What all clients of a trial share.
 #[derive(Debug)]
 pub struct World {
-    /// Where the server is.
-    pub address: SocketAddr,
+    /// The nodes, in the cluster's order.
+    pub nodes: Vec<Node>,
+    /// What reads promise.
+    pub reads: Reads,
     /// What has been seen of counters and pairs.
     pub freshness: Freshness,
     /// The sessions with ephemerals.
     pub sessions: Sessions,
     /// What has happened.
     pub record: Record,
-    /// The number of the current round, one more after each kill. Sequential children have a parent per round.
+    /// The number of the current round, one more with each fault. Sequential children have a parent per round.
     pub round: AtomicUsize,
+    /// Where the next client begins.
+    start: AtomicUsize,
     last_up: Mutex<Instant>,
     stopping: AtomicBool,
 }
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub fn new(address: SocketAddr) -> World {
+    pub fn new(addresses: Vec<SocketAddr>, reads: Reads) -> World {
         World {
-            address,
-            freshness: Freshness::new(COUNTERS + PAIRS),
+            nodes: addresses.into_iter().map(Node::new).collect(),
+            reads,
+            freshness: Freshness::new(COUNTERS + PAIRS, reads),
             sessions: Sessions::default(),
             record: Record::default(),
             round: AtomicUsize::new(0),
+            start: AtomicUsize::new(0),
             last_up: Mutex::new(Instant::now()),
             stopping: AtomicBool::new(false),
         }
     }
 
-    /// The server accepts connections again.
+    /// The list of servers for one client; each begins at another.
+    pub fn servers(&self) -> Vec<SocketAddr> {
+        let mut addresses: Vec<SocketAddr> = self.nodes.iter().map(|node| node.address).collect();
+        let start = self.start.fetch_add(1, Ordering::Relaxed) % addresses.len();
+        addresses.rotate_left(start);
+        addresses
+    }
+
+    /// Which node is at an address.
+    ///
+    /// # Panics
+    /// If none is: clients are only given those of nodes.
+    pub fn node_at(&self, address: SocketAddr) -> usize {
+        let node = self.nodes.iter().position(|node| node.address == address);
+        node.unwrap_or_else(|| unreachable!("{address} is no node's"))
+    }
+
+    /// A write was acknowledged: all witnesses are told.
+    pub fn tell(&self, notice: &Notice) {
+        self.nodes.iter().for_each(|node| node.mailbox.post(notice.clone()));
+    }
+
+    /// How much later than its timeout a session may be ended.
+    pub fn expiry_margin(&self) -> Duration {
+        if self.nodes.len() == 1 { EXPIRY_MARGIN } else { EXPIRY_MARGIN_OF_CLUSTER }
+    }
+
+    /// The service was down as a whole, and its nodes accept connections again.
     pub fn is_up(&self) {
         *self.last_up.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// `moment`, or when the server came up if that was later: a server that was down starts all timeouts afresh.
+    /// `moment`, or when the service came up if that was later: one that was down starts all timeouts afresh.
     pub fn heard_since(&self, moment: Instant) -> Instant {
         moment.max(*self.last_up.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -83,14 +143,10 @@ impl World {
         [format!("/pairs/a{index}"), format!("/pairs/b{index}")]
     }
 
-    /// Where a counter stands in the table of versions.
-    pub fn counter_slot(index: usize) -> usize {
-        index
-    }
-
-    /// Where a pair stands in the table of versions; both halves have one version.
-    pub fn pair_slot(index: usize) -> usize {
-        COUNTERS + index
+    /// Reads both halves of a pair.
+    pub fn pair_reads(index: usize) -> Vec<ReadOp> {
+        let read = |path: String| ReadOp::GetData { path: path.into() };
+        World::pair(index).map(read).to_vec()
     }
 
     /// The parent of a round's sequential children.

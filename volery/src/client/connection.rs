@@ -52,6 +52,8 @@ pub(super) struct Opened {
     stream: TcpStream,
     /// What came after the handshake's answer.
     input: BytesMut,
+    /// The server.
+    pub(super) address: SocketAddr,
     /// The server's answer.
     pub(super) response: ConnectResponse,
 }
@@ -74,7 +76,7 @@ impl Opened {
         loop {
             if let Some(frame) = take_frame(&mut input, FRAME_BYTES_MAX).map_err(io::Error::other)? {
                 let response = Reader::new(frame).record().map_err(io::Error::other)?;
-                return Ok(Opened { stream, input, response });
+                return Ok(Opened { stream, input, address, response });
             }
             if read_some(&mut stream, &mut input)? == 0 {
                 return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));

@@ -30,7 +30,9 @@ impl Front<Volery> for Gateway {
             return;
         }
         connection.input.extend_from_slice(bytes);
-        if let Phase::Open(pipeline) = &connection.phase {
+        if let Phase::Open(pipeline) = &connection.phase
+            && !pipeline.has_moved()
+        {
             let session = pipeline.session();
             self.hear(session);
         }

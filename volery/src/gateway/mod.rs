@@ -226,9 +226,9 @@ impl Gateway {
     /// A ping is answered once the leader of the session's home knows of it.
     fn ping(&mut self, id: ConnectionId, xid: i32) {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
-        let session = pipeline.session();
+        let (session, moved) = (pipeline.session(), pipeline.has_moved());
         let home = session.home(self.marks.partitions());
-        if self.leads(home) {
+        if moved || self.leads(home) {
             return self.enqueue(id, xid, Plan::Here(Here::Nothing));
         }
         self.hearings.ping(home, session, Ping { connection: id, xid });
@@ -455,14 +455,15 @@ impl Gateway {
         }
     }
 
-    /// The session is in this epoch now: a connection that has it in an earlier one has lost it.
+    /// The session is in this epoch now: a connection that has it in an earlier one has lost it, and is told so when it asks
+    /// for something. It is not closed before: its client, if there still is one, would come back at once and take the
+    /// session away from where it is now.
     fn session_opened(&mut self, session: SessionId, epoch: Epoch, timeout_ms: u32) {
         self.expiry.start(session, epoch, timeout_ms);
         if let Some(id) = self.sessions.get(&session).copied()
             && let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline)
-            && pipeline.epoch() < epoch
         {
-            self.drop_connection(id);
+            pipeline.opened_elsewhere(epoch);
         }
     }
 

@@ -150,6 +150,8 @@ pub struct Pipeline {
     run: Run,
     seen: Zxid,
     closing: bool,
+    /// Whether the session is in a later epoch by now.
+    moved: bool,
 }
 
 impl Pipeline {
@@ -167,6 +169,7 @@ impl Pipeline {
             run: Run::default(),
             seen: Zxid::ZERO,
             closing: false,
+            moved: false,
         }
     }
 
@@ -175,9 +178,14 @@ impl Pipeline {
         self.session
     }
 
-    /// Its epoch.
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
+    /// The session was opened, here or elsewhere, in this epoch.
+    pub fn opened_elsewhere(&mut self, epoch: Epoch) {
+        self.moved |= epoch > self.epoch;
+    }
+
+    /// Whether the session has moved on: what comes on this connection is refused.
+    pub fn has_moved(&self) -> bool {
+        self.moved
     }
 
     /// How many requests wait for their replies.
