@@ -1,0 +1,284 @@
+//! The clusters that are compared, each of one server or several on this machine.
+//!
+//! An edge file: it writes configurations and starts processes.
+
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::ports::Ports;
+use crate::server::Server;
+use crate::usage;
+use clap::ValueEnum;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where Debian keeps its Java libraries.
+const JARS: &str = "/usr/share/java";
+/// What ZooKeeper needs: zookeeper.jar names its other dependencies in its manifest and forgets these.
+const ZOOKEEPER_JARS: [&str; 6] = [
+    "zookeeper.jar",
+    "zookeeper-jute.jar",
+    "netty-codec.jar",
+    "netty-resolver.jar",
+    "netty-transport-native-unix-common.jar",
+    "slf4j-simple.jar",
+];
+/// The heap of a ZooKeeper that is alone.
+const HEAP: &str = "-Xmx1g";
+/// The heap of each of several, which share the memory of one machine.
+const HEAP_OF_SEVERAL: &str = "-Xmx512m";
+
+/// What a cluster is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Volery
+    Volery,
+    /// Debian's ZooKeeper
+    #[value(name = "zookeeper")]
+    ZooKeeper,
+}
+
+/// Where a cluster is to be.
+pub struct Site<'a> {
+    /// How many servers.
+    pub nodes: u16,
+    /// Where its data go.
+    pub directory: &'a Path,
+    /// Where its ports come from.
+    pub ports: &'a mut Ports,
+    /// Ends the wait for its start.
+    pub interrupt: &'a Interrupt,
+}
+
+/// Servers that serve the same znodes. They are killed when this is dropped.
+pub struct Cluster {
+    kind: Kind,
+    servers: Vec<Server>,
+}
+
+impl Cluster {
+    /// Starts Volery with so many partitions, and waits until all nodes serve.
+    pub fn volery(binary: &Path, partitions: usize, site: Site) -> Result<Cluster, Failure> {
+        create(site.directory)?;
+        let client_port = site.ports.block(site.nodes)?;
+        let commands = match site.nodes {
+            1 => vec![volery_alone(binary, partitions, site.directory, client_port)],
+            nodes => {
+                let peer_port = site.ports.block(nodes)?;
+                init_volery(binary, partitions, &site, client_port, peer_port)?;
+                (1..=nodes).map(|node| volery_node(binary, site.directory, node)).collect()
+            }
+        };
+        Cluster::start(Kind::Volery, commands, client_port, &site)
+    }
+
+    /// Starts Debian's ZooKeeper, as an ensemble if there are several servers, and waits until all serve.
+    pub fn zookeeper(site: Site) -> Result<Cluster, Failure> {
+        let class_path = class_path()?;
+        let client_port = site.ports.block(site.nodes)?;
+        let peer_port = site.ports.block(2 * site.nodes)?;
+        let mut commands = Vec::new();
+        for id in 1..=site.nodes {
+            let data = site.directory.join(format!("node-{id}"));
+            let config = site.directory.join(format!("node-{id}.cfg"));
+            create(&data)?;
+            write(&data.join("myid"), &id.to_string())?;
+            write(&config, &zoo_cfg(&data, site.nodes, client_port + id - 1, peer_port))?;
+            commands.push(zookeeper_server(&class_path, site.nodes, &config));
+        }
+        Cluster::start(Kind::ZooKeeper, commands, client_port, &site)
+    }
+
+    /// All have to be started before one of them serves.
+    fn start(kind: Kind, commands: Vec<Command>, client_port: u16, site: &Site) -> Result<Cluster, Failure> {
+        let mut cluster = Cluster { kind, servers: Vec::new() };
+        for (command, node) in commands.into_iter().zip(1..) {
+            let name = match site.nodes {
+                1 => kind.name().to_owned(),
+                _ => format!("{} node {node}", kind.name()),
+            };
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, client_port + node - 1));
+            let log = site.directory.join(format!("node-{node}.log"));
+            cluster.servers.push(Server::start(name, command, address, log)?);
+        }
+        cluster.servers.iter_mut().try_for_each(|server| server.wait_until_it_serves(site.interrupt))?;
+        Ok(cluster)
+    }
+
+    /// What it is made of.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where its servers serve clients.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.servers.iter().map(Server::address).collect()
+    }
+
+    /// The ids of its processes, in the same order.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        self.servers.iter().map(Server::pid)
+    }
+
+    /// The version that its first server tells, or nothing.
+    pub fn version(&self) -> Option<String> {
+        self.servers.first()?.version()
+    }
+
+    /// The memory in RAM of all its processes, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64, Failure> {
+        self.pids().map(usage::resident_bytes).sum()
+    }
+
+    /// The failure that says that one of its servers ended, if one did.
+    pub fn check(&mut self) -> Result<(), Failure> {
+        self.servers.iter_mut().try_for_each(Server::check)
+    }
+}
+
+impl Kind {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Volery => "Volery",
+            Kind::ZooKeeper => "ZooKeeper",
+        }
+    }
+}
+
+fn create(directory: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(directory).map_err(Failure::system(directory.display().to_string()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text).map_err(Failure::system(file.display().to_string()))
+}
+
+/// The embedded default, which needs no cluster file.
+fn volery_alone(binary: &Path, partitions: usize, directory: &Path, client_port: u16) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["serve", "--port", &client_port.to_string(), "--partitions", &partitions.to_string()]);
+    command.arg("--data-dir").arg(directory.join("node-1"));
+    command
+}
+
+/// Has the cluster file written.
+fn init_volery(
+    binary: &Path,
+    partitions: usize,
+    site: &Site,
+    client_port: u16,
+    peer_port: u16,
+) -> Result<(), Failure> {
+    let mut command = Command::new(binary);
+    command.arg("init").arg("--dir").arg(site.directory);
+    command.args(["--nodes", &site.nodes.to_string(), "--partitions", &partitions.to_string()]);
+    command.args(["--client-port", &client_port.to_string(), "--peer-port", &peer_port.to_string()]);
+    let done = command.output().map_err(Failure::system(format!("starting {}", binary.display())))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let reason = format!("{}; {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+    Err(Failure::Server { server: "volery init".to_owned(), reason })
+}
+
+fn volery_node(binary: &Path, directory: &Path, node: u16) -> Command {
+    let mut command = Command::new(binary);
+    command.arg("serve").arg("--config").arg(directory.join("cluster.toml"));
+    command.args(["--node", &node.to_string()]);
+    command
+}
+
+fn zookeeper_server(class_path: &str, nodes: u16, config: &Path) -> Command {
+    let heap = if nodes == 1 { HEAP } else { HEAP_OF_SEVERAL };
+    let mut command = Command::new("java");
+    command.args([heap, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path]);
+    command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(config);
+    command
+}
+
+fn class_path() -> Result<String, Failure> {
+    let jars: Vec<PathBuf> = ZOOKEEPER_JARS.iter().map(|jar| Path::new(JARS).join(jar)).collect();
+    match jars.iter().find(|jar| !jar.exists()) {
+        None => Ok(jars.iter().map(|jar| jar.display().to_string()).collect::<Vec<_>>().join(":")),
+        Some(missing) => Err(Failure::Usage(format!(
+            "{} is missing: ZooKeeper comes with the Debian package zookeeper (apt-get install zookeeper)",
+            missing.display()
+        ))),
+    }
+}
+
+/// Defaults, but for what lets 1,000 connections come from one address and the harness ask. Its fsync stays on. The
+/// limits of an ensemble are those of ZooKeeper's own sample configuration.
+fn zoo_cfg(data: &Path, nodes: u16, client_port: u16, peer_port: u16) -> String {
+    let mut settings = vec![
+        "tickTime=2000".to_owned(),
+        format!("dataDir={}", data.display()),
+        "clientPortAddress=127.0.0.1".to_owned(),
+        format!("clientPort={client_port}"),
+        "maxClientCnxns=0".to_owned(),
+        "admin.enableServer=false".to_owned(),
+        "4lw.commands.whitelist=*".to_owned(),
+    ];
+    if nodes > 1 {
+        settings.extend(["initLimit=10", "syncLimit=5", "quorumListenOnAllIPs=false"].map(str::to_owned));
+        let server = |id| {
+            let port = peer_port + 2 * (id - 1);
+            format!("server.{id}=127.0.0.1:{port}:{}", port + 1)
+        };
+        settings.extend((1..=nodes).map(server));
+    }
+    settings.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The failure of a Volery that is another program.
+    fn failure_of(program: &str, nodes: u16) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site {
+            nodes,
+            directory: directory.path(),
+            ports: &mut Ports::new(),
+            interrupt: &Interrupt::default(),
+        };
+        Cluster::volery(Path::new(program), 2, site).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_server_that_ends_is_told_by_its_name() {
+        assert_eq!(failure_of("/bin/false", 1), "Volery: it ended: exit status: 1");
+        assert_eq!(failure_of("/bin/true", 3), "Volery node 1: it ended: exit status: 0");
+    }
+
+    #[test]
+    fn a_cluster_file_that_is_not_written_is_told() {
+        assert_eq!(failure_of("/bin/false", 3), "volery init: exit status: 1; ");
+    }
+
+    #[test]
+    fn only_an_ensemble_names_its_servers() {
+        let alone = "\
+tickTime=2000
+dataDir=/data
+clientPortAddress=127.0.0.1
+clientPort=20000
+maxClientCnxns=0
+admin.enableServer=false
+4lw.commands.whitelist=*
+";
+        assert_eq!(zoo_cfg(Path::new("/data"), 1, 20_000, 20_003), alone);
+        let ensemble = "\
+initLimit=10
+syncLimit=5
+quorumListenOnAllIPs=false
+server.1=127.0.0.1:20003:20004
+server.2=127.0.0.1:20005:20006
+server.3=127.0.0.1:20007:20008
+";
+        assert_eq!(zoo_cfg(Path::new("/data"), 3, 20_000, 20_003), alone.to_owned() + ensemble);
+    }
+}
