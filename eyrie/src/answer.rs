@@ -4,11 +4,13 @@ use crate::client::Refusal;
 use crate::exchange::Seen;
 use crate::service::StateMachine;
 use crate::stamp::Stamp;
-use multicast::{CommandId, Destinations, PartitionId, Position};
+use multicast::{CommandId, Destinations, NodeId, PartitionId, Position};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// How a command ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub enum Outcome<S: StateMachine> {
     /// It was executed.
     Reply(S::Reply),
@@ -19,8 +21,11 @@ pub enum Outcome<S: StateMachine> {
 }
 
 /// One replica's answer to a command. Any replica's will do: they say the same, from different places.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Answer<S: StateMachine> {
+    /// The node that wants it, if the request could be read.
+    pub origin: Option<NodeId>,
     /// The command.
     pub id: CommandId,
     /// The partition that answers.

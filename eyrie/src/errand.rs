@@ -101,7 +101,8 @@ impl<S: StateMachine> Errands<S> {
             run: (number >> 32) as u32,
             i: number as u32,
         };
-        let request = Request::<S> { acknowledged, floor: errand.floor, command: errand.command };
+        let request =
+            Request::<S> { origin: self.node(), acknowledged, floor: errand.floor, command: errand.command };
         let (destinations, body) = (errand.destinations, request.encode());
         self.in_flight.insert(number, Errand { command: request.command, ..errand });
         Envelope { id, destinations, body }

@@ -5,6 +5,7 @@ use crate::service::StateMachine;
 use crate::stamp::Stamp;
 use multicast::{PartitionId, Position, SharedIndex};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub const EXCHANGES_MAX: usize = 1 << 16;
 pub type Seen = Arc<[Position]>;
 
 /// "This partition has reached that command": sent only when the command is ready.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Signal {
     /// Whether the sender took the envelope: a command is executed only if all its destinations took it, so a reason not
     /// to execute comes out alike everywhere.
@@ -30,7 +31,8 @@ pub struct Signal {
 }
 
 /// A message from one destination of a command to another. The command is named by its place in the shared ring.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Exchange<S: StateMachine> {
     /// The command.
     pub command: SharedIndex,

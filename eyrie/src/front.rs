@@ -54,6 +54,9 @@ pub trait Front<S: StateMachine> {
     /// change.
     fn led(&mut self, partition: PartitionId, leader: Option<NodeId>);
 
+    /// Events and answers of a partition that is not hosted here may have been missed. Answers come again, events do not.
+    fn broken(&mut self, partition: PartitionId);
+
     /// The front of another node has told this one something, by [`Commands::tell`].
     fn told(&mut self, from: NodeId, message: Bytes, commands: &mut Commands<S>);
 

@@ -102,22 +102,28 @@
 //!   sent must be kept until acknowledged; that, checkpoints, state transfer and trimming are not built.
 //! - A cache of remote variables (S-SMR IV-C) has its place in [`View::read`], where a remote value is looked up.
 
+mod acquaintances;
 mod answer;
 mod client;
 mod codec;
+mod correspondence;
 mod errand;
 mod exchange;
 mod fault;
 mod front;
 pub mod host;
+mod mailbox;
 mod message;
 mod node;
 mod peers;
 mod replica;
 mod request;
+mod retained;
 mod service;
+mod source;
 mod stamp;
 mod status;
+mod subscription;
 mod view;
 
 pub use answer::{Answer, Outcome};
@@ -134,7 +140,7 @@ pub use multicast::{
     Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Layout, NodeId, PARTITIONS_MAX,
     PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent, SharedIndex,
 };
-pub use node::Node;
+pub use node::{Node, NodeError};
 pub use peers::{Deed, Peers};
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
 pub use request::Request;

@@ -2,20 +2,55 @@
 //!
 //! ```text
 //! message   version u8 | kind u8 | rest
-//! kind 0    rest is from front to front
+//! kind 0    from front to front: anything
+//! kind 1    subscribe: partition u16 | number u64 | after u64
+//! kind 2    acknowledge: partition u16 | command u64
+//! kind 3    outputs: partition u16 | number u64 | sequence u64 | what a replica put out
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use multicast::{PartitionId, SharedIndex};
 use thiserror::Error;
 
 const VERSION: u8 = 1;
 const FRONT: u8 = 0;
+const SUBSCRIBE: u8 = 1;
+const ACKNOWLEDGE: u8 = 2;
+const OUTPUTS: u8 = 3;
+const HEADER_BYTES: usize = 24;
 
 /// A message between nodes, on the channel that never waits behind bulk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// From front to front.
     Front(Bytes),
+    /// To a node that hosts a partition: tell me what it puts out from now on, and its letters for commands after `after`.
+    Subscribe {
+        /// The partition.
+        partition: PartitionId,
+        /// Comes back with what is told.
+        number: u64,
+        /// The last command of which everything has come.
+        after: SharedIndex,
+    },
+    /// To a node that hosts a partition: its letters for me up to this command are in my synced log.
+    Acknowledge {
+        /// The partition.
+        partition: PartitionId,
+        /// The command.
+        command: SharedIndex,
+    },
+    /// To a subscriber: what the partition's replica has put out.
+    Outputs {
+        /// The partition.
+        partition: PartitionId,
+        /// The number of the subscription.
+        number: u64,
+        /// Counts the subscription's messages.
+        sequence: u64,
+        /// The outputs, one after the other.
+        outputs: Bytes,
+    },
 }
 
 /// Bytes that are no message of this version.
@@ -29,25 +64,66 @@ pub struct MalformedMessage {
 impl Message {
     /// The message as bytes.
     pub fn encode(&self) -> Bytes {
-        let (kind, rest) = match self {
-            Message::Front(rest) => (FRONT, rest),
+        let carried = match self {
+            Message::Front(rest) | Message::Outputs { outputs: rest, .. } => rest.len(),
+            Message::Subscribe { .. } | Message::Acknowledge { .. } => 0,
         };
-        let mut bytes = BytesMut::with_capacity(2 + rest.len());
+        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + carried);
         bytes.put_u8(VERSION);
-        bytes.put_u8(kind);
-        bytes.put_slice(rest);
+        match self {
+            Message::Front(rest) => {
+                bytes.put_u8(FRONT);
+                bytes.put_slice(rest);
+            }
+            Message::Subscribe { partition, number, after } => {
+                bytes.put_u8(SUBSCRIBE);
+                bytes.put_u16_le(partition.0);
+                bytes.put_u64_le(*number);
+                bytes.put_u64_le(after.0);
+            }
+            Message::Acknowledge { partition, command } => {
+                bytes.put_u8(ACKNOWLEDGE);
+                bytes.put_u16_le(partition.0);
+                bytes.put_u64_le(command.0);
+            }
+            Message::Outputs { partition, number, sequence, outputs } => {
+                bytes.put_u8(OUTPUTS);
+                bytes.put_u16_le(partition.0);
+                bytes.put_u64_le(*number);
+                bytes.put_u64_le(*sequence);
+                bytes.put_slice(outputs);
+            }
+        }
         bytes.freeze()
     }
 
     /// Reads a message.
     pub fn decode(mut bytes: Bytes) -> Result<Message, MalformedMessage> {
         let malformed = MalformedMessage { length: bytes.len() };
-        if bytes.len() < 2 || bytes.get_u8() != VERSION {
-            return Err(malformed);
+        Message::read(&mut bytes).ok_or(malformed)
+    }
+
+    fn read(bytes: &mut Bytes) -> Option<Message> {
+        if bytes.try_get_u8().ok()? != VERSION {
+            return None;
         }
-        match bytes.get_u8() {
-            FRONT => Ok(Message::Front(bytes)),
-            _ => Err(malformed),
+        let kind = bytes.try_get_u8().ok()?;
+        if kind == FRONT {
+            return Some(Message::Front(std::mem::take(bytes)));
+        }
+        let partition = PartitionId(bytes.try_get_u16_le().ok()?);
+        let number = bytes.try_get_u64_le().ok()?;
+        match kind {
+            ACKNOWLEDGE => Some(Message::Acknowledge { partition, command: SharedIndex(number) }),
+            SUBSCRIBE => {
+                let after = SharedIndex(bytes.try_get_u64_le().ok()?);
+                Some(Message::Subscribe { partition, number, after })
+            }
+            OUTPUTS => {
+                let sequence = bytes.try_get_u64_le().ok()?;
+                Some(Message::Outputs { partition, number, sequence, outputs: std::mem::take(bytes) })
+            }
+            _ => None,
         }
     }
 }
@@ -61,6 +137,18 @@ mod tests {
         let message = Message::Front(Bytes::from_static(b"ab"));
         assert_eq!(message.encode().as_ref(), [1, 0, b'a', b'b']);
         assert_eq!(Message::decode(message.encode()), Ok(message));
+        let partition = PartitionId(3);
+        let subscribe = Message::Subscribe { partition, number: 7, after: SharedIndex(9) };
+        assert_eq!(subscribe.encode().as_ref(), [1, 1, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Message::decode(subscribe.encode()), Ok(subscribe));
+        let acknowledge = Message::Acknowledge { partition, command: SharedIndex(9) };
+        assert_eq!(acknowledge.encode().as_ref(), [1, 2, 3, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Message::decode(acknowledge.encode()), Ok(acknowledge));
+        let outputs =
+            Message::Outputs { partition, number: 7, sequence: 1, outputs: Bytes::from_static(b"x") };
+        assert_eq!(outputs.encode().len(), 21);
+        assert_eq!(Message::decode(outputs.encode().slice(..11)), Err(MalformedMessage { length: 11 }));
+        assert_eq!(Message::decode(outputs.encode()), Ok(outputs));
         assert_eq!(Message::decode(Bytes::from_static(&[2, 0])), Err(MalformedMessage { length: 2 }));
         assert_eq!(Message::decode(Bytes::from_static(&[1, 9])), Err(MalformedMessage { length: 2 }));
     }

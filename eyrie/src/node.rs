@@ -6,8 +6,10 @@
 //!                                      └── exchanges ──┘
 //! ```
 
+use crate::acquaintances::Acquaintances;
 use crate::answer::{Answer, Outcome};
 use crate::client::{Epoch, Refusal, is_node};
+use crate::correspondence::Correspondence;
 use crate::errand::Errands;
 use crate::exchange::Exchange;
 use crate::front::{Commands, ConnectionId, Front};
@@ -17,14 +19,16 @@ use crate::service::{PartitioningOracle, StateMachine};
 use crate::stamp::{Stamp, StampNumber};
 use crate::status::{NodeStatus, ReplicaStatus};
 use bytes::Bytes;
-use multicast::log::{Buffer, LogPosition, SharedLog};
+use multicast::link::Identity;
+use multicast::log::{Buffer, LogError, LogPosition, SharedLog};
 use multicast::{
-    Amnesiac, FollowError, Layout, Multicast, NodeId, PartitionId, PeerError, Position, RecoverError, RingId,
-    RingStatus, RingTiming, Sent,
+    Amnesiac, Destinations, FollowError, Layout, Multicast, NodeId, PartitionId, PeerError, Position,
+    RecoverError, RingId, RingStatus, RingTiming, Sent,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// How often a leader asks its partitions for chores.
 pub const CHORES_EVERY_MS: u64 = 1_000;
@@ -33,14 +37,29 @@ pub const RESEND_EVERY_MS: u64 = 250;
 
 const INCARNATION_SLOT: u8 = 0;
 
+/// Why a node cannot take up what its log holds.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// It holds values that are not of this cluster's rings.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// It cannot be read back.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
 /// One loop's share of a node. Sans-IO: bytes, times and how far the log is synced are told to it.
 pub struct Node<S: StateMachine, F: Front<S>> {
     id: u16,
     incarnation: Epoch,
     log: SharedLog,
     multicast: Multicast,
-    replicas: Vec<Replica<S>>,
+    /// By partition; none of those that this node does not host.
+    replicas: Vec<Option<Replica<S>>>,
     exchanges: VecDeque<Exchange<S>>,
+    acquaintances: Acquaintances,
+    /// With other nodes, if there are any.
+    correspondence: Option<Correspondence>,
     commands: Commands<S>,
     front: F,
     /// Who leads each partition, as the front was told.
@@ -55,33 +74,48 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// A node that is alone: every ring has one member. Begins a new incarnation, which the next buffer makes durable.
     pub fn solo(id: u16, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
         let multicast = Multicast::solo(oracle.partitions(), log.clone());
-        Node::over(id, multicast, oracle, log, front)
+        let all = Destinations::all(oracle.partitions());
+        Node::over(id, multicast, all, None, oracle, log, front)
     }
 
-    /// A node among others: every node is a member of every ring, and has a replica of every partition, so commands cross
-    /// between nodes and exchanges do not. Begins a new incarnation, which the next buffer makes durable.
+    /// A node among others, with replicas of the partitions whose rings it is a member of; of the others it hears. Begins a
+    /// new incarnation, which the next buffer makes durable.
     pub fn clustered(
         layout: &Layout,
         timing: RingTiming,
         oracle: Arc<S::Oracle>,
         log: SharedLog,
         front: F,
-    ) -> Result<Node<S, F>, RecoverError> {
+    ) -> Result<Node<S, F>, NodeError> {
         assert_eq!(layout.partitions(), oracle.partitions(), "layout and oracle know the same partitions");
         let multicast = Multicast::clustered(layout, timing, log.clone())?;
-        Ok(Node::over(layout.me().0, multicast, oracle, log, front))
+        let hosted =
+            PartitionId::all(layout.partitions()).filter(|partition| layout.hosts(*partition)).collect();
+        let correspondence = Some(Correspondence::recover::<S>(layout, &log)?);
+        Ok(Node::over(layout.me().0, multicast, hosted, correspondence, oracle, log, front))
     }
 
-    fn over(id: u16, multicast: Multicast, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
+    fn over(
+        id: u16,
+        multicast: Multicast,
+        hosted: Destinations,
+        correspondence: Option<Correspondence>,
+        oracle: Arc<S::Oracle>,
+        log: SharedLog,
+        front: F,
+    ) -> Node<S, F> {
         let partitions = oracle.partitions();
         let incarnation = begin_incarnation(&log);
         Node {
             id,
             incarnation,
             multicast,
-            log,
-            replicas: PartitionId::all(partitions).map(|p| Replica::new(p, oracle.clone())).collect(),
+            replicas: PartitionId::all(partitions)
+                .map(|p| hosted.contains(p).then(|| Replica::new(p, oracle.clone())))
+                .collect(),
             exchanges: VecDeque::new(),
+            acquaintances: Acquaintances::recover(log.clone()),
+            correspondence,
             commands: Commands::new(oracle, Errands::new(id, incarnation)),
             front,
             leaders: vec![None; usize::from(partitions)],
@@ -89,6 +123,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             wall_ms: 0,
             chores_ms: 0,
             resent_ms: 0,
+            log,
         }
     }
 
@@ -112,6 +147,16 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.front.restart(self.now_ms);
     }
 
+    /// Which start and which disk of a peer was met last.
+    pub fn acquaintance(&self, peer: NodeId) -> Option<Identity> {
+        self.acquaintances.of(peer)
+    }
+
+    /// A peer was met for the first time, or in a new start.
+    pub fn acquaint(&mut self, peer: NodeId, identity: Identity) {
+        self.acquaintances.meet(peer, identity);
+    }
+
     /// A connection to another node begins, which shows the nonce of its disk.
     pub fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
         self.multicast.meet(peer, nonce)
@@ -129,15 +174,43 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// Another node has told this one something.
     pub fn told(&mut self, from: NodeId, message: Message) {
+        let Some(correspondence) = &mut self.correspondence else { return };
         match message {
             Message::Front(message) => self.front.told(from, message, &mut self.commands),
+            Message::Subscribe { partition, number, after } => {
+                correspondence.subscribe(from, partition, number, after);
+            }
+            Message::Acknowledge { partition, command } => {
+                correspondence.acknowledge(from, partition, command);
+            }
+            Message::Outputs { partition, number, sequence, outputs } => {
+                for output in correspondence.hear(from, partition, (number, sequence), outputs) {
+                    self.pass_on(partition, output);
+                }
+            }
+        }
+    }
+
+    /// A node can be told something from now on.
+    pub fn found(&mut self, peer: NodeId) {
+        if let Some(correspondence) = &mut self.correspondence {
+            correspondence.found(peer);
+        }
+    }
+
+    /// A node can be told nothing any more.
+    pub fn lost(&mut self, peer: NodeId) {
+        if let Some(correspondence) = &mut self.correspondence {
+            correspondence.lost(peer);
         }
     }
 
     /// What is to be told to other nodes; some of it may be lost.
     pub fn drain_told(&mut self) -> Vec<(NodeId, Message)> {
         let tellings = self.commands.take_tellings().into_iter();
-        tellings.map(|(to, message)| (to, Message::Front(message))).collect()
+        let mut told: Vec<_> = tellings.map(|(to, message)| (to, Message::Front(message))).collect();
+        told.extend(self.correspondence.iter_mut().flat_map(Correspondence::drain));
+        told
     }
 
     /// A client has connected.
@@ -159,7 +232,11 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
         (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
         self.multicast.tick(now_ms, wall_ms);
+        if let Some(correspondence) = &mut self.correspondence {
+            correspondence.tick(now_ms);
+        }
         self.look_who_leads();
+        self.look_what_broke();
         self.front.tick(now_ms, wall_ms, &mut self.commands);
         if now_ms >= self.chores_ms + CHORES_EVERY_MS {
             self.chores_ms = now_ms;
@@ -182,10 +259,14 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// The log is durable up to `position`.
     pub fn synced(&mut self, position: LogPosition) {
         self.multicast.synced(position);
+        if let Some(correspondence) = &mut self.correspondence {
+            correspondence.synced(position);
+        }
     }
 
     /// Executes whatever is decided. What that leads to, such as relayed commands, waits for the next turn.
     pub fn deliver(&mut self) -> Result<(), FollowError> {
+        self.take_letters()?;
         while self.deliver_once()? {}
         self.front.settle(&mut self.commands);
         self.submit();
@@ -201,7 +282,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// Shows the front the node's status; only the host knows how many files are open.
     pub fn show_status(&mut self, open_files: u64) {
         let status = NodeStatus { open_files, ..self.status() };
-        let variables: Vec<&S::Variables> = self.replicas.iter().map(Replica::variables).collect();
+        let variables: Vec<&S::Variables> = self.replicas.iter().flatten().map(Replica::variables).collect();
         self.front.observe(&status, &variables);
     }
 
@@ -214,9 +295,12 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             replicas: self
                 .replicas
                 .iter()
-                .zip(&rings)
-                .zip(PartitionId::all(u16::MAX))
-                .map(|((replica, ring), partition)| replica_status(replica, ring, partition))
+                .flatten()
+                .filter_map(|replica| {
+                    let partition = replica.partition();
+                    let ring = rings.iter().find(|ring| ring.id == RingId::of(partition))?;
+                    Some(replica_status(replica, ring, partition))
+                })
                 .collect(),
             rings,
             multicast: self.multicast.counts(),
@@ -227,7 +311,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// Panics unless every part's invariants hold.
     pub fn check_invariants(&self) {
-        self.replicas.iter().for_each(Replica::check_invariants);
+        self.replicas.iter().flatten().for_each(Replica::check_invariants);
+        self.correspondence.iter().for_each(Correspondence::check_invariants);
         assert!(self.exchanges.is_empty(), "exchanges between replicas of one node are calls");
     }
 
@@ -236,37 +321,72 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         let mut delivered = false;
         for place in 0..self.replicas.len() {
             let partition = PartitionId(place as u16);
-            while self.replicas[place].wants_delivery() {
+            while let Some(replica) = self.replicas[place].as_mut().filter(|replica| replica.wants_delivery())
+            {
                 let Some(delivery) = self.multicast.deliver(partition)? else { break };
                 delivered = true;
-                self.replicas[place].deliver(delivery);
+                replica.deliver(delivery);
                 self.drain(place);
             }
             self.exchange();
         }
+        self.take_letters()?;
         Ok(delivered)
+    }
+
+    /// Hands each replica what nodes elsewhere have sent for the command that it waits with.
+    fn take_letters(&mut self) -> Result<(), FollowError> {
+        let Some(correspondence) = &mut self.correspondence else { return Ok(()) };
+        let waiting = self.replicas.iter().flatten().filter_map(|replica| {
+            let command = replica.awaits()?;
+            Some((replica.partition(), command))
+        });
+        for (partition, command) in waiting {
+            self.exchanges.extend(correspondence.letters(partition, command)?);
+        }
+        self.exchange();
+        Ok(())
     }
 
     /// Carries messages between the replicas of this node until none is left.
     fn exchange(&mut self) {
         while let Some(message) = self.exchanges.pop_front() {
             let place = message.to.index();
-            self.replicas[place].exchange(message);
-            self.drain(place);
+            if let Some(replica) = &mut self.replicas[place] {
+                replica.exchange(message);
+                self.drain(place);
+            }
         }
     }
 
     fn drain(&mut self, place: usize) {
         let partition = PartitionId(place as u16);
-        while let Some(output) = self.replicas[place].output() {
-            match output {
-                Output::Exchange(message) => self.exchanges.push_back(message),
-                Output::Event { position, event } => self.front.happened(partition, position, event),
-                Output::Passed { position, proposal, stamp } => {
-                    self.front.passed(partition, position, proposal, stamp);
-                }
-                Output::Answer(answer) => self.answer(&answer),
+        while let Some(output) = self.replicas[place].as_mut().and_then(Replica::output) {
+            if let Some(correspondence) = &mut self.correspondence {
+                correspondence.put_out(partition, &output);
             }
+            self.pass_on(partition, output);
+        }
+    }
+
+    /// Hands what a replica has put out, here or elsewhere, to those here who wait for it.
+    fn pass_on(&mut self, partition: PartitionId, output: Output<S>) {
+        match output {
+            Output::Exchange(message) => self.exchanges.push_back(message),
+            Output::Event { position, event } => self.front.happened(partition, position, event),
+            Output::Passed { position, proposal, stamp } => {
+                self.front.passed(partition, position, proposal, stamp);
+            }
+            Output::Answer(answer) => self.answer(&answer),
+        }
+    }
+
+    /// Tells the front of partitions elsewhere of which something may have been missed; answers are asked for again.
+    fn look_what_broke(&mut self) {
+        let broken = self.correspondence.as_mut().map(Correspondence::take_broken).unwrap_or_default();
+        for partition in broken {
+            self.front.broken(partition);
+            self.multicast.resend_for(partition);
         }
     }
 
@@ -299,6 +419,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     fn unsubmitted(&self, id: multicast::CommandId) -> Answer<S> {
         Answer {
+            origin: Some(NodeId(self.id)),
             id,
             partition: PartitionId(0),
             position: Position::default(),
@@ -323,8 +444,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     }
 
     fn do_chores(&mut self) {
-        for (replica, partition) in self.replicas.iter().zip(PartitionId::all(u16::MAX)) {
-            if self.multicast.leads(partition) {
+        for replica in self.replicas.iter().flatten() {
+            if self.multicast.leads(replica.partition()) {
                 for command in S::chores(replica.variables(), self.wall_ms) {
                     self.commands.errand(command, StampNumber::default());
                 }

@@ -38,7 +38,8 @@ pub struct Peers {
 impl Peers {
     /// The peers of a node that has just started. Its incarnation is durable.
     pub fn new(config: LinkConfig) -> Peers {
-        Peers { links: Links::new(config), nonces: BTreeMap::new(), deeds: VecDeque::new() }
+        let met = config.peers.iter().filter_map(|(peer, met)| met.map(|met| (*peer, met.nonce)));
+        Peers { nonces: met.collect(), links: Links::new(config), deeds: VecDeque::new() }
     }
 
     /// Time has passed; `now_ms` is monotonic. Comes before the turn's bytes.
@@ -87,10 +88,14 @@ impl Peers {
                 LinkEvent::Met { peer, identity } => {
                     tracing::info!(%peer, incarnation = %identity.incarnation, "met");
                     self.nonces.insert(peer, identity.nonce);
+                    node.acquaint(peer, identity);
                 }
                 LinkEvent::Up { peer, channel, .. } => self.up(node, peer, channel),
                 LinkEvent::Down { peer, channel } => {
                     tracing::info!(%peer, %channel, "a link is down");
+                    if channel == Channel::Exchange {
+                        node.lost(peer);
+                    }
                 }
                 LinkEvent::Message { peer, channel: Channel::Ring, bytes } => step(node, peer, bytes),
                 LinkEvent::Message { peer, channel: Channel::Exchange, bytes } => told(node, peer, bytes),
@@ -136,7 +141,7 @@ impl Peers {
     fn up<S: StateMachine, F: Front<S>>(&self, node: &mut Node<S, F>, peer: NodeId, channel: Channel) {
         tracing::info!(%peer, %channel, "a link is up");
         match channel {
-            Channel::Exchange => {}
+            Channel::Exchange => node.found(peer),
             Channel::Ring => {
                 let nonce = self.nonces.get(&peer).expect("a peer is met before its links are up");
                 if let Err(amnesiac) = node.meet(peer, short(*nonce)) {

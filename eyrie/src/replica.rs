@@ -17,6 +17,7 @@ use crate::stamp::{Proposals, Stamp, StampNumber};
 use crate::view::{Admit, Effects, Interrupt, Origin, Remote, View};
 use multicast::{CommandId, Delivery, Destinations, PartitionId, Position, SharedIndex};
 use rustc_hash::{FxBuildHasher, FxHashSet};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 pub const DELIVERED_MAX: usize = 1_024;
 
 /// What leaves a replica, in order.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub enum Output<S: StateMachine> {
     /// For the replicas of another partition.
     Exchange(Exchange<S>),
@@ -130,6 +133,11 @@ impl<S: StateMachine> Replica<S> {
         self.fault = fault;
     }
 
+    /// The partition.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
     /// Whether another delivery may be handed in.
     pub fn wants_delivery(&self) -> bool {
         self.queue.len() < DELIVERED_MAX
@@ -180,6 +188,12 @@ impl<S: StateMachine> Replica<S> {
     /// A sum over all variables, kept up to date with each write: equal at equal places of all replicas.
     pub fn state_hash(&self) -> u64 {
         self.state_hash
+    }
+
+    /// The command at the head, if it waits for other destinations.
+    pub fn awaits(&self) -> Option<SharedIndex> {
+        self.ready.as_ref()?;
+        self.queue.front()?.shared
     }
 
     /// Counts since the start.
@@ -362,6 +376,7 @@ impl<S: StateMachine> Replica<S> {
 
     fn answer(&self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) -> Answer<S> {
         Answer {
+            origin: head.request.as_ref().map(|request| request.origin),
             id: head.id,
             partition: self.partition,
             position: head.position,

@@ -1,20 +1,23 @@
 //! A request: what a client says beside its command. This is what an envelope's body holds.
 //!
 //! ```text
-//! body   version u8 | acknowledged u64 | floor u64 | command
+//! body   version u8 | origin u16 | acknowledged u64 | floor u64 | command
 //! ```
 
 use crate::codec;
 use crate::service::StateMachine;
 use crate::stamp::StampNumber;
 use bytes::{Buf, BufMut, Bytes};
+use multicast::NodeId;
 
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 1 + 8 + 8;
+const HEADER_BYTES: usize = 1 + 2 + 8 + 8;
 
 /// A command as a client submits it.
 #[derive(Clone, Debug)]
 pub struct Request<S: StateMachine> {
+    /// The node that wants the answer.
+    pub origin: NodeId,
     /// The number of the client's first request, in this run, whose answer it does not have.
     pub acknowledged: u64,
     /// The last stamp that the client has seen; the command's will be greater.
@@ -28,6 +31,7 @@ impl<S: StateMachine> Request<S> {
     pub fn encode(&self) -> Bytes {
         let mut body = Vec::with_capacity(192);
         body.put_u8(VERSION);
+        body.put_u16_le(self.origin.0);
         body.put_u64_le(self.acknowledged);
         body.put_u64_le(self.floor.0);
         codec::encode_into(&self.command, &mut body).expect("a command can be encoded into memory");
@@ -39,8 +43,9 @@ impl<S: StateMachine> Request<S> {
         if body.len() < HEADER_BYTES || body.get_u8() != VERSION {
             return None;
         }
+        let origin = NodeId(body.get_u16_le());
         let (acknowledged, floor) = (body.get_u64_le(), StampNumber(body.get_u64_le()));
         let command = codec::decode(body).ok()?;
-        Some(Request { acknowledged, floor, command })
+        Some(Request { origin, acknowledged, floor, command })
     }
 }

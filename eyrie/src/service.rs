@@ -23,7 +23,7 @@ pub trait StateMachine: Clone + Debug + 'static {
     /// The value of a variable; cheap to clone.
     type Value: Serialize + DeserializeOwned + Clone + Debug + Hash;
     /// What a command tells those who watch, beside its reply.
-    type Event: Debug;
+    type Event: Serialize + DeserializeOwned + Debug;
     /// Where variables live and what commands touch.
     type Oracle: PartitioningOracle<Self>;
     /// How a partition holds its variables in memory.

@@ -1,20 +1,24 @@
-//! Three nodes' multicasts through deaths: their sequences agree, and whatever was submitted by who lives is delivered.
+//! Nodes' multicasts through deaths: their sequences agree, and whatever was submitted by who lives is delivered.
+//!
+//! Three nodes are members of everything. Four nodes with three replicas are not: nodes 0 to 2 have partition 0, which node
+//! 0 leads where it can; nodes 1 to 3 have partition 1, led by node 1; and the shared ring is on nodes 2, 3 and 0. So the
+//! leader of partition 1 follows the ring that it relays from, and nodes 0 and 3 submit where they have no replica.
 
 use crate::disk::{Disk, MemoryDisk};
 use crate::log::{LogLimits, NodeLog, SharedLog};
 use crate::ring::RingTiming;
 use crate::{
-    ClientId, CommandId, Delivery, Destinations, Envelope, Layout, Multicast, NodeId, PartitionId, RingId,
-    Sent, SharedIndex,
+    ClientId, CommandId, Delivery, Destinations, Envelope, Layout, Message, Multicast, NodeId, PartitionId,
+    RingId, Sent, SharedIndex,
 };
 use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 const PARTITIONS: u16 = 2;
-const NODES: u16 = 3;
+const REPLICAS: u16 = 3;
 
 /// One node: its disk, its life if it lives, and its sequences as remembered through deaths.
 struct Node {
@@ -24,28 +28,39 @@ struct Node {
     again: Vec<usize>,
 }
 
-/// Three nodes and the messages between them, pair by pair in order. A pair's connection ends with either's death.
+/// Nodes and the messages between them, pair by pair in order. A pair's connection ends with either's death.
 struct World {
     rng: SmallRng,
+    layouts: Vec<Layout>,
     nodes: Vec<Node>,
     travelling: Vec<Vec<VecDeque<Bytes>>>,
     submitted: u32,
+    /// Who submitted what, as far as no replica has delivered it.
+    unanswered: BTreeMap<CommandId, usize>,
     /// What a node that has lived since submitted.
     kept: Vec<BTreeSet<CommandId>>,
     now_ms: u64,
 }
 
-fn recover(node: usize, disk: &Arc<MemoryDisk>) -> Multicast {
+fn layout(node: usize, nodes: usize) -> Layout {
+    let nodes = (0..nodes as u16).map(NodeId).collect();
+    Layout::new(NodeId(node as u16), nodes, PARTITIONS, REPLICAS)
+}
+
+fn recover(layout: &Layout, disk: &Arc<MemoryDisk>) -> Multicast {
     let disk: Arc<dyn Disk> = disk.clone();
     let limits = LogLimits { segment_bytes: 64 * 1024, ..LogLimits::default() };
     let log = SharedLog::new(NodeLog::recover(disk, limits).expect("a log"));
-    let layout = Layout::new(NodeId(node as u16), (0..NODES).map(NodeId).collect(), PARTITIONS);
-    Multicast::clustered(&layout, RingTiming::default(), log).expect("a log of this version")
+    Multicast::clustered(layout, RingTiming::default(), log).expect("a log of this version")
 }
 
 impl World {
-    fn new(seed: u64) -> World {
-        let count = usize::from(NODES);
+    fn new(seed: u64, count: usize) -> World {
+        World::of(seed, (0..count).map(|node| layout(node, count)).collect())
+    }
+
+    fn of(seed: u64, layouts: Vec<Layout>) -> World {
+        let count = layouts.len();
         let node = |_| Node {
             disk: Arc::new(MemoryDisk::new()),
             multicast: None,
@@ -54,9 +69,11 @@ impl World {
         };
         let mut world = World {
             rng: SmallRng::seed_from_u64(seed),
+            layouts,
             nodes: (0..count).map(node).collect(),
             travelling: vec![vec![VecDeque::new(); count]; count],
             submitted: 0,
+            unanswered: BTreeMap::new(),
             kept: vec![BTreeSet::new(); count],
             now_ms: 0,
         };
@@ -65,7 +82,7 @@ impl World {
     }
 
     fn start(&mut self, node: usize) {
-        let multicast = recover(node, &self.nodes[node].disk);
+        let multicast = recover(&self.layouts[node], &self.nodes[node].disk);
         self.nodes[node].multicast = Some(multicast);
         self.nodes[node].again.fill(0);
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
@@ -97,12 +114,29 @@ impl World {
     }
 
     fn submit(&mut self, node: usize) {
-        let Some(multicast) = &mut self.nodes[node].multicast else { return };
         let destinations = Destinations::from_bits(self.rng.random_range(1..1 << PARTITIONS));
+        self.submit_to(node, destinations);
+    }
+
+    fn submit_to(&mut self, node: usize, destinations: Destinations) {
+        let Some(multicast) = &mut self.nodes[node].multicast else { return };
         let id = CommandId { client: ClientId(node as u64), epoch: 0, run: 0, i: self.submitted };
         self.submitted += 1;
         multicast.submit(Envelope { id, destinations, body: Bytes::from_static(b"body") }).expect("room");
+        self.unanswered.insert(id, node);
         self.kept[node].insert(id);
+    }
+
+    /// A replica has executed a command: whoever submitted it hears of that.
+    fn answer(&mut self, id: CommandId) {
+        let Some(node) = self.unanswered.remove(&id) else { return };
+        let is_withdrawn =
+            self.nodes[node].multicast.as_mut().is_some_and(|multicast| multicast.withdraw(id));
+        assert_eq!(
+            is_withdrawn,
+            self.kept[node].remove(&id),
+            "{id} is kept by who lives since it was submitted"
+        );
     }
 
     /// One turn of one node: what has come, what is proposed, one sync, what is decided, what is sent.
@@ -124,16 +158,16 @@ impl World {
         for Sent { to, message, .. } in multicast.drain() {
             self.travelling[node][usize::from(to.0)].push_back(message);
         }
-        self.deliver(node, &mut multicast);
+        let delivered = self.deliver(node, &mut multicast);
         self.nodes[node].multicast = Some(multicast);
+        delivered.into_iter().for_each(|id| self.answer(id));
     }
 
-    fn deliver(&mut self, node: usize, multicast: &mut Multicast) {
+    fn deliver(&mut self, node: usize, multicast: &mut Multicast) -> Vec<CommandId> {
+        let mut ids = Vec::new();
         for partition in PartitionId::all(PARTITIONS) {
             while let Some(delivery) = multicast.deliver(partition).expect("a log that can be followed") {
-                if multicast.withdraw(delivery.envelope.id) {
-                    self.kept[node].remove(&delivery.envelope.id);
-                }
+                ids.push(delivery.envelope.id);
                 let Node { delivered, again, .. } = &mut self.nodes[node];
                 let place = partition.index();
                 match delivered[place].get(again[place]) {
@@ -145,6 +179,7 @@ impl World {
                 again[place] += 1;
             }
         }
+        ids
     }
 
     fn run(&mut self, turns: usize, submit: bool) {
@@ -158,66 +193,214 @@ impl World {
         }
     }
 
-    fn check(&self, seed: u64) {
-        for partition in PartitionId::all(PARTITIONS) {
-            let place = partition.index();
-            let first = &self.nodes[0].delivered[place];
-            for node in &self.nodes {
-                assert_eq!(node.delivered[place], *first, "seed {seed}: all nodes deliver {partition} alike");
+    /// Turns of random nodes until something holds, which it must come to.
+    fn run_until(&mut self, what: &str, holds: impl Fn(&World) -> bool) {
+        for _ in 0..20_000 {
+            if holds(self) {
+                return;
             }
-            let shared: Vec<SharedIndex> = first.iter().filter_map(|delivery| delivery.shared).collect();
-            assert!(shared.is_sorted_by(|a, b| a < b), "seed {seed}: shared envelopes come once, in order");
+            self.run(1, false);
         }
-        let both = |place: usize| -> Vec<SharedIndex> {
-            self.nodes[0].delivered[place].iter().filter_map(|delivery| delivery.shared).collect()
+        panic!("never: {what}");
+    }
+
+    fn life(&self, node: usize) -> &Multicast {
+        self.nodes[node].multicast.as_ref().expect("it lives")
+    }
+
+    /// A partition's sequence at the replicas' nodes, alike at all of them.
+    fn sequence(&self, partition: PartitionId, seed: u64) -> &[Delivery] {
+        let delivered = |node: usize| &self.nodes[node].delivered[partition.index()];
+        let nodes = 0..self.nodes.len();
+        let (hosts, others): (Vec<_>, Vec<_>) = nodes.partition(|node| self.layouts[*node].hosts(partition));
+        assert_eq!(hosts.len(), usize::from(self.layouts[0].replicas()));
+        for node in &hosts {
+            assert_eq!(
+                delivered(*node),
+                delivered(hosts[0]),
+                "seed {seed}: replicas deliver {partition} alike"
+            );
+        }
+        assert!(
+            others.iter().all(|node| delivered(*node).is_empty()),
+            "seed {seed}: {partition} is elsewhere"
+        );
+        delivered(hosts[0])
+    }
+
+    fn check(&self, seed: u64) {
+        let shared = |partition: PartitionId| -> Vec<SharedIndex> {
+            self.sequence(partition, seed).iter().filter_map(|delivery| delivery.shared).collect()
         };
-        assert_eq!(both(0), both(1), "seed {seed}: both partitions take what addresses both");
+        let first = shared(PartitionId(0));
+        assert!(first.is_sorted_by(|a, b| a < b), "seed {seed}: shared envelopes come once, in order");
+        assert_eq!(first, shared(PartitionId(1)), "seed {seed}: both partitions take what addresses both");
         assert!(self.kept.iter().all(BTreeSet::is_empty), "seed {seed}: {:?} was not delivered", self.kept);
     }
 }
 
 #[test]
 fn nodes_agree_through_the_death_of_any_of_them() {
-    for seed in 0..60 {
-        let mut world = World::new(seed);
+    for (seed, nodes) in (0..60).zip([3, 4].into_iter().cycle()) {
+        let mut world = World::new(seed, nodes);
         world.run(400, true);
         for _ in 0..4 {
-            let victim = world.rng.random_range(0..3);
+            let victim = world.rng.random_range(0..nodes);
             world.kill(victim);
             world.run(400, true);
             world.start(victim);
             world.run(200, true);
         }
-        world.run(3_000, false);
+        world.run(1_000 * nodes, false);
         world.check(seed);
         assert!(world.submitted > 300, "seed {seed}: {} submitted", world.submitted);
     }
 }
 
+/// Each of four nodes dies in its turn, also those that follow a ring and those that are asked about one. Meanwhile what
+/// addresses both partitions comes from nodes that have a replica of only one.
 #[test]
-fn everybody_dies_at_once_and_comes_back_with_what_was_synced() {
+fn four_nodes_with_three_replicas_agree_through_the_death_of_each_of_them() {
     for seed in 0..20 {
-        let mut world = World::new(seed);
-        world.run(600, true);
-        (0..3).for_each(|node| world.kill(node));
-        (0..3).for_each(|node| world.start(node));
-        world.run(3_000, false);
+        let mut world = World::new(seed, 4);
+        world.run(400, true);
+        for victim in 0..4 {
+            world.kill(victim);
+            for _ in 0..40 {
+                world.submit_to(0, Destinations::all(PARTITIONS));
+                world.submit_to(0, PartitionId(1).into());
+                world.submit_to(3, PartitionId(0).into());
+                world.submit_to(3, Destinations::all(PARTITIONS));
+                world.run(10, true);
+            }
+            world.start(victim);
+            world.run(200, true);
+        }
+        world.run(4_000, false);
         world.check(seed);
-        assert!(!world.nodes[0].delivered[0].is_empty(), "seed {seed}");
+        let delivered =
+            world.sequence(PartitionId(0), seed).iter().filter(|delivery| delivery.shared.is_some());
+        let by = |node: u64| delivered.clone().filter(|d| d.envelope.id.client == ClientId(node)).count();
+        assert!(by(0) > 100 && by(3) > 100, "seed {seed}: {} and {}", by(0), by(3));
+    }
+}
+
+/// Connections break at any time; a request to a member, or its answer, is lost with them.
+#[test]
+fn nodes_agree_though_their_links_break() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, 4);
+        for _ in 0..60 {
+            world.run(20, true);
+            let (a, by) = (world.rng.random_range(0..4), world.rng.random_range(1..4));
+            world.connect(a, (a + by) % 4);
+        }
+        world.run(4_000, false);
+        world.check(seed);
     }
 }
 
 #[test]
-fn leaders_come_to_be_where_they_are_preferred() {
-    let mut world = World::new(7);
-    world.run(3_000, true);
-    let layout = Layout::new(NodeId(0), (0..NODES).map(NodeId).collect(), PARTITIONS);
-    for ring in layout.rings() {
-        let leads = |node: &Node, ring: RingId| {
-            let status = node.multicast.as_ref().expect("it lives").status();
-            status.iter().any(|status| status.id == ring && status.leads)
-        };
-        let leaders: Vec<usize> = (0..3).filter(|node| leads(&world.nodes[*node], ring)).collect();
-        assert_eq!(leaders, [usize::from(layout.preferred(ring).0)], "{ring}");
+fn everybody_dies_at_once_and_comes_back_with_what_was_synced() {
+    for (seed, nodes) in (0..40).zip([3, 4].into_iter().cycle()) {
+        let mut world = World::new(seed, nodes);
+        world.run(200 * nodes, true);
+        (0..nodes).for_each(|node| world.kill(node));
+        (0..nodes).for_each(|node| world.start(node));
+        world.run(1_000 * nodes, false);
+        world.check(seed);
+        assert!(!world.sequence(PartitionId(0), seed).is_empty(), "seed {seed}");
     }
+}
+
+#[test]
+fn leaders_come_to_be_where_they_are_preferred_and_everybody_knows() {
+    for count in [3, 4] {
+        let mut world = World::new(7, count);
+        world.run(1_000 * count, true);
+        let layout = layout(0, count);
+        for ring in layout.rings() {
+            let leads = |node: &Node, ring: RingId| {
+                let status = node.multicast.as_ref().expect("it lives").status();
+                status.iter().any(|status| status.id == ring && status.leads)
+            };
+            let leaders: Vec<usize> = (0..count).filter(|node| leads(&world.nodes[*node], ring)).collect();
+            assert_eq!(leaders, [usize::from(layout.preferred(ring).0)], "{ring}");
+        }
+        for partition in PartitionId::all(PARTITIONS) {
+            let preferred = layout.preferred(RingId::of(partition));
+            for node in 0..count {
+                assert_eq!(world.life(node).leader(partition), Some(preferred), "{partition} at {node}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_node_shows_the_rings_that_it_is_a_member_of() {
+    let world = World::new(1, 4);
+    let rings =
+        |node: usize| -> Vec<RingId> { world.life(node).status().iter().map(|status| status.id).collect() };
+    let [zero, one] = [0, 1].map(RingId);
+    assert_eq!(rings(0), [zero, RingId::SHARED]);
+    assert_eq!(rings(1), [zero, one]);
+    assert_eq!(rings(2), [zero, one, RingId::SHARED]);
+    assert_eq!(rings(3), [one, RingId::SHARED]);
+}
+
+/// Node 0 still hears from node 3, which has no say in partition 0.
+#[test]
+fn who_hears_from_no_quorum_of_its_ring_does_not_surely_lead_it() {
+    let mut world = World::new(3, 4);
+    let partition = PartitionId(0);
+    world.run_until("its preferred node leads", |world| world.life(0).leads_surely(partition));
+    world.kill(1);
+    world.kill(2);
+    let deaths_ms = world.now_ms;
+    world.run_until("it is unsure", |world| !world.life(0).leads_surely(partition));
+    assert!(world.life(0).leads(partition), "nobody has told it otherwise");
+    assert!(world.now_ms - deaths_ms >= 500, "it heard from them until they died");
+    world.start(2);
+    world.run_until("it is sure again", |world| world.life(0).leads_surely(partition));
+}
+
+/// Rings of one member need no votes; other nodes are told by the member that it leads.
+#[test]
+fn one_replica_is_submitted_to_from_everywhere() {
+    for seed in 0..10 {
+        let nodes = |node: u16| Layout::new(NodeId(node), vec![NodeId(0), NodeId(1)], PARTITIONS, 1);
+        let mut world = World::of(seed, (0..2).map(nodes).collect());
+        world.run(1_000, true);
+        world.kill(1);
+        world.run(200, true);
+        world.start(1);
+        world.run(4_000, false);
+        world.check(seed);
+        assert!(!world.sequence(PartitionId(1), seed).is_empty());
+    }
+}
+
+/// What was sent to the leader is lost; it is sent again when it is asked for, without the wait.
+#[test]
+fn what_addresses_a_partition_is_sent_again_when_asked() {
+    let mut world = World::new(5, 4);
+    let (near, far) = (PartitionId(0), PartitionId(1));
+    world.run_until("node 0 knows who leads", |world| world.life(0).leader(far) == Some(NodeId(1)));
+    world.run_until("node 0 leads", |world| world.life(0).leads(near));
+    world.submit_to(0, near.into());
+    world.submit_to(0, far.into());
+    let submitted = |multicast: &mut Multicast| -> Vec<(NodeId, RingId)> {
+        let sent = multicast.drain().into_iter();
+        sent.filter_map(|sent| match Message::decode(sent.message).expect("a message") {
+            Message::Submit(ring, _) => Some((sent.to, ring)),
+            Message::Step(..) | Message::Follow(..) => None,
+        })
+        .collect()
+    };
+    let multicast = world.nodes[0].multicast.as_mut().expect("it lives");
+    assert_eq!(submitted(multicast), [(NodeId(1), RingId(1))]);
+    multicast.resend_for(near);
+    assert_eq!(submitted(multicast), [], "it is proposed here");
+    multicast.resend_for(far);
+    assert_eq!(submitted(multicast), [(NodeId(1), RingId(1))]);
 }

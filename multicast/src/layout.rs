@@ -2,19 +2,26 @@
 
 use crate::{NodeId, PARTITIONS_MAX, PartitionId, RingId};
 
-/// A cluster as one of its nodes sees it. Every node is a member of every ring.
+/// The most members that the shared ring has. More would make every command of several partitions dearer, and a ring of
+/// three survives the death of one as a partition ring of three does.
+const SHARED_MEMBERS_MAX: usize = 3;
+
+/// A cluster as one of its nodes sees it.
 ///
-/// Invariants: `nodes` ascends, holds `me`, and there are 1 to [`PARTITIONS_MAX`] partitions.
+/// Invariants: `nodes` ascends and holds `me`; there are 1 to [`PARTITIONS_MAX`] partitions, and 1 to `nodes` replicas of
+/// each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     me: NodeId,
     nodes: Vec<NodeId>,
     partitions: u16,
+    replicas: u16,
 }
 
 impl Layout {
-    /// The layout of these nodes, seen from `me`. Panics if `me` is none of them, or there are too many partitions.
-    pub fn new(me: NodeId, mut nodes: Vec<NodeId>, partitions: u16) -> Layout {
+    /// The layout of these nodes, seen from `me`, with so many partitions and so many replicas of each. Panics if `me` is
+    /// none of the nodes, or there are no or too many partitions or replicas.
+    pub fn new(me: NodeId, mut nodes: Vec<NodeId>, partitions: u16, replicas: u16) -> Layout {
         nodes.sort();
         nodes.dedup();
         assert!(nodes.contains(&me), "{me} is not a node of the cluster");
@@ -22,7 +29,12 @@ impl Layout {
             (1..=PARTITIONS_MAX).contains(&partitions),
             "1 to {PARTITIONS_MAX} partitions, not {partitions}"
         );
-        Layout { me, nodes, partitions }
+        assert!(
+            (1..=nodes.len()).contains(&usize::from(replicas)),
+            "1 to {} replicas on as many nodes, not {replicas}",
+            nodes.len()
+        );
+        Layout { me, nodes, partitions, replicas }
     }
 
     /// This node.
@@ -40,16 +52,46 @@ impl Layout {
         self.partitions
     }
 
+    /// How many replicas each partition has.
+    pub fn replicas(&self) -> u16 {
+        self.replicas
+    }
+
     /// Every ring: the partitions', then the shared one.
     pub fn rings(&self) -> impl Iterator<Item = RingId> {
         PartitionId::all(self.partitions).map(RingId::of).chain([RingId::SHARED])
     }
 
-    /// Who leads a ring where it can. Partitions go round the nodes; the shared ring goes to whoever comes next, which has
-    /// the fewest.
+    /// The members of a ring, who leads it where it can first. A partition's follow its preferred leader round the nodes; the
+    /// shared ring's are at most three, those that are the preferred leaders of the fewest partitions.
+    pub fn members(&self, ring: RingId) -> Vec<NodeId> {
+        if ring == RingId::SHARED {
+            let mut nodes = self.nodes.clone();
+            nodes.sort_by_key(|node| (self.led_by(*node), *node));
+            nodes.truncate(SHARED_MEMBERS_MAX);
+            return nodes;
+        }
+        let from = usize::from(ring.0) % self.nodes.len();
+        self.nodes.iter().cycle().skip(from).take(usize::from(self.replicas)).copied().collect()
+    }
+
+    /// Who leads a ring where it can, one of its members. Partitions go round the nodes; the shared ring goes to whoever
+    /// has the fewest.
     pub fn preferred(&self, ring: RingId) -> NodeId {
-        let turn = if ring == RingId::SHARED { self.partitions } else { ring.0 };
-        self.nodes[usize::from(turn) % self.nodes.len()]
+        if ring == RingId::SHARED {
+            return self.members(ring)[0];
+        }
+        self.nodes[usize::from(ring.0) % self.nodes.len()]
+    }
+
+    /// Whether this node has a replica of the partition, and so is a member of its ring.
+    pub fn hosts(&self, partition: PartitionId) -> bool {
+        self.members(RingId::of(partition)).contains(&self.me)
+    }
+
+    /// Of how many partitions a node is the preferred leader.
+    fn led_by(&self, node: NodeId) -> usize {
+        PartitionId::all(self.partitions).filter(|p| self.preferred(RingId::of(*p)) == node).count()
     }
 }
 
@@ -57,11 +99,43 @@ impl Layout {
 mod tests {
     use super::*;
 
+    fn layout(nodes: &[u16], partitions: u16, replicas: u16) -> Layout {
+        Layout::new(NodeId(2), nodes.iter().copied().map(NodeId).collect(), partitions, replicas)
+    }
+
+    fn members(layout: &Layout) -> Vec<Vec<u16>> {
+        layout.rings().map(|ring| layout.members(ring).iter().map(|node| node.0).collect()).collect()
+    }
+
     #[test]
     fn leaders_are_spread_over_the_nodes() {
-        let nodes: Vec<NodeId> = [3, 1, 2].map(NodeId).to_vec();
-        let layout = Layout::new(NodeId(2), nodes, 2);
+        let layout = layout(&[3, 1, 2], 2, 3);
         let leaders: Vec<u16> = layout.rings().map(|ring| layout.preferred(ring).0).collect();
         assert_eq!(leaders, [1, 2, 3]);
+    }
+
+    #[test]
+    fn members_go_round_the_nodes_and_the_shared_ring_is_where_the_fewest_leaders_are() {
+        let layout = layout(&[1, 2, 3, 4], 2, 3);
+        assert_eq!(members(&layout), [vec![1, 2, 3], vec![2, 3, 4], vec![3, 4, 1]]);
+        let leaders: Vec<u16> = layout.rings().map(|ring| layout.preferred(ring).0).collect();
+        assert_eq!(leaders, [1, 2, 3]);
+        assert!(layout.hosts(PartitionId(0)) && layout.hosts(PartitionId(1)));
+    }
+
+    #[test]
+    fn a_node_hosts_only_what_it_is_a_member_of() {
+        let layout = layout(&[1, 2, 3, 4], 5, 2);
+        let expected = [vec![1, 2], vec![2, 3], vec![3, 4], vec![4, 1], vec![1, 2], vec![2, 3, 4]];
+        assert_eq!(members(&layout), expected);
+        let hosted: Vec<u16> =
+            PartitionId::all(5).filter(|p| layout.hosts(*p)).map(|partition| partition.0).collect();
+        assert_eq!(hosted, [0, 1, 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "1 to 3 replicas")]
+    fn there_are_no_more_replicas_than_nodes() {
+        layout(&[1, 2, 3], 1, 4);
     }
 }

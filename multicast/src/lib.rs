@@ -33,18 +33,22 @@
 //!
 //! A node that is alone has rings of one member, which decide what they have synced ([`SoloRing`], [`Multicast::solo`]); nodes
 //! of a cluster ([`Layout`]) have rings of several, on OmniPaxos ([`PaxosRing`], [`Multicast::clustered`]), and tell each
-//! other their [`Message`]s over [`link`]s. Only a ring's leader appends: an envelope goes to whoever leads now, and again
+//! other their [`Message`]s over [`link`]s. A partition's ring has as many members as the partition has replicas; the shared
+//! ring has at most three. A node that is no member of a ring follows it ([`FollowerRing`]): it learns from the members who
+//! leads, so that anybody may submit anything, and it fetches what the shared ring has decided, so that whoever leads a
+//! partition ring can relay. Only a ring's leader appends: an envelope goes to whoever leads now, and again
 //! when somebody else does. Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
 //! durable, are arguments.
 //!
-//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; every node is
-//! a member of every ring, and there is one configuration, so every [`Position`] is in configuration 0.
+//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; who is a
+//! member of what never changes, and there is one configuration, so every [`Position`] is in configuration 0.
 
 #[cfg(test)]
 mod cluster_test;
 pub mod disk;
 mod entry;
 mod envelope;
+mod lane;
 mod layout;
 pub mod link;
 pub mod log;
@@ -71,8 +75,8 @@ pub use node_id::NodeId;
 pub use partition::{Destinations, PARTITIONS_MAX, PartitionId};
 pub use relay::{FollowError, Relay, Taken};
 pub use ring::{
-    Amnesiac, Outgoing, PaxosRing, RecoverError, Ring, RingConfig, RingCounts, RingTiming, SoloRing,
-    StepError,
+    Amnesiac, FOLLOW_PATIENCE_MS, FollowerRing, Following, Outgoing, PaxosRing, RecoverError, Ring,
+    RingConfig, RingCounts, RingTiming, SoloRing, StepError,
 };
 pub use ring_id::RingId;
 pub use sequence::{Delivery, Position, Sequence};

@@ -4,6 +4,7 @@
 //! message   version u8 | kind u8 | ring u16 | rest
 //! kind 0    rest is what the ring's member is to step
 //! kind 1    rest is an entry of the envelopes to be proposed there: the receiver leads the ring, or forgets them
+//! kind 2    rest is a request of a node that follows the ring: the receiver is a member, and answers by kind 0
 //! ```
 
 use crate::RingId;
@@ -14,14 +15,17 @@ const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 4;
 const STEP: u8 = 0;
 const SUBMIT: u8 = 1;
+const FOLLOW: u8 = 2;
 
 /// A message between nodes, about one ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// From member to member.
+    /// From a member to another, or to a node that follows the ring.
     Step(RingId, Bytes),
     /// From a submitter to the leader: envelopes, as the blob of an entry.
     Submit(RingId, Bytes),
+    /// From a node that follows the ring to a member: a request.
+    Follow(RingId, Bytes),
 }
 
 /// Bytes that are no message of this version.
@@ -38,6 +42,7 @@ impl Message {
         let (kind, ring, rest) = match self {
             Message::Step(ring, rest) => (STEP, ring, rest),
             Message::Submit(ring, rest) => (SUBMIT, ring, rest),
+            Message::Follow(ring, rest) => (FOLLOW, ring, rest),
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + rest.len());
         bytes.put_u8(VERSION);
@@ -57,6 +62,7 @@ impl Message {
         match kind {
             STEP => Ok(Message::Step(ring, bytes)),
             SUBMIT => Ok(Message::Submit(ring, bytes)),
+            FOLLOW => Ok(Message::Follow(ring, bytes)),
             _ => Err(malformed),
         }
     }
@@ -73,7 +79,12 @@ mod tests {
         assert_eq!(message.encode().as_ref(), [1, 1, 2, 1, b'a', b'b']);
         assert_eq!(Message::decode(message.encode()), Ok(message));
         let step = Message::Step(RingId::SHARED, Bytes::new());
+        assert_eq!(step.encode().as_ref(), [1, 0, 64, 0]);
         assert_eq!(Message::decode(step.encode()), Ok(step));
+        let follow = Message::Follow(RingId(3), Bytes::from_static(b"c"));
+        assert_eq!(follow.encode().as_ref(), [1, 2, 3, 0, b'c']);
+        assert_eq!(Message::decode(follow.encode()), Ok(follow));
+        assert!(Message::decode(Bytes::from_static(&[1, 3, 3, 0])).is_err());
     }
 
     proptest! {

@@ -2,21 +2,23 @@
 
 use crate::entry::Entry;
 use crate::entry::EntryBuilder;
-use crate::envelope::{CommandId, Envelope, Relayed};
+use crate::envelope::{CommandId, Envelope};
+use crate::lane::{Lane, PartitionLane, unordered};
 use crate::layout::Layout;
 use crate::link::StreamId;
 use crate::log::{Buffer, LogPosition, SharedLog};
 use crate::message::{MalformedMessage, Message};
-use crate::relay::{FollowError, Relay};
+use crate::relay::FollowError;
 use crate::ring::{
-    Amnesiac, Outgoing, PaxosRing, RecoverError, Ring, RingConfig, RingTiming, SoloRing, StepError,
+    Amnesiac, FollowerRing, Following, PaxosRing, RecoverError, Ring, RingConfig, RingTiming, SoloRing,
+    StepError,
 };
 use crate::ring_id::RingId;
-use crate::sequence::{Delivery, Position, Sequence};
+use crate::sequence::{Delivery, Position};
 use crate::submission::{Submissions, SubmitError};
-use crate::{Destinations, NodeId, PARTITIONS_MAX, PartitionId};
+use crate::{Destinations, NodeId, PartitionId};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::convert::Infallible;
 use thiserror::Error;
 
 /// An entry is proposed as soon as it holds this many bytes; the rest of a turn goes into the next one.
@@ -26,81 +28,6 @@ pub const TIME_LEAP_MAX_MS: u64 = 10_000;
 
 /// Who has not heard from a quorum of a ring for so long is not sure to lead it any more.
 pub const LEADS_SURELY_MS: u64 = 1_000;
-
-/// A ring together with the entry that this turn builds for it.
-struct Lane {
-    ring: Box<dyn Ring>,
-    batch: EntryBuilder,
-    proposed: bool,
-    /// Who led when submissions were last sent there.
-    leader: Option<NodeId>,
-}
-
-impl Lane {
-    fn new(ring: Box<dyn Ring>) -> Lane {
-        Lane { ring, batch: EntryBuilder::default(), proposed: false, leader: None }
-    }
-
-    fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, time_ms: u64) {
-        self.batch.push(envelope, relayed);
-        if self.batch.len() >= ENTRY_BYTES {
-            self.propose(time_ms);
-        }
-    }
-
-    fn propose(&mut self, time_ms: u64) {
-        if self.batch.is_empty() {
-            return;
-        }
-        let entry = self.batch.take(time_ms);
-        // Leadership may have been lost since; what was submitted is sent again, to whoever leads.
-        if self.ring.leads() {
-            self.ring.append(entry);
-            self.proposed = true;
-        }
-    }
-
-    /// Who leads now, if that is another than before.
-    fn take_new_leader(&mut self) -> Option<NodeId> {
-        let leader = self.ring.leader();
-        if std::mem::replace(&mut self.leader, leader) == leader { None } else { leader }
-    }
-
-    /// Whether anything was proposed since the last call.
-    fn take_proposed(&mut self) -> bool {
-        std::mem::take(&mut self.proposed)
-    }
-}
-
-/// A partition's ring, what is delivered from it and, while this node leads it, the relay into it.
-struct PartitionLane {
-    lane: Lane,
-    sequence: Sequence,
-    /// The relay of a reign, and the reign's number.
-    relay: Option<(u64, Relay)>,
-}
-
-impl PartitionLane {
-    fn new(partition: PartitionId, ring: Box<dyn Ring>) -> PartitionLane {
-        PartitionLane { lane: Lane::new(ring), sequence: Sequence::new(partition), relay: None }
-    }
-
-    /// Appends what the shared ring has decided for this partition, if this node leads it.
-    fn relay(&mut self, partition: PartitionId, shared: &dyn Ring, time_ms: u64) -> Result<(), FollowError> {
-        if !self.lane.ring.leads() {
-            self.relay = None;
-            return Ok(());
-        }
-        let reign = self.lane.ring.reigns();
-        let mut relay = match self.relay.take() {
-            Some((began, relay)) if began == reign => relay,
-            _ => Relay::begin(partition, self.sequence.fold(self.lane.ring.as_ref())?),
-        };
-        relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;
-        self.relay = Some((reign, relay));
-        Ok(())
-    }
-}
 
 /// Plain counts of what a node's multicast did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,8 +106,8 @@ pub enum PeerError {
     /// Its ring refuses it.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// There is no such ring here.
-    #[error("there is no ring {0}")]
+    /// There is no such ring, or no member of it here that could be asked.
+    #[error("there is no ring {0} here")]
     NoRing(RingId),
 }
 
@@ -195,9 +122,6 @@ pub struct Multicast {
     partitions: Vec<PartitionLane>,
     submissions: Submissions,
     clock: Clock,
-    /// When each other member last said something about a ring, and how many members there are.
-    heard: BTreeMap<NodeId, u64>,
-    members: usize,
     submitted: u64,
     delivered: u64,
     sent: Vec<Sent>,
@@ -206,50 +130,37 @@ pub struct Multicast {
 impl Multicast {
     /// The multicast of a node that is alone: every ring has one member. Takes up whatever the log holds.
     pub fn solo(partitions: u16, log: SharedLog) -> Multicast {
-        assert!(
-            (1..=PARTITIONS_MAX).contains(&partitions),
-            "1 to {PARTITIONS_MAX} partitions, not {partitions}"
-        );
-        let ring = |id| -> Box<dyn Ring> { Box::new(SoloRing::recover(id, log.clone())) };
-        let lanes =
-            PartitionId::all(partitions).map(|p| PartitionLane::new(p, ring(RingId::of(p)))).collect();
-        let shared = ring(RingId::SHARED);
-        Multicast::over(lanes, shared, log)
+        let me = NodeId(0);
+        let layout = Layout::new(me, vec![me], partitions, 1);
+        let recover = |id| Ok(Box::new(SoloRing::recover(id, log.clone())) as Box<dyn Ring>);
+        let Ok(multicast) = Multicast::over::<Infallible>(&layout, log.clone(), recover);
+        multicast
     }
 
-    /// The multicast of a node among others: every ring has all of them as members. Takes up whatever the log holds.
+    /// The multicast of a node among others, a member of the rings that the layout says, and a follower of the others.
+    /// Takes up whatever the log holds.
     pub fn clustered(layout: &Layout, timing: RingTiming, log: SharedLog) -> Result<Multicast, RecoverError> {
-        let ring = |id| -> Result<Box<dyn Ring>, RecoverError> {
-            let config = RingConfig {
-                ring: id,
-                node: layout.me(),
-                members: layout.nodes().to_vec(),
-                preferred: layout.preferred(id),
-                timing,
-            };
-            Ok(Box::new(PaxosRing::recover(config, log.clone())?))
-        };
-        let lanes =
-            PartitionId::all(layout.partitions()).map(|p| Ok(PartitionLane::new(p, ring(RingId::of(p))?)));
-        let lanes = lanes.collect::<Result<_, RecoverError>>()?;
-        let shared = ring(RingId::SHARED)?;
-        let multicast = Multicast::over(lanes, shared, log);
-        Ok(Multicast { members: layout.nodes().len(), ..multicast })
+        Multicast::over(layout, log.clone(), |id| recover(layout, timing, id, log.clone()))
     }
 
-    fn over(partitions: Vec<PartitionLane>, shared: Box<dyn Ring>, log: SharedLog) -> Multicast {
-        Multicast {
-            shared: Lane::new(shared),
-            partitions,
+    fn over<E>(
+        layout: &Layout,
+        log: SharedLog,
+        mut recover: impl FnMut(RingId) -> Result<Box<dyn Ring>, E>,
+    ) -> Result<Multicast, E> {
+        let mut lane = |id| Ok(Lane::new(layout, recover(id)?));
+        let partitions = PartitionId::all(layout.partitions());
+        let partitions = partitions.map(|p| Ok(PartitionLane::new(p, lane(RingId::of(p))?)));
+        Ok(Multicast {
+            partitions: partitions.collect::<Result<_, E>>()?,
+            shared: lane(RingId::SHARED)?,
             log,
             submissions: Submissions::default(),
             clock: Clock::default(),
-            heard: BTreeMap::new(),
-            members: 1,
             submitted: 0,
             delivered: 0,
             sent: Vec::new(),
-        }
+        })
     }
 
     /// How many partitions there are.
@@ -278,7 +189,7 @@ impl Multicast {
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
         self.clock.tick(now_ms, wall_ms);
         for lane in self.lanes() {
-            lane.ring.tick(now_ms);
+            lane.ring_mut().tick(now_ms);
         }
         self.send_to_new_leaders();
     }
@@ -289,8 +200,7 @@ impl Multicast {
         self.gather();
         self.sent.retain(|sent| sent.to != peer);
         for lane in self.lanes() {
-            lane.ring.meet(peer, nonce)?;
-            lane.ring.reconnected(peer);
+            lane.meet(peer, nonce)?;
         }
         Ok(())
     }
@@ -299,10 +209,13 @@ impl Multicast {
     pub fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), PeerError> {
         match Message::decode(message)? {
             Message::Step(ring, message) => {
-                self.lane(ring)?.ring.step(from, message)?;
-                self.heard.insert(from, self.clock.now_ms);
+                let now_ms = self.clock.now_ms;
+                self.lane(ring)?.step(from, message, now_ms)?;
             }
             Message::Submit(ring, envelopes) => self.take_submitted(ring, envelopes)?,
+            Message::Follow(ring, request) => {
+                self.lane(ring)?.follow(from, request).ok_or(PeerError::NoRing(ring))??;
+            }
         }
         self.send_to_new_leaders();
         Ok(())
@@ -321,12 +234,21 @@ impl Multicast {
         }
     }
 
+    /// Sends again at once whatever addresses the partition and has no reply yet, in the order submitted.
+    pub fn resend_for(&mut self, partition: PartitionId) {
+        for envelope in self.submissions.all() {
+            if envelope.destinations.contains(partition) {
+                self.send(&envelope);
+            }
+        }
+    }
+
     /// Proposes what this turn brought: relayed envelopes first, then every open batch.
     pub fn propose(&mut self) -> Result<(), FollowError> {
         let time_ms = self.clock.time_ms;
         self.shared.propose(time_ms);
         for (place, partition) in self.partitions.iter_mut().enumerate() {
-            partition.relay(PartitionId(place as u16), self.shared.ring.as_ref(), time_ms)?;
+            partition.relay(PartitionId(place as u16), self.shared.ring(), time_ms)?;
             partition.lane.propose(time_ms);
         }
         let lanes = self.partitions.iter_mut().map(|partition| &mut partition.lane);
@@ -344,36 +266,33 @@ impl Multicast {
     /// The node's log is durable up to `position`.
     pub fn synced(&mut self, position: LogPosition) {
         self.log.lock().synced(position);
-        self.shared.ring.synced(position);
-        for partition in &mut self.partitions {
-            partition.lane.ring.synced(position);
+        for lane in self.lanes() {
+            lane.ring_mut().synced(position);
         }
     }
 
-    /// The next envelope of one partition's sequence, if one is decided.
+    /// The next envelope of one partition's sequence, if one is decided. A partition without a replica here has none.
     pub fn deliver(&mut self, partition: PartitionId) -> Result<Option<Delivery>, FollowError> {
         let PartitionLane { lane, sequence, .. } = &mut self.partitions[partition.index()];
-        let delivery = sequence.next(lane.ring.as_ref())?;
+        let delivery = sequence.next(lane.ring())?;
         self.delivered += u64::from(delivery.is_some());
         Ok(delivery)
     }
 
     /// Whether this node leads the partition's ring.
     pub fn leads(&self, partition: PartitionId) -> bool {
-        self.partitions[partition.index()].lane.ring.leads()
+        self.partitions[partition.index()].lane.ring().leads()
     }
 
-    /// Whether this node leads the partition's ring and has heard from a quorum within [`LEADS_SURELY_MS`], so that nobody
-    /// else has led it for long.
+    /// Whether this node leads the partition's ring and has heard from a quorum of its members within
+    /// [`LEADS_SURELY_MS`], so that nobody else has led it for long.
     pub fn leads_surely(&self, partition: PartitionId) -> bool {
-        let now_ms = self.clock.now_ms;
-        let heard = self.heard.values().filter(|then_ms| now_ms < **then_ms + LEADS_SURELY_MS).count();
-        self.leads(partition) && 2 * (heard + 1) > self.members
+        self.partitions[partition.index()].lane.leads_surely(self.clock.now_ms)
     }
 
-    /// Who else leads the partition's ring, as far as its member here has heard.
+    /// Who else leads the partition's ring, as far as its member here has heard, or as the members have told this node.
     pub fn leader(&self, partition: PartitionId) -> Option<NodeId> {
-        self.partitions[partition.index()].lane.ring.leader()
+        self.partitions[partition.index()].lane.ring().leader()
     }
 
     /// Counts since the start.
@@ -388,17 +307,11 @@ impl Multicast {
 
     /// Every ring with a member here, the shared one last.
     pub fn status(&self) -> Vec<RingStatus> {
-        let status = |ring: &dyn Ring, delivered| RingStatus {
-            id: ring.id(),
-            leads: ring.leads(),
-            decided: ring.decided(),
-            accepted: ring.accepted(),
-            delivered,
-        };
-        let partitions = self.partitions.iter();
-        partitions
-            .map(|partition| status(partition.lane.ring.as_ref(), Some(partition.sequence.position())))
-            .chain([status(self.shared.ring.as_ref(), None)])
+        let partitions = self.partitions.iter().map(|p| (&p.lane, Some(p.sequence.position())));
+        let lanes = partitions.chain([(&self.shared, None)]);
+        lanes
+            .filter(|(lane, _)| lane.is_member())
+            .map(|(lane, delivered)| status(lane.ring(), delivered))
             .collect()
     }
 
@@ -410,13 +323,13 @@ impl Multicast {
             Some(partition) => &mut self.partitions[partition.index()].lane,
             None => &mut self.shared,
         };
-        if lane.ring.leads() {
+        if lane.ring().leads() {
             return lane.push(envelope, None, time_ms);
         }
-        if let Some(leader) = lane.leader {
+        if let Some(leader) = lane.leader() {
             let mut one = EntryBuilder::default();
             one.push(envelope, None);
-            let ring = lane.ring.id();
+            let ring = lane.id();
             let message = Message::Submit(ring, one.take(time_ms)).encode();
             self.sent.push(Sent { to: leader, stream: unordered(ring), after: None, message });
         }
@@ -429,7 +342,7 @@ impl Multicast {
         let malformed = MalformedMessage { length: envelopes.len() };
         let mut entry = Entry::open(envelopes).map_err(|_| malformed)?;
         while let Some((envelope, _)) = entry.next_envelope().map_err(|_| malformed)? {
-            if lane.ring.leads() {
+            if lane.ring().leads() {
                 lane.push(&envelope, None, time_ms);
             }
         }
@@ -439,7 +352,7 @@ impl Multicast {
     /// Where another node has come to lead a ring, what waits for that ring is sent there, in the order submitted.
     fn send_to_new_leaders(&mut self) {
         let changed: Vec<RingId> =
-            self.lanes().filter_map(|lane| lane.take_new_leader().map(|_| lane.ring.id())).collect();
+            self.lanes().filter_map(|lane| lane.take_new_leader().map(|_| lane.id())).collect();
         if changed.is_empty() {
             return;
         }
@@ -453,17 +366,9 @@ impl Multicast {
 
     /// Takes over what the rings want to send.
     fn gather(&mut self) {
-        let mut outgoing = Vec::new();
-        let Multicast { partitions, shared, sent, .. } = self;
+        let Multicast { partitions, shared, sent, log, .. } = self;
         for lane in partitions.iter_mut().map(|partition| &mut partition.lane).chain([shared]) {
-            let ring = lane.ring.id();
-            lane.ring.drain(&mut outgoing);
-            sent.extend(outgoing.drain(..).map(|Outgoing { to, message, after }| Sent {
-                to,
-                stream: if after.is_some() { ordered(ring) } else { unordered(ring) },
-                after,
-                message: Message::Step(ring, message).encode(),
-            }));
+            lane.drain(log, sent);
         }
     }
 
@@ -472,16 +377,41 @@ impl Multicast {
     }
 
     fn lane(&mut self, ring: RingId) -> Result<&mut Lane, PeerError> {
-        self.lanes().find(|lane| lane.ring.id() == ring).ok_or(PeerError::NoRing(ring))
+        self.lanes().find(|lane| lane.id() == ring).ok_or(PeerError::NoRing(ring))
     }
 }
 
-/// The stream of what a ring says about its log, in order.
-fn ordered(ring: RingId) -> StreamId {
-    StreamId(ring.0 * 2)
+/// A ring as the layout has it on this node. A ring of one member needs no consensus.
+fn recover(
+    layout: &Layout,
+    timing: RingTiming,
+    ring: RingId,
+    log: SharedLog,
+) -> Result<Box<dyn Ring>, RecoverError> {
+    let (node, members) = (layout.me(), layout.members(ring));
+    if !members.contains(&node) {
+        let following = following(layout, ring, log);
+        return Ok(Box::new(FollowerRing::new(ring, node, members, following)));
+    }
+    if members.len() == 1 {
+        return Ok(Box::new(SoloRing::recover(ring, log)));
+    }
+    let config = RingConfig { ring, node, members, preferred: layout.preferred(ring), timing };
+    Ok(Box::new(PaxosRing::recover(config, log)?))
 }
 
-/// The stream of what need not wait for that.
-fn unordered(ring: RingId) -> StreamId {
-    StreamId(ring.0 * 2 + 1)
+/// Whoever may lead a partition ring relays into it, and needs what the shared ring decides.
+fn following(layout: &Layout, ring: RingId, log: SharedLog) -> Following {
+    let may_lead = PartitionId::all(layout.partitions()).any(|partition| layout.hosts(partition));
+    if ring == RingId::SHARED && may_lead { Following::Entries(log) } else { Following::Leader }
+}
+
+fn status(ring: &dyn Ring, delivered: Option<Position>) -> RingStatus {
+    RingStatus {
+        id: ring.id(),
+        leads: ring.leads(),
+        decided: ring.decided(),
+        accepted: ring.accepted(),
+        delivered,
+    }
 }

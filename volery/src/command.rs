@@ -111,7 +111,7 @@ pub enum Reply {
 }
 
 /// What partitions tell those who watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A znode of this partition was created.
     Created { path: Arc<str>, zxid: Zxid },

@@ -6,8 +6,8 @@ use crate::gateway::Gateway;
 use crate::placement::{BadPlacement, Placement};
 use eyrie::host::{Host, HostError, LogEdge, PeerConfig};
 use eyrie::{
-    DataDirectory, DirectoryError, Disk, FileDisk, Identity, Layout, LogError, LogLimits, Node, NodeId, NodeLog,
-    RecoverError, RingTiming, SharedLog,
+    DataDirectory, DirectoryError, Disk, FileDisk, Identity, Layout, LogError, LogLimits, Node, NodeError,
+    NodeId, NodeLog, RingTiming, SharedLog,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{File, OpenOptions};
@@ -42,7 +42,7 @@ pub enum ServeError {
     Log(#[from] LogError),
     /// The log is not that of a member of this cluster's rings.
     #[error(transparent)]
-    Recover(#[from] RecoverError),
+    Recover(#[from] NodeError),
     /// A file or directory cannot be used.
     #[error("{}: {source}", path.display())]
     File {
@@ -107,7 +107,8 @@ pub fn serve(
 }
 
 fn layout(config: &ClusterConfig, node: &NodeConfig) -> Layout {
-    Layout::new(NodeId(node.id), config.nodes.iter().map(|node| NodeId(node.id)).collect(), config.partitions)
+    let nodes = config.nodes.iter().map(|node| NodeId(node.id)).collect();
+    Layout::new(NodeId(node.id), nodes, config.partitions, config.replicas())
 }
 
 /// How this node and the others reach each other.

@@ -141,8 +141,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         self.tick();
         self.node.restarted();
         if let Some(config) = self.peer_config.take() {
-            let (me, incarnation) = (self.node.id(), self.node.incarnation());
-            let peers = PeerSockets::open(config, me, incarnation, self.poll.registry());
+            let peers = PeerSockets::open(config, &self.node, self.poll.registry());
             self.peers = Some(peers.map_err(HostError::Socket)?);
         }
         Ok(())

@@ -38,15 +38,15 @@ pub struct PeerConfig {
 }
 
 impl PeerConfig {
-    /// What the links of this start of `me` are told.
-    fn links(&self, me: NodeId, incarnation: u32) -> LinkConfig {
-        let incarnation = u64::from(incarnation);
+    /// What the links of this start of the node are told.
+    fn links<S: StateMachine, F: Front<S>>(&self, node: &Node<S, F>) -> LinkConfig {
+        let (me, incarnation) = (node.id(), u64::from(node.incarnation()));
         LinkConfig {
             me,
             identity: Identity { incarnation: Incarnation(incarnation), nonce: Nonce(self.nonce) },
             cluster: self.cluster.clone(),
             partitions: self.partitions,
-            peers: self.addresses.keys().map(|peer| (*peer, None)).collect(),
+            peers: self.addresses.keys().map(|peer| (*peer, node.acquaintance(*peer))).collect(),
             limits: LinkLimits::default(),
             seed: (u64::from(me.0) << 48) ^ incarnation,
         }
@@ -68,13 +68,12 @@ pub(super) struct PeerSockets {
 
 impl PeerSockets {
     /// Listens, and dials at the first tick. The incarnation is durable.
-    pub(super) fn open(
+    pub(super) fn open<S: StateMachine, F: Front<S>>(
         config: PeerConfig,
-        me: NodeId,
-        incarnation: u32,
+        node: &Node<S, F>,
         registry: &Registry,
     ) -> io::Result<PeerSockets> {
-        let peers = Peers::new(config.links(me, incarnation));
+        let peers = Peers::new(config.links(node));
         config.listener.set_nonblocking(true)?;
         let mut listener = TcpListener::from_std(config.listener);
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;

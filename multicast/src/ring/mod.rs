@@ -6,8 +6,8 @@
 //! and only decided entries are read by those above. What a member writes goes to the node's log, and it vouches to the
 //! others for nothing that is not durable there.
 //!
-//! [`SoloRing`] is a ring of one member. [`PaxosRing`] is one of several, on OmniPaxos, whose demands on its caller are
-//! met in this module:
+//! [`SoloRing`] is a ring of one member. [`FollowerRing`] is a ring on a node that is no member of it. [`PaxosRing`] is one
+//! of several, on OmniPaxos, whose demands on its caller are met in this module:
 //!
 //! ```text
 //!   frames ──► Joiner ──► judge ──► OmniPaxos ──► Outbox ──► Outgoing { to, message, after }
@@ -41,6 +41,24 @@
 //! | PrepareReq, NotAccepted | the messages before them | they vouch for nothing; in order, an answer never meets a state that the messages before it would have changed |
 //! | ProposalForward, Compaction, AcceptStopSign, ForwardStopSign | never sent | only a leader appends, the log is trimmed by its owner, and there is one configuration |
 //!
+//! # Following
+//!
+//! A node that is no member of a ring still needs to know who leads it, to submit there; and if it may lead a partition
+//! ring, it needs what the shared ring has decided, to relay it. It pulls:
+//!
+//! ```text
+//!   FollowerRing ── "request 7: I know leader 2, entries from 40?" ──► a member's Followers
+//!                ◄─ "to 7: leader 2, entries 40, 41, 42" ─────────────  once it has news
+//!                ── "request 8: I know leader 2, entries from 43?" ──►
+//! ```
+//!
+//! The member keeps a follower's latest request, and answers it when it has decided something beyond or knows of another
+//! leader. One answer at a time, of about a megabyte at most, so a slow follower fills no queue. Where none comes in
+//! [`FOLLOW_PATIENCE_MS`] the next member is asked; so several members may hold a request of an idle ring, and the first
+//! news come from each of them, once. Only the answer to the latest request says who leads and makes the next one.
+//! What is decided is the same at every member, so entries may come from any. Nothing here vouches for anything: neither
+//! a request nor an answer waits for the log.
+//!
 //! # Invariants
 //!
 //! - A member decides only what a quorum has synced.
@@ -54,9 +72,14 @@
 //! - A peer that lacks more than is held, or more than one message carries, is left behind until checkpoints exist:
 //!   [`PaxosRing::behind`], [`RingCounts::oversized`].
 //! - The members are those the log was begun with; nothing records them.
+//! - A follower that lacks what the members have trimmed waits for ever.
+//! - Members may name different leaders while some are cut off; a follower believes each as long as it asks it.
 
 mod admission;
 mod codec;
+mod follower;
+mod followers;
+mod following;
 mod fragment;
 mod membership;
 mod nonces;
@@ -70,6 +93,8 @@ mod sim;
 mod solo;
 mod storage;
 
+pub use follower::{FOLLOW_PATIENCE_MS, FollowerRing, Following};
+pub(crate) use followers::Followers;
 pub use paxos::{PaxosRing, RecoverError, RingConfig, RingCounts, RingTiming};
 pub use solo::SoloRing;
 
@@ -121,15 +146,16 @@ pub struct Amnesiac {
     pub shown: u64,
 }
 
-/// One replicated log, as a member on this node sees it. Entries are numbered from 0.
+/// One replicated log, as this node sees it, which is a member of it or follows it. Entries are numbered from 0.
 pub trait Ring {
     /// Which ring it is.
     fn id(&self) -> RingId;
 
-    /// Whether this member may append now: it leads, and its log is what its predecessors may have decided.
+    /// Whether this node may append now: it leads, and its log is what its predecessors may have decided.
     fn leads(&self) -> bool;
 
-    /// Who leads, as far as this member has heard; it may be this member. A ring of one member names nobody.
+    /// Who leads, as far as this node has heard; it may be this node. A ring of one member names nobody: it leads there,
+    /// and its followers are told so.
     fn leader(&self) -> Option<NodeId>;
 
     /// How many times this process has begun to lead. It tells a reign from one that began and ended unseen.
@@ -161,12 +187,12 @@ pub trait Ring {
     /// Appends to `into` what is to be sent for all that was done before.
     fn drain(&mut self, into: &mut Vec<Outgoing>);
 
-    /// How many entries are decided, from the first one on.
+    /// How many entries are decided, from the first one on, as far as this node has heard or fetched.
     fn decided(&self) -> u64;
 
-    /// How many entries this member holds, the undecided tail included.
+    /// How many entries this node holds, the undecided tail included.
     fn accepted(&self) -> u64;
 
-    /// Reads one entry that this member holds.
+    /// Reads one entry that this node holds.
     fn read(&self, index: u64) -> Result<Bytes, LogError>;
 }

@@ -97,8 +97,8 @@ pub struct Teller {
     pub out: BTreeMap<Ticket, Command>,
     /// Deposits answered.
     pub deposited: i64,
-    /// All that the partitions hold, as last observed.
-    pub total: i64,
+    /// All that each partition here holds, as last observed.
+    pub totals: Vec<i64>,
 }
 
 impl Front<Bank> for Teller {
@@ -117,7 +117,7 @@ impl Front<Bank> for Teller {
     }
 
     fn observe(&mut self, _: &NodeStatus, variables: &[&Balances]) {
-        self.total = variables.iter().flat_map(|balances| balances.0.values()).sum();
+        self.totals = variables.iter().map(|balances| balances.0.values().sum()).collect();
     }
 
     fn connected(&mut self, _: ConnectionId, _: SocketAddr, _: u64) {}
@@ -128,6 +128,7 @@ impl Front<Bank> for Teller {
     fn passed(&mut self, _: PartitionId, _: Position, _: StampNumber, _: StampNumber) {}
     fn settle(&mut self, _: &mut Commands<Bank>) {}
     fn restart(&mut self, _: u64) {}
+    fn broken(&mut self, _: PartitionId) {}
     fn led(&mut self, _: PartitionId, _: Option<NodeId>) {}
     fn told(&mut self, _: NodeId, _: Bytes, _: &mut Commands<Bank>) {}
     fn closed(&mut self, _: ConnectionId) {}

@@ -12,7 +12,8 @@ use crate::wire::EventType;
 use crate::zxid::Zxid;
 use bytes::{Bytes, BytesMut};
 use eyrie::{
-    Answer, Commands, ConnectionId, Front, NodeId, NodeStatus, Outcome, PartitionId, Position, StampNumber, Ticket,
+    Answer, Commands, ConnectionId, Front, NodeId, NodeStatus, Outcome, PartitionId, Position, StampNumber,
+    Ticket,
 };
 use std::net::SocketAddr;
 
@@ -144,6 +145,14 @@ impl Front<Volery> for Gateway {
             self.expiry.restart(|session| session.home(partitions) == partition);
             let pings = self.hearings.confirmed_here(partition);
             self.pong(pings);
+        }
+    }
+
+    /// Watches may have missed an event: their clients come back, and tell what they had.
+    fn broken(&mut self, partition: PartitionId) {
+        let watching = |id: &ConnectionId| self.watches.sources(*id).contains(partition);
+        for id in self.order.iter().copied().filter(watching).collect::<Vec<_>>() {
+            self.drop_connection(id);
         }
     }
 

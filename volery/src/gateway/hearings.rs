@@ -39,7 +39,9 @@ impl Telling {
     /// The telling as bytes.
     pub fn encode(&self) -> Bytes {
         let (kind, partition, round, sessions) = match self {
-            Telling::Hearing { partition, round, sessions } => (HEARING, partition, round, sessions.as_slice()),
+            Telling::Hearing { partition, round, sessions } => {
+                (HEARING, partition, round, sessions.as_slice())
+            }
             Telling::Heard { partition, round } => (HEARD, partition, round, [].as_slice()),
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + 8 * sessions.len());
@@ -172,7 +174,8 @@ impl Home {
 
     fn confirmed(&mut self, round: u64) -> Vec<Ping> {
         self.heard.retain(|_, heard| *heard > round);
-        let answered = self.pings.values().filter(|(asked, _)| *asked <= round).map(|(_, ping)| *ping).collect();
+        let answered =
+            self.pings.values().filter(|(asked, _)| *asked <= round).map(|(_, ping)| *ping).collect();
         self.pings.retain(|_, (asked, _)| *asked > round);
         answered
     }
@@ -236,7 +239,10 @@ mod tests {
     fn tellings_come_back_as_they_were() {
         let (_, telling) = hearing(3, &[A, B]);
         let bytes = telling.encode();
-        assert_eq!(&bytes[..], [1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            &bytes[..],
+            [1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]
+        );
         assert_eq!(Telling::decode(bytes.clone()), Some(telling));
         let heard = Telling::Heard { partition: PartitionId(1), round: 9 };
         assert_eq!(Telling::decode(heard.encode()), Some(heard));

@@ -299,8 +299,9 @@ impl Pipeline {
         self.run.next += 1;
         self.run.sent.push_back(number);
         self.in_flight += 1;
-        let (acknowledged, floor) = (u64::from(self.run.acknowledged), self.seen.stamp());
-        commands.submit(id, destinations, &Request { acknowledged, floor, command });
+        let (origin, acknowledged, floor) =
+            (commands.node(), u64::from(self.run.acknowledged), self.seen.stamp());
+        commands.submit(id, destinations, &Request { origin, acknowledged, floor, command });
     }
 
     /// Sends the first request that needs other partitions: everything before it is answered.

@@ -9,7 +9,7 @@ use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Reply as WireReply, Stat
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{
-    Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, Outcome, Output,
+    Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, NodeId, Outcome, Output,
     PartitionId, PartitioningOracle, Position, Refusal, Replica, Request, SharedIndex, StampNumber,
     StateMachine, node_client,
 };
@@ -86,7 +86,7 @@ impl Cluster {
         let id = CommandId { client, epoch, run: self.ran, i: 0 };
         self.addressed.insert(id, to);
         let floor = self.floors.get(&client).map_or(StampNumber::default(), |zxid| zxid.stamp());
-        let body = Request::<Volery> { acknowledged: 0, floor, command }.encode();
+        let body = Request::<Volery> { origin: NodeId(0), acknowledged: 0, floor, command }.encode();
         let shared = (to.len() > 1).then(|| self.shared.next());
         self.shared = shared.unwrap_or(self.shared);
         for partition in to.iter() {

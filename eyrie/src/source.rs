@@ -1,0 +1,180 @@
+//! The source: what a partition hosted here tells to nodes that have no replica of it.
+//!
+//! A node without a replica subscribes to what one replica puts out: letters for partitions of its own, the events, the
+//! answers that its clients wait for, and how far the replica is. It gets them in the order in which they were put out, so
+//! the partition looks to it as one of its own.
+
+use crate::codec;
+use crate::message::Message;
+use crate::replica::Output;
+use crate::retained::{Letter, Retained};
+use crate::service::StateMachine;
+use bytes::{Bytes, BytesMut};
+use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
+use std::collections::BTreeMap;
+
+/// How long a source is silent before it says that there is nothing to say.
+pub const SILENCE_MS: u64 = 500;
+/// A message with more bytes than this is closed, and another begun.
+const MESSAGE_BYTES: usize = 1 << 20;
+
+/// One node that is told what the partition's replica puts out.
+#[derive(Debug)]
+struct Subscriber {
+    /// The subscription's number, which the subscriber chose.
+    number: u64,
+    /// How many messages it was sent.
+    sequence: u64,
+    batch: BytesMut,
+    full: Vec<Bytes>,
+    /// The place of the last output of the batch, if that says how far the replica is: a later one takes its place.
+    passed: Option<usize>,
+    told_ms: u64,
+}
+
+impl Subscriber {
+    fn push(&mut self, bytes: &[u8], is_passed: bool) {
+        if let Some(place) = self.passed.take().filter(|_| is_passed) {
+            self.batch.truncate(place);
+        }
+        self.passed = is_passed.then_some(self.batch.len());
+        self.batch.extend_from_slice(bytes);
+        if self.batch.len() > MESSAGE_BYTES {
+            self.passed = None;
+            self.full.push(self.batch.split().freeze());
+        }
+    }
+
+    fn take(&mut self, partition: PartitionId, now_ms: u64) -> Vec<Message> {
+        let silent = now_ms >= self.told_ms + SILENCE_MS;
+        self.passed = None;
+        let mut parts = std::mem::take(&mut self.full);
+        if !self.batch.is_empty() || (parts.is_empty() && silent) {
+            parts.push(self.batch.split().freeze());
+        }
+        let mut messages = Vec::with_capacity(parts.len());
+        for outputs in parts {
+            self.told_ms = now_ms;
+            messages.push(Message::Outputs {
+                partition,
+                number: self.number,
+                sequence: self.sequence,
+                outputs,
+            });
+            self.sequence += 1;
+        }
+        messages
+    }
+}
+
+/// What one hosted partition keeps and tells for nodes that do not host it.
+#[derive(Debug)]
+pub struct Source {
+    partition: PartitionId,
+    retained: Retained,
+    /// The nodes that do not host the partition, with what they do host.
+    outside: BTreeMap<NodeId, Destinations>,
+    subscribers: BTreeMap<NodeId, Subscriber>,
+}
+
+impl Source {
+    /// The source of a partition that these nodes do not host; with what each of them hosts.
+    pub fn new(partition: PartitionId, outside: BTreeMap<NodeId, Destinations>) -> Source {
+        let retained = Retained::new(outside.keys().copied());
+        Source { partition, retained, outside, subscribers: BTreeMap::new() }
+    }
+
+    /// A node wants what the replica puts out from now on, and the letters for commands after `after`.
+    pub fn subscribe(&mut self, node: NodeId, number: u64, after: SharedIndex) {
+        let Some(hosts) = self.outside.get(&node).copied() else { return };
+        let fresh = Subscriber {
+            number,
+            sequence: 0,
+            batch: BytesMut::new(),
+            full: Vec::new(),
+            passed: None,
+            told_ms: 0,
+        };
+        let subscriber = self.subscribers.entry(node).insert_entry(fresh).into_mut();
+        match self.retained.after(after) {
+            Ok(letters) => letters
+                .filter(|letter| hosts.contains(letter.to))
+                .for_each(|letter| subscriber.push(&letter.bytes, false)),
+            Err(given_up) => tracing::error!(
+                %node,
+                partition = %self.partition,
+                "was away too long: what was sent up to shared command {} is not kept any more; the node needs the state \
+                 of another",
+                given_up.0
+            ),
+        }
+    }
+
+    /// A node's link is down.
+    pub fn lost(&mut self, node: NodeId) {
+        self.subscribers.remove(&node);
+    }
+
+    /// A node has everything that is for it up to `command` in its synced log.
+    pub fn acknowledge(&mut self, node: NodeId, command: SharedIndex) {
+        self.retained.acknowledge(node, command);
+    }
+
+    /// The replica has put something out.
+    pub fn put_out<S: StateMachine>(&mut self, output: &Output<S>) {
+        match output {
+            Output::Exchange(letter) => self.keep(letter.command, letter.to, output),
+            Output::Event { .. } | Output::Passed { .. } if self.subscribers.is_empty() => {}
+            Output::Event { .. } => self.tell(output, false, |_| true),
+            Output::Passed { .. } => self.tell(output, true, |_| true),
+            Output::Answer(answer) => match answer.origin {
+                Some(origin) if self.subscribers.contains_key(&origin) => {
+                    self.tell(output, false, |node| node == origin);
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// What is to be told now.
+    pub fn take(&mut self, now_ms: u64) -> Vec<(NodeId, Message)> {
+        let mut messages = Vec::new();
+        for (node, subscriber) in &mut self.subscribers {
+            let told = subscriber.take(self.partition, now_ms);
+            messages.extend(told.into_iter().map(|message| (*node, message)));
+        }
+        messages
+    }
+
+    /// Panics unless the invariants hold.
+    pub fn check_invariants(&self) {
+        self.retained.check_invariants();
+        assert!(self.subscribers.keys().all(|node| self.outside.contains_key(node)));
+    }
+
+    fn keep<S: StateMachine>(&mut self, command: SharedIndex, to: PartitionId, output: &Output<S>) {
+        if !self.outside.values().any(|hosts| hosts.contains(to)) {
+            return;
+        }
+        let bytes = encode(output);
+        for (node, subscriber) in &mut self.subscribers {
+            if self.outside[node].contains(to) {
+                subscriber.push(&bytes, false);
+            }
+        }
+        self.retained.keep(Letter { command, to, bytes });
+    }
+
+    fn tell<S: StateMachine>(&mut self, output: &Output<S>, is_passed: bool, wants: impl Fn(NodeId) -> bool) {
+        let bytes = encode(output);
+        for (_, subscriber) in self.subscribers.iter_mut().filter(|(node, _)| wants(**node)) {
+            subscriber.push(&bytes, is_passed);
+        }
+    }
+}
+
+fn encode<S: StateMachine>(output: &Output<S>) -> Bytes {
+    let mut bytes = Vec::with_capacity(128);
+    codec::encode_into(output, &mut bytes).expect("an output can be encoded into memory");
+    Bytes::from(bytes)
+}

@@ -1,0 +1,166 @@
+//! The subscription: how a node hears of a partition that it does not host.
+//!
+//! It asks one of the nodes that host the partition, and another when that one is gone or silent. What it has heard is
+//! numbered, so that nothing is missed unnoticed; whatever may have been missed is asked for again from the last letter on,
+//! and the front is told that events and answers may be missing.
+
+use crate::codec;
+use crate::exchange::Exchange;
+use crate::mailbox::Mailbox;
+use crate::message::Message;
+use crate::replica::Output;
+use crate::service::StateMachine;
+use crate::source::SILENCE_MS;
+use bytes::Bytes;
+use multicast::log::{LogError, LogPosition, SharedLog};
+use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A source that says nothing for so long is given up.
+const SILENCE_MS_MAX: u64 = 4 * SILENCE_MS;
+
+/// What this node hears of one partition.
+///
+/// Invariant: every letter for a command before `last` has come.
+pub struct Subscription {
+    partition: PartitionId,
+    hosts: Vec<NodeId>,
+    source: Option<NodeId>,
+    number: u64,
+    sequence: u64,
+    heard_ms: u64,
+    mailboxes: BTreeMap<PartitionId, Mailbox>,
+    last: SharedIndex,
+    /// Up to which command everything has come, as of log positions that are not durable yet.
+    unsynced: VecDeque<(LogPosition, SharedIndex)>,
+    durable: SharedIndex,
+    log: SharedLog,
+}
+
+/// Bytes that no source of this version sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("outputs that no node of this version sends")]
+pub struct MalformedOutputs;
+
+impl Subscription {
+    /// Hears of `partition` from one of `hosts`, for the partitions `here`. Takes up what the log holds.
+    pub fn recover<S: StateMachine>(
+        partition: PartitionId,
+        hosts: Vec<NodeId>,
+        here: Destinations,
+        log: SharedLog,
+    ) -> Result<Subscription, LogError> {
+        let mailbox = |to| (to, Mailbox::recover(partition, to, log.clone()));
+        let mailboxes: BTreeMap<PartitionId, Mailbox> = here.iter().map(mailbox).collect();
+        let lasts = mailboxes.values().map(Mailbox::last::<S>).collect::<Result<Vec<_>, _>>()?;
+        let last = lasts.into_iter().max().unwrap_or_default();
+        Ok(Subscription {
+            partition,
+            hosts,
+            source: None,
+            number: 0,
+            sequence: 0,
+            heard_ms: 0,
+            mailboxes,
+            last,
+            unsynced: VecDeque::new(),
+            durable: before(last),
+            log,
+        })
+    }
+
+    /// Whom it hears from.
+    pub fn source(&self) -> Option<NodeId> {
+        self.source
+    }
+
+    /// Asks another host, if one of them is `up`: the next one round.
+    pub fn ask_next(&mut self, up: &BTreeSet<NodeId>, now_ms: u64) -> Option<(NodeId, Message)> {
+        let place = self.source.and_then(|source| self.hosts.iter().position(|host| *host == source));
+        let first = place.map_or(usize::from(self.partition.0), |place| place + 1);
+        let hosts = (0..self.hosts.len()).map(|step| self.hosts[(first + step) % self.hosts.len()]);
+        self.source = hosts.into_iter().find(|host| up.contains(host));
+        self.ask_again(now_ms)
+    }
+
+    /// Asks the same host from the last letter on.
+    pub fn ask_again(&mut self, now_ms: u64) -> Option<(NodeId, Message)> {
+        self.number += 1;
+        self.sequence = 0;
+        self.heard_ms = now_ms;
+        let (partition, number, after) = (self.partition, self.number, before(self.last));
+        self.source.map(|source| (source, Message::Subscribe { partition, number, after }))
+    }
+
+    /// Whether the source has been silent for too long.
+    pub fn is_silent(&self, now_ms: u64) -> bool {
+        self.source.is_some() && now_ms >= self.heard_ms + SILENCE_MS_MAX
+    }
+
+    /// Takes in what the source says. Returns what the front is to hear, in order; `None` if something was missed.
+    pub fn hear<S: StateMachine>(
+        &mut self,
+        number: u64,
+        sequence: u64,
+        outputs: Bytes,
+        now_ms: u64,
+    ) -> Result<Option<Vec<Output<S>>>, MalformedOutputs> {
+        if number != self.number {
+            return Ok(Some(Vec::new()));
+        }
+        if sequence != self.sequence {
+            return Ok(None);
+        }
+        self.sequence += 1;
+        self.heard_ms = now_ms;
+        let mut rest = outputs.as_ref();
+        let mut heard = Vec::new();
+        while !rest.is_empty() {
+            match codec::decode_next::<Output<S>>(&mut rest).map_err(|_| MalformedOutputs)? {
+                Output::Exchange(letter) => self.put(letter),
+                output => heard.push(output),
+            }
+        }
+        Ok(Some(heard))
+    }
+
+    /// Takes out the next letter for a partition here, if it is for a command up to `command`.
+    pub fn take<S: StateMachine>(
+        &mut self,
+        to: PartitionId,
+        command: SharedIndex,
+    ) -> Result<Option<Exchange<S>>, LogError> {
+        self.mailboxes.get_mut(&to).map_or(Ok(None), |mailbox| mailbox.take(command))
+    }
+
+    /// The log is durable up to `position`.
+    pub fn synced(&mut self, position: LogPosition) {
+        while let Some((_, command)) = self.unsynced.pop_front_if(|(after, _)| *after <= position) {
+            self.durable = command;
+        }
+    }
+
+    /// What the hosts need not keep any more.
+    pub fn acknowledgements(&self) -> impl Iterator<Item = (NodeId, Message)> {
+        let (partition, command) = (self.partition, self.durable);
+        self.hosts.iter().map(move |host| (*host, Message::Acknowledge { partition, command }))
+    }
+
+    fn put<S: StateMachine>(&mut self, letter: Exchange<S>) {
+        // Who is asked again, or restarts, says some of it again.
+        if letter.from != self.partition || letter.command < self.last {
+            return;
+        }
+        let Some(mailbox) = self.mailboxes.get_mut(&letter.to) else { return };
+        mailbox.put(&letter);
+        if letter.command > self.last {
+            self.last = letter.command;
+            self.unsynced.push_back((self.log.lock().appended(), before(letter.command)));
+        }
+    }
+}
+
+/// The command before. All letters for it have come once there is one for a later command.
+fn before(command: SharedIndex) -> SharedIndex {
+    SharedIndex(command.0.saturating_sub(1))
+}

@@ -1,0 +1,257 @@
+//! A lane: one ring as this node has it, and what goes with it.
+
+use crate::entry::EntryBuilder;
+use crate::envelope::{Envelope, Relayed};
+use crate::layout::Layout;
+use crate::link::StreamId;
+use crate::log::SharedLog;
+use crate::message::Message;
+use crate::multicast::{ENTRY_BYTES, LEADS_SURELY_MS, Sent};
+use crate::relay::{FollowError, Relay};
+use crate::ring::{Amnesiac, Followers, Outgoing, Ring, StepError};
+use crate::ring_id::RingId;
+use crate::sequence::Sequence;
+use crate::{NodeId, PartitionId};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// What this node is in a ring.
+enum Part {
+    /// A member, whom the nodes that are none may ask.
+    Member(Followers),
+    /// It asks the members.
+    Follower,
+}
+
+/// A ring together with the entry that this turn builds for it.
+pub(crate) struct Lane {
+    me: NodeId,
+    members: Vec<NodeId>,
+    part: Part,
+    ring: Box<dyn Ring>,
+    batch: EntryBuilder,
+    proposed: bool,
+    /// Who led when submissions were last sent there.
+    leader: Option<NodeId>,
+    /// When each other member last said something about the ring.
+    heard: BTreeMap<NodeId, u64>,
+}
+
+impl Lane {
+    pub(crate) fn new(layout: &Layout, ring: Box<dyn Ring>) -> Lane {
+        let (me, members) = (layout.me(), layout.members(ring.id()));
+        let followers = layout.nodes().iter().copied().filter(|node| !members.contains(node));
+        Lane {
+            me,
+            part: if members.contains(&me) {
+                Part::Member(Followers::new(followers))
+            } else {
+                Part::Follower
+            },
+            members,
+            ring,
+            batch: EntryBuilder::default(),
+            proposed: false,
+            leader: None,
+            heard: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> RingId {
+        self.ring.id()
+    }
+
+    pub(crate) fn ring(&self) -> &dyn Ring {
+        self.ring.as_ref()
+    }
+
+    pub(crate) fn ring_mut(&mut self) -> &mut dyn Ring {
+        self.ring.as_mut()
+    }
+
+    /// Whether this node is a member of the ring.
+    pub(crate) fn is_member(&self) -> bool {
+        matches!(self.part, Part::Member(_))
+    }
+
+    /// Who leads, as far as submissions have been sent there.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.leader
+    }
+
+    /// Puts an envelope into the entry that this turn builds.
+    pub(crate) fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, time_ms: u64) {
+        self.batch.push(envelope, relayed);
+        if self.batch.len() >= ENTRY_BYTES {
+            self.propose(time_ms);
+        }
+    }
+
+    pub(crate) fn propose(&mut self, time_ms: u64) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let entry = self.batch.take(time_ms);
+        // Leadership may have been lost since; what was submitted is sent again, to whoever leads.
+        if self.ring.leads() {
+            self.ring.append(entry);
+            self.proposed = true;
+        }
+    }
+
+    /// Who leads now, if that is another than before.
+    pub(crate) fn take_new_leader(&mut self) -> Option<NodeId> {
+        let leader = self.ring.leader();
+        if std::mem::replace(&mut self.leader, leader) == leader { None } else { leader }
+    }
+
+    /// Whether anything was proposed since the last call.
+    pub(crate) fn take_proposed(&mut self) -> bool {
+        std::mem::take(&mut self.proposed)
+    }
+
+    /// A connection to another node begins.
+    pub(crate) fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
+        if self.members.contains(&peer) {
+            self.ring.meet(peer, nonce)?;
+            self.ring.reconnected(peer);
+        } else if let Part::Member(followers) = &mut self.part {
+            followers.forget(peer);
+        }
+        Ok(())
+    }
+
+    /// Handles what a member says about the ring.
+    pub(crate) fn step(&mut self, from: NodeId, message: Bytes, now_ms: u64) -> Result<(), StepError> {
+        self.ring.step(from, message)?;
+        self.heard.insert(from, now_ms);
+        Ok(())
+    }
+
+    /// Takes a request of a node that follows the ring. Gives it back if this node cannot tell.
+    pub(crate) fn follow(&mut self, from: NodeId, request: Bytes) -> Option<Result<(), StepError>> {
+        match &mut self.part {
+            Part::Member(followers) => Some(followers.step(from, request)),
+            Part::Follower => None,
+        }
+    }
+
+    /// Whether this node leads the ring and has heard from a quorum of it of late.
+    pub(crate) fn leads_surely(&self, now_ms: u64) -> bool {
+        let heard = self.heard.values().filter(|then_ms| now_ms < **then_ms + LEADS_SURELY_MS).count();
+        self.ring.leads() && 2 * (heard + 1) > self.members.len()
+    }
+
+    /// Takes over what is to be sent to the ring's members and followers.
+    pub(crate) fn drain(&mut self, log: &SharedLog, into: &mut Vec<Sent>) {
+        let (id, mut outgoing) = (self.ring.id(), Vec::new());
+        self.ring.drain(&mut outgoing);
+        let message = match &mut self.part {
+            Part::Member(followers) => {
+                followers.answer(self.me, self.ring.as_ref(), log, &mut outgoing);
+                Message::Step
+            }
+            Part::Follower => Message::Follow,
+        };
+        into.extend(outgoing.into_iter().map(|Outgoing { to, message: bytes, after }| Sent {
+            to,
+            stream: if after.is_some() { ordered(id) } else { unordered(id) },
+            after,
+            message: message(id, bytes).encode(),
+        }));
+    }
+}
+
+/// The stream of what a ring says about its log, in order.
+fn ordered(ring: RingId) -> StreamId {
+    StreamId(ring.0 * 2)
+}
+
+/// The stream of what need not wait for that.
+pub(crate) fn unordered(ring: RingId) -> StreamId {
+    StreamId(ring.0 * 2 + 1)
+}
+
+/// A partition's ring, what is delivered from it and, while this node leads it, the relay into it.
+pub(crate) struct PartitionLane {
+    pub(crate) lane: Lane,
+    pub(crate) sequence: Sequence,
+    /// The relay of a reign, and the reign's number.
+    relay: Option<(u64, Relay)>,
+}
+
+impl PartitionLane {
+    pub(crate) fn new(partition: PartitionId, lane: Lane) -> PartitionLane {
+        PartitionLane { lane, sequence: Sequence::new(partition), relay: None }
+    }
+
+    /// Appends what the shared ring has decided for this partition, if this node leads it.
+    pub(crate) fn relay(
+        &mut self,
+        partition: PartitionId,
+        shared: &dyn Ring,
+        time_ms: u64,
+    ) -> Result<(), FollowError> {
+        if !self.lane.ring.leads() {
+            self.relay = None;
+            return Ok(());
+        }
+        let reign = self.lane.ring.reigns();
+        let mut relay = match self.relay.take() {
+            Some((began, relay)) if began == reign => relay,
+            _ => Relay::begin(partition, self.sequence.fold(self.lane.ring.as_ref())?),
+        };
+        relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;
+        self.relay = Some((reign, relay));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, MemoryDisk};
+    use crate::log::{LogLimits, NodeLog};
+    use crate::ring::SoloRing;
+    use std::sync::Arc;
+
+    const ME: NodeId = NodeId(2);
+    const FOLLOWER: NodeId = NodeId(1);
+    /// Its first: it knows that node 2 leads, and wants entries from the first one on.
+    const REQUEST: [u8; 21] = [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    fn lane(log: &SharedLog) -> Lane {
+        let layout = Layout::new(ME, [0, 1, 2, 3].map(NodeId).to_vec(), 2, 3);
+        Lane::new(&layout, Box::new(SoloRing::recover(RingId::SHARED, log.clone())))
+    }
+
+    /// Decides an entry, and tells to whom the lane has something to say about it.
+    fn decide(lane: &mut Lane, disk: &MemoryDisk, log: &SharedLog) -> Vec<NodeId> {
+        lane.ring_mut().append(Bytes::from_static(b"entry"));
+        let buffer = log.lock().take_buffer().expect("something to write");
+        buffer.write(disk).expect("a disk that works");
+        log.lock().synced(buffer.position());
+        lane.ring_mut().synced(buffer.position());
+        let mut sent = Vec::new();
+        lane.drain(log, &mut sent);
+        sent.into_iter().map(|sent| sent.to).collect()
+    }
+
+    #[test]
+    fn a_request_belongs_to_its_connection() {
+        let disk = Arc::new(MemoryDisk::new());
+        let shown: Arc<dyn Disk> = disk.clone();
+        let log = SharedLog::new(NodeLog::recover(shown, LogLimits::default()).expect("a log"));
+        let mut lane = lane(&log);
+        let request = Bytes::from_static(&REQUEST);
+        assert_eq!(lane.follow(FOLLOWER, request.clone()), Some(Ok(())));
+        assert_eq!(decide(&mut lane, &disk, &log), [FOLLOWER]);
+
+        let mut lane = self::lane(&log);
+        lane.follow(FOLLOWER, Bytes::from_static(&REQUEST)).expect("a member").expect("a request");
+        lane.meet(FOLLOWER, 7).expect("no member's disk");
+        assert_eq!(decide(&mut lane, &disk, &log), []);
+        let stranger = NodeId(3);
+        assert_eq!(lane.follow(stranger, request), Some(Err(StepError::Stranger(stranger))));
+    }
+}
