@@ -87,7 +87,7 @@ impl Source {
     /// A node wants what the replica puts out from now on, and the letters for commands after `after`.
     pub fn subscribe(&mut self, node: NodeId, number: u64, after: SharedIndex) {
         let Some(hosts) = self.outside.get(&node).copied() else { return };
-        let fresh = Subscriber {
+        let mut subscriber = Subscriber {
             number,
             sequence: 0,
             batch: BytesMut::new(),
@@ -95,7 +95,6 @@ impl Source {
             passed: None,
             told_ms: 0,
         };
-        let subscriber = self.subscribers.entry(node).insert_entry(fresh).into_mut();
         match self.retained.after(after) {
             Ok(letters) => letters
                 .filter(|letter| hosts.contains(letter.to))
@@ -108,6 +107,7 @@ impl Source {
                 given_up.0
             ),
         }
+        self.subscribers.insert(node, subscriber);
     }
 
     /// A node's link is down.

@@ -135,8 +135,9 @@ impl Subscription {
 
     /// The log is durable up to `position`.
     pub fn synced(&mut self, position: LogPosition) {
-        while let Some((_, command)) = self.unsynced.pop_front_if(|(after, _)| *after <= position) {
-            self.durable = command;
+        while let Some((_, command)) = self.unsynced.front().filter(|(after, _)| *after <= position) {
+            self.durable = *command;
+            self.unsynced.pop_front();
         }
     }
 

@@ -7,7 +7,7 @@ use crate::link::StreamId;
 use crate::log::SharedLog;
 use crate::message::Message;
 use crate::multicast::{ENTRY_BYTES, LEADS_SURELY_MS, Sent};
-use crate::relay::{FollowError, Relay};
+use crate::relay::{FollowError, Relay, Survey};
 use crate::ring::{Amnesiac, Followers, Outgoing, Ring, StepError};
 use crate::ring_id::RingId;
 use crate::sequence::Sequence;
@@ -176,22 +176,24 @@ pub(crate) fn unordered(ring: RingId) -> StreamId {
 pub(crate) struct PartitionLane {
     pub(crate) lane: Lane,
     pub(crate) sequence: Sequence,
+    survey: Survey,
     /// The relay of a reign, and the reign's number.
     relay: Option<(u64, Relay)>,
 }
 
 impl PartitionLane {
     pub(crate) fn new(partition: PartitionId, lane: Lane) -> PartitionLane {
-        PartitionLane { lane, sequence: Sequence::new(partition), relay: None }
+        PartitionLane {
+            lane,
+            sequence: Sequence::new(partition),
+            survey: Survey::new(partition),
+            relay: None,
+        }
     }
 
     /// Appends what the shared ring has decided for this partition, if this node leads it.
-    pub(crate) fn relay(
-        &mut self,
-        partition: PartitionId,
-        shared: &dyn Ring,
-        time_ms: u64,
-    ) -> Result<(), FollowError> {
+    pub(crate) fn relay(&mut self, shared: &dyn Ring, time_ms: u64) -> Result<(), FollowError> {
+        self.survey.advance(shared, self.sequence.taken())?;
         if !self.lane.ring.leads() {
             self.relay = None;
             return Ok(());
@@ -199,7 +201,7 @@ impl PartitionLane {
         let reign = self.lane.ring.reigns();
         let mut relay = match self.relay.take() {
             Some((began, relay)) if began == reign => relay,
-            _ => Relay::begin(partition, self.sequence.fold(self.lane.ring.as_ref())?),
+            _ => Relay::begin(&self.survey, self.sequence.fold(self.lane.ring.as_ref())?),
         };
         relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;
         self.relay = Some((reign, relay));

@@ -40,7 +40,7 @@
 //! when somebody else does. Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
 //! durable, are arguments.
 //!
-//! Caveats: the log is not trimmed yet, so a reign begins by following the shared ring from its first entry; who is a
+//! Caveats: the log is not trimmed yet, so a start begins by counting the shared ring from its first entry; who is a
 //! member of what never changes, and there is one configuration, so every [`Position`] is in configuration 0.
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ pub use multicast::{
 };
 pub use node_id::NodeId;
 pub use partition::{Destinations, PARTITIONS_MAX, PartitionId};
-pub use relay::{FollowError, Relay, Taken};
+pub use relay::{FollowError, Relay, Survey, Taken};
 pub use ring::{
     Amnesiac, FOLLOW_PATIENCE_MS, FollowerRing, Following, Outgoing, PaxosRing, RecoverError, Ring,
     RingConfig, RingCounts, RingTiming, SoloRing, StepError,

@@ -247,8 +247,8 @@ impl Multicast {
     pub fn propose(&mut self) -> Result<(), FollowError> {
         let time_ms = self.clock.time_ms;
         self.shared.propose(time_ms);
-        for (place, partition) in self.partitions.iter_mut().enumerate() {
-            partition.relay(PartitionId(place as u16), self.shared.ring(), time_ms)?;
+        for partition in &mut self.partitions {
+            partition.relay(self.shared.ring(), time_ms)?;
             partition.lane.propose(time_ms);
         }
         let lanes = self.partitions.iter_mut().map(|partition| &mut partition.lane);

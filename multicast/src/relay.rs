@@ -8,7 +8,8 @@
 //!
 //! A leader forgets what it knew in earlier reigns. On entering its reign it folds the rule over its *whole* log, the
 //! unapplied tail included, and follows the shared log from there: a cursor kept from an earlier reign, or read off the
-//! last relayed entry, skips what a truncation took away.
+//! last relayed entry, skips what a truncation took away. What is *delivered* no truncation takes away, so the shared log
+//! is followed only from there on ([`Survey`]).
 
 use crate::PartitionId;
 use crate::entry::{Entry, MalformedEntry};
@@ -79,31 +80,87 @@ impl Taken {
     }
 }
 
-/// One reign's following of the shared ring for one partition.
+/// How far the shared ring was counted for one partition: facts of its decided log, the same whoever counts.
 ///
-/// Invariants:
-/// - `counted` envelopes of the shared ring lie before entry `cursor`.
-/// - `addressed` is the last of them that addresses the partition.
-/// - everything that addresses the partition up to `addressed` stands in the partition ring's log or was handed out.
-#[derive(Debug)]
-pub struct Relay {
-    partition: PartitionId,
-    held: SharedIndex,
+/// Invariants: `counted` envelopes of the shared ring lie before entry `cursor`; `addressed` is the last of them that
+/// addresses the partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
     cursor: u64,
     counted: SharedIndex,
     addressed: SharedIndex,
 }
 
+impl Count {
+    /// Counts the next entry; hands out what addresses the partition.
+    fn next_entry(
+        &mut self,
+        partition: PartitionId,
+        shared: &dyn Ring,
+        mut found: impl FnMut(&Envelope, Relayed),
+    ) -> Result<(), FollowError> {
+        let mut entry = open(shared, self.cursor)?;
+        while let Some((envelope, _)) =
+            entry.next_envelope().map_err(|source| malformed(shared, self.cursor, source))?
+        {
+            self.counted = self.counted.next();
+            if envelope.destinations.contains(partition) {
+                found(&envelope, Relayed { k: self.counted, prev: self.addressed });
+                self.addressed = self.counted;
+            }
+        }
+        self.cursor += 1;
+        Ok(())
+    }
+}
+
+/// From where a reign must follow the shared ring. What lies before is delivered in the partition, so no truncation of its
+/// log can take it away; and so a reign need not begin with the whole history.
+///
+/// Invariant: everything before the count that addresses the partition is delivered there.
+#[derive(Debug)]
+pub struct Survey {
+    partition: PartitionId,
+    done: Count,
+    /// The entry after holds something that is delivered only at or after this.
+    awaited: SharedIndex,
+}
+
+impl Survey {
+    /// Nothing counted yet.
+    pub fn new(partition: PartitionId) -> Survey {
+        Survey { partition, done: Count::default(), awaited: SharedIndex::ZERO }
+    }
+
+    /// Counts on, as far as the partition has delivered what addresses it.
+    pub fn advance(&mut self, shared: &dyn Ring, delivered: Taken) -> Result<(), FollowError> {
+        while self.awaited <= delivered.last() && self.done.cursor < shared.decided() {
+            let mut next = self.done;
+            next.next_entry(self.partition, shared, |_, _| {})?;
+            if next.addressed > delivered.last() {
+                self.awaited = next.addressed;
+            } else {
+                self.done = next;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One reign's following of the shared ring for one partition.
+///
+/// Invariant: everything that addresses the partition up to the count stands in the partition ring's log or was handed out.
+#[derive(Debug)]
+pub struct Relay {
+    partition: PartitionId,
+    held: SharedIndex,
+    count: Count,
+}
+
 impl Relay {
     /// A reign that begins over a partition log whose fold is `held`.
-    pub fn begin(partition: PartitionId, held: Taken) -> Relay {
-        Relay {
-            partition,
-            held: held.last(),
-            cursor: 0,
-            counted: SharedIndex::ZERO,
-            addressed: SharedIndex::ZERO,
-        }
+    pub fn begin(survey: &Survey, held: Taken) -> Relay {
+        Relay { partition: survey.partition, held: held.last(), count: survey.done }
     }
 
     /// Hands out, in order, what the shared ring has decided since the last call and the partition does not hold.
@@ -112,28 +169,81 @@ impl Relay {
         shared: &dyn Ring,
         mut relay: impl FnMut(&Envelope, Relayed),
     ) -> Result<(), FollowError> {
-        while self.cursor < shared.decided() {
-            let mut entry = open(shared, self.cursor)?;
-            while let Some((envelope, _)) =
-                entry.next_envelope().map_err(|source| malformed(shared, self.cursor, source))?
-            {
-                if let Some(relayed) = self.count(&envelope) {
-                    relay(&envelope, relayed);
+        let held = self.held;
+        while self.count.cursor < shared.decided() {
+            self.count.next_entry(self.partition, shared, |envelope, relayed| {
+                if relayed.k > held {
+                    relay(envelope, relayed);
                 }
-            }
-            self.cursor += 1;
+            })?;
         }
         Ok(())
     }
+}
 
-    /// Counts one envelope of the shared ring; tells its facts if the partition still needs it.
-    fn count(&mut self, envelope: &Envelope) -> Option<Relayed> {
-        self.counted = self.counted.next();
-        if !envelope.destinations.contains(self.partition) {
-            return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, MemoryDisk};
+    use crate::entry::EntryBuilder;
+    use crate::envelope::{ClientId, CommandId};
+    use crate::log::{LogLimits, NodeLog, SharedLog};
+    use crate::ring::SoloRing;
+    use crate::{Destinations, RingId};
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    const P: PartitionId = PartitionId(1);
+
+    /// A shared ring that has decided entries of one envelope each, for these destinations.
+    fn shared(destinations: &[Destinations]) -> SoloRing {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let log = SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default()).expect("a log"));
+        let mut ring = SoloRing::recover(RingId::SHARED, log.clone());
+        for (i, destinations) in (0..).zip(destinations) {
+            let id = CommandId { client: ClientId(1), epoch: 0, run: 0, i };
+            let mut entry = EntryBuilder::default();
+            entry.push(&Envelope { id, destinations: *destinations, body: Bytes::new() }, None);
+            ring.append(entry.take(0));
         }
-        let relayed = Relayed { k: self.counted, prev: self.addressed };
-        self.addressed = self.counted;
-        (relayed.k > self.held).then_some(relayed)
+        let buffer = log.lock().take_buffer().expect("something to write");
+        buffer.write(disk.as_ref()).expect("a disk that works");
+        log.lock().synced(buffer.position());
+        ring.synced(buffer.position());
+        ring
+    }
+
+    fn followed(relay: &mut Relay, shared: &dyn Ring) -> Vec<(u64, u64)> {
+        let mut handed = Vec::new();
+        relay.follow(shared, |_, relayed| handed.push((relayed.k.0, relayed.prev.0))).expect("a log");
+        handed
+    }
+
+    #[test]
+    fn a_reign_follows_from_what_is_delivered_and_hands_out_what_is_not_held() {
+        let (mine, others) = (Destinations::all(2), Destinations::one(PartitionId(0)));
+        let shared = shared(&[mine, others, mine, mine, others, mine]);
+        let mut survey = Survey::new(P);
+        survey.advance(&shared, Taken(SharedIndex(3))).expect("a log");
+        assert_eq!((survey.done.cursor, survey.done.addressed), (3, SharedIndex(3)));
+        // The log held the fourth too, and has lost it again.
+        let mut relay = Relay::begin(&survey, Taken(SharedIndex(3)));
+        assert_eq!(followed(&mut relay, &shared), [(4, 3), (6, 4)]);
+        assert!(followed(&mut relay, &shared).is_empty());
+        let mut relay = Relay::begin(&survey, Taken(SharedIndex(4)));
+        assert_eq!(followed(&mut relay, &shared), [(6, 4)]);
+        let mut whole = Relay::begin(&Survey::new(P), Taken(SharedIndex::ZERO));
+        assert_eq!(followed(&mut whole, &shared), [(1, 0), (3, 1), (4, 3), (6, 4)]);
+    }
+
+    #[test]
+    fn a_survey_goes_no_further_than_what_is_delivered() {
+        let mine = Destinations::all(2);
+        let shared = shared(&[mine, mine, Destinations::one(PartitionId(0))]);
+        let mut survey = Survey::new(P);
+        for (delivered, cursor) in [(0, 0), (1, 1), (1, 1), (2, 3)] {
+            survey.advance(&shared, Taken(SharedIndex(delivered))).expect("a log");
+            assert_eq!(survey.done.cursor, cursor, "delivered {delivered}");
+        }
     }
 }

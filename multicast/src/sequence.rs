@@ -61,6 +61,11 @@ impl Sequence {
         self.position
     }
 
+    /// The relay's rule folded over what is delivered.
+    pub fn taken(&self) -> Taken {
+        self.taken
+    }
+
     /// The relay's rule folded over the ring's whole log, from what is delivered through the undecided tail.
     pub fn fold(&self, ring: &dyn Ring) -> Result<Taken, FollowError> {
         let mut taken = self.taken;

@@ -82,7 +82,8 @@ pub fn serve(
         node: u32::from(node.id),
         partitions: u32::from(config.partitions),
     };
-    let listener = listen(node.client)?;
+    // Whoever connects while the log is taken up is to find another node: the port opens when there is somebody behind it.
+    drop(listen(node.client)?);
     let peer_listener = node.peer.filter(|_| config.nodes.len() > 1).map(listen).transpose()?;
     let directory = DataDirectory::open(&node.data, &identity)?;
     let log_path = directory.log_path();
@@ -98,10 +99,11 @@ pub fn serve(
     };
     let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
     let mut host =
-        Host::new(replicas, disk, edge, listener, connections_max, peers, stop).map_err(ServeError::Setup)?;
+        Host::new(replicas, disk, edge, connections_max, peers, stop).map_err(ServeError::Setup)?;
     host.replay()?;
+    let listener = listen(node.client)?;
     announce(config, node);
-    host.run()?;
+    host.run(listener)?;
     println!("stopped; everything acknowledged is in {}", node.data.display());
     Ok(())
 }

@@ -72,7 +72,7 @@ pub struct Host<S: StateMachine, F: Front<S>> {
     in_flight: bool,
     busy: bool,
     poll: Poll,
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     connections: FxHashMap<ConnectionId, Connection>,
     connections_max: usize,
     /// Somebody may wait to be accepted.
@@ -89,26 +89,24 @@ pub struct Host<S: StateMachine, F: Front<S>> {
 }
 
 impl<S: StateMachine, F: Front<S>> Host<S, F> {
-    /// A host that serves `node` at `listener`, at most `connections_max` clients at a time, among `peers` if there are
-    /// any. It stops within a [`TICK`] of `stop` being set.
+    /// A host that serves `node`, at most `connections_max` clients at a time, among `peers` if there are any. It stops within
+    /// a [`TICK`] of `stop` being set.
     pub fn new(
         node: Node<S, F>,
         disk: Arc<dyn Disk>,
         edge: LogEdge,
-        listener: std::net::TcpListener,
         connections_max: usize,
         peers: Option<PeerConfig>,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Host<S, F>> {
         let poll = Poll::new()?;
-        listener.set_nonblocking(true)?;
         Ok(Host {
             node,
             writer: writer(disk, edge, &poll)?,
             in_flight: false,
             busy: false,
             poll,
-            listener: TcpListener::from_std(listener),
+            listener: None,
             connections: FxHashMap::default(),
             connections_max: connections_max.min(CONNECTIONS_MAX),
             knocked: false,
@@ -147,12 +145,12 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         Ok(())
     }
 
-    /// Serves until told to stop. What was acknowledged is durable at any moment, so stopping is only leaving.
-    pub fn run(&mut self) -> Result<(), HostError> {
-        self.poll
-            .registry()
-            .register(&mut self.listener, LISTENER, Interest::READABLE)
-            .map_err(HostError::Socket)?;
+    /// Serves the clients that come to `listener` until told to stop. What was acknowledged is durable at any moment, so
+    /// stopping is only leaving.
+    pub fn run(&mut self, listener: std::net::TcpListener) -> Result<(), HostError> {
+        listener.set_nonblocking(true).map_err(HostError::Socket)?;
+        let listener = self.listener.insert(TcpListener::from_std(listener));
+        self.poll.registry().register(listener, LISTENER, Interest::READABLE).map_err(HostError::Socket)?;
         while !self.stop.load(Ordering::Relaxed) {
             self.turn()?;
         }
@@ -240,8 +238,8 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     /// Accepts whoever waits. After an error, such as too many open files, it is tried again in the next turn: the
     /// listener knocks only once for those who wait already.
     fn accept(&mut self) {
-        loop {
-            match self.listener.accept() {
+        while let Some(listener) = &self.listener {
+            match listener.accept() {
                 Ok((stream, peer)) => self.open(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.knocked = false,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
