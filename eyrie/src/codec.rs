@@ -24,13 +24,6 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     bincode::serde::decode_from_slice(bytes, config()).map(|(value, _)| value)
 }
 
-/// Decodes the value at the start of `bytes`, which move on behind it.
-pub fn decode_next<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, DecodeError> {
-    let (value, length) = bincode::serde::decode_from_slice(bytes, config())?;
-    *bytes = &bytes[length..];
-    Ok(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

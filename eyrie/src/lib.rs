@@ -73,6 +73,18 @@
 //!
 //! [`Node`] and everything in it is sans-IO; [`host`] is the edge.
 //!
+//! ## Among other nodes
+//!
+//! A node hosts a replica of every partition whose ring it is a member of ([`Layout`]). Rings talk over one link, everything
+//! else over another ([`Peers`], [`Message`]). Replicas on one node exchange by calls. Where the replica of a destination is
+//! on other nodes only, it hears the partition from one of the nodes that host it: a *subscription* to what a replica there puts
+//! out, which brings letters (signals and variables), events, answers and how far that replica is, in the order in which they
+//! were put out. So to the front a partition elsewhere looks like one of its own. Any replica may speak, for all say the same;
+//! whoever is asked does, and the next one when it is gone.
+//!
+//! What was sent is kept until every node that needs it has it in its synced log, where it stays: a replica that restarts
+//! replays its sequence, and needs each value as of its command again.
+//!
 //! ## The protocol (S-SMR Algorithm 1)
 //!
 //! A client multicasts a command to the destinations that the oracle names (l. 5-6). A replica that delivers it draws a
@@ -97,9 +109,9 @@
 //!
 //! - One command executes at a time per partition, so a command that waits holds up those behind it. Overtaking needs the
 //!   oracle's bound on what a command touches.
-//! - Every node has a replica of every partition ([`Node::solo`], [`Node::clustered`]): the replicas of a node exchange by
-//!   calls, restart together and replay the log from its beginning. Where a destination is on another node only, what is
-//!   sent must be kept until acknowledged; that, checkpoints, state transfer and trimming are not built.
+//! - A node that restarts replays its log from the beginning: checkpoints, state transfer and trimming are not built. For the
+//!   same reason a node that was away while [`RETAINED_BYTES_MAX`] of letters to it were made cannot take up its replicas.
+//! - A subscriber is told all events of the partition, whoever watches.
 //! - A cache of remote variables (S-SMR IV-C) has its place in [`View::read`], where a remote value is looked up.
 
 mod acquaintances;
@@ -144,6 +156,7 @@ pub use node::{Node, NodeError};
 pub use peers::{Deed, Peers};
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
 pub use request::Request;
+pub use retained::RETAINED_BYTES_MAX;
 pub use service::{PartitioningOracle, StateMachine, Variables};
 pub use stamp::{Stamp, StampNumber};
 pub use status::{NodeStatus, ReplicaStatus};

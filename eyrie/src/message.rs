@@ -5,7 +5,7 @@
 //! kind 0    from front to front: anything
 //! kind 1    subscribe: partition u16 | number u64 | after u64
 //! kind 2    acknowledge: partition u16 | command u64
-//! kind 3    outputs: partition u16 | number u64 | sequence u64 | what a replica put out
+//! kind 3    outputs: partition u16 | number u64 | sequence u64 | a piece of the stream: length u32 | output, …
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -48,7 +48,7 @@ pub enum Message {
         number: u64,
         /// Counts the subscription's messages.
         sequence: u64,
-        /// The outputs, one after the other.
+        /// A piece of the stream of outputs.
         outputs: Bytes,
     },
 }

@@ -4,7 +4,7 @@
 //! them again as it replays its sequence.
 
 use bytes::Bytes;
-use multicast::{NodeId, PartitionId, SharedIndex};
+use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many bytes of letters one partition keeps for nodes that do not acknowledge. Whoever is away for longer cannot
@@ -22,76 +22,93 @@ pub struct Letter {
     pub bytes: Bytes,
 }
 
-/// The letters of one partition, in the order of their commands.
-///
-/// Invariants: `bytes` counts those of `letters`; their commands never fall.
-#[derive(Debug)]
-pub struct Retained {
+/// The letters for one other partition, in the order of their commands.
+#[derive(Debug, Default)]
+struct Shelf {
     letters: VecDeque<Letter>,
-    bytes: usize,
-    /// The nodes that need letters, and the command up to which each has all of its own in its synced log.
-    readers: BTreeMap<NodeId, SharedIndex>,
     /// Up to here letters were given up.
     given_up: SharedIndex,
 }
 
+/// The letters of one partition.
+///
+/// Invariants: `bytes` counts those of all letters; along a shelf, commands never fall.
+#[derive(Debug)]
+pub struct Retained {
+    shelves: BTreeMap<PartitionId, Shelf>,
+    bytes: usize,
+    /// The nodes that need letters, for which partitions, and the command up to which each has all of its own in its synced
+    /// log.
+    readers: BTreeMap<NodeId, (Destinations, SharedIndex)>,
+}
+
 impl Retained {
-    /// Nothing yet, for these nodes.
-    pub fn new(readers: impl Iterator<Item = NodeId>) -> Retained {
-        Retained {
-            letters: VecDeque::new(),
-            bytes: 0,
-            readers: readers.map(|reader| (reader, SharedIndex::ZERO)).collect(),
-            given_up: SharedIndex::ZERO,
-        }
+    /// Nothing yet, for these nodes, which host these partitions.
+    pub fn new(readers: BTreeMap<NodeId, Destinations>) -> Retained {
+        let readers = readers.into_iter().map(|(reader, hosts)| (reader, (hosts, SharedIndex::ZERO)));
+        Retained { shelves: BTreeMap::new(), bytes: 0, readers: readers.collect() }
     }
 
-    /// Keeps a letter, unless all have it.
+    /// Keeps a letter, unless all who need it have it.
     pub fn keep(&mut self, letter: Letter) {
-        if letter.command <= self.acknowledged() {
+        if letter.command <= self.acknowledged(letter.to) {
             return;
         }
         self.bytes += letter.bytes.len();
-        self.letters.push_back(letter);
+        self.shelves.entry(letter.to).or_default().letters.push_back(letter);
         while self.bytes > RETAINED_BYTES_MAX {
-            self.drop_first();
+            self.give_up_oldest();
         }
     }
 
     /// A node has everything that is for it up to `command` in its synced log.
     pub fn acknowledge(&mut self, reader: NodeId, command: SharedIndex) {
-        if let Some(acknowledged) = self.readers.get_mut(&reader) {
-            *acknowledged = command.max(*acknowledged);
-        }
-        let all = self.acknowledged();
-        while self.letters.front().is_some_and(|letter| letter.command <= all) {
-            let letter = self.letters.pop_front().expect("the one just looked at");
-            self.bytes -= letter.bytes.len();
+        let Some((_, acknowledged)) = self.readers.get_mut(&reader) else { return };
+        *acknowledged = command.max(*acknowledged);
+        for to in self.shelves.keys().copied().collect::<Vec<_>>() {
+            let all = self.acknowledged(to);
+            let Some(Shelf { letters, .. }) = self.shelves.get_mut(&to) else { continue };
+            let had = letters.iter().take_while(|letter| letter.command <= all).count();
+            self.bytes -= letters.drain(..had).map(|letter| letter.bytes.len()).sum::<usize>();
         }
     }
 
-    /// The letters for commands after `command`. `Err` if some of these were given up.
-    pub fn after(&self, command: SharedIndex) -> Result<impl Iterator<Item = &Letter>, SharedIndex> {
-        if command < self.given_up {
-            return Err(self.given_up);
+    /// The letters to these partitions for commands after `command`, in order. `Err` if some were given up.
+    pub fn after(&self, command: SharedIndex, to: Destinations) -> Result<Vec<&Letter>, SharedIndex> {
+        let shelves = self.shelves.iter().filter(|(partition, _)| to.contains(**partition));
+        let shelves: Vec<&Shelf> = shelves.map(|(_, shelf)| shelf).collect();
+        if let Some(given_up) = shelves.iter().map(|shelf| shelf.given_up).max().filter(|up| command < *up) {
+            return Err(given_up);
         }
-        Ok(self.letters.iter().filter(move |letter| letter.command > command))
+        let letters = shelves.iter().flat_map(|shelf| &shelf.letters);
+        let mut letters: Vec<&Letter> = letters.filter(|letter| letter.command > command).collect();
+        letters.sort_by_key(|letter| letter.command);
+        Ok(letters)
     }
 
     /// Panics unless the invariants hold.
     pub fn check_invariants(&self) {
-        assert_eq!(self.bytes, self.letters.iter().map(|letter| letter.bytes.len()).sum::<usize>());
-        assert!(self.letters.iter().is_sorted_by_key(|letter| letter.command));
+        let letters = self.shelves.values().flat_map(|shelf| &shelf.letters);
+        assert_eq!(self.bytes, letters.map(|letter| letter.bytes.len()).sum::<usize>());
+        let ordered = |shelf: &Shelf| shelf.letters.iter().is_sorted_by_key(|letter| letter.command);
+        assert!(self.shelves.values().all(ordered));
     }
 
-    fn acknowledged(&self) -> SharedIndex {
-        self.readers.values().min().copied().unwrap_or(SharedIndex(u64::MAX))
+    /// Up to which command all who need letters to a partition have them.
+    fn acknowledged(&self, to: PartitionId) -> SharedIndex {
+        let readers = self.readers.values().filter(|(hosts, _)| hosts.contains(to));
+        readers.map(|(_, acknowledged)| *acknowledged).min().unwrap_or(SharedIndex(u64::MAX))
     }
 
-    fn drop_first(&mut self) {
-        if let Some(letter) = self.letters.pop_front() {
+    fn give_up_oldest(&mut self) {
+        let command =
+            |shelf: &&mut Shelf| shelf.letters.front().map_or(SharedIndex(u64::MAX), |letter| letter.command);
+        let oldest = self.shelves.values_mut().min_by_key(command);
+        if let Some((shelf, letter)) =
+            oldest.and_then(|shelf| shelf.letters.pop_front().map(|letter| (shelf, letter)))
+        {
             self.bytes -= letter.bytes.len();
-            self.given_up = letter.command;
+            shelf.given_up = letter.command;
         }
     }
 }
@@ -102,42 +119,61 @@ mod tests {
 
     const A: NodeId = NodeId(1);
     const B: NodeId = NodeId(2);
+    const ONE: PartitionId = PartitionId(1);
+    const TWO: PartitionId = PartitionId(2);
 
-    fn letter(command: u64, bytes: usize) -> Letter {
-        Letter { command: SharedIndex(command), to: PartitionId(1), bytes: Bytes::from(vec![0; bytes]) }
+    fn letter(command: u64, to: PartitionId, bytes: usize) -> Letter {
+        Letter { command: SharedIndex(command), to, bytes: Bytes::from(vec![0; bytes]) }
+    }
+
+    /// Node A hosts partition 1, node B both.
+    fn retained() -> Retained {
+        Retained::new([(A, ONE.into()), (B, [ONE, TWO].into_iter().collect())].into())
     }
 
     fn commands(retained: &Retained, after: u64) -> Vec<u64> {
-        let letters = retained.after(SharedIndex(after)).expect("nothing was given up");
-        letters.map(|letter| letter.command.0).collect()
+        let letters = retained.after(SharedIndex(after), Destinations::all(3)).expect("nothing was given up");
+        letters.iter().map(|letter| letter.command.0).collect()
     }
 
     #[test]
-    fn letters_are_kept_until_all_readers_have_them() {
-        let mut retained = Retained::new([A, B].into_iter());
-        (1..=4).for_each(|command| retained.keep(letter(command, 10)));
+    fn letters_are_kept_until_all_who_need_them_have_them() {
+        let mut retained = retained();
+        (1..=4).for_each(|command| retained.keep(letter(command, ONE, 10)));
         retained.acknowledge(A, SharedIndex(3));
         assert_eq!(commands(&retained, 0), [1, 2, 3, 4]);
         retained.acknowledge(B, SharedIndex(2));
         assert_eq!(commands(&retained, 0), [3, 4]);
         assert_eq!(commands(&retained, 3), [4]);
-        retained.keep(letter(2, 10));
+        retained.keep(letter(2, ONE, 10));
         assert_eq!(commands(&retained, 0), [3, 4], "made again by a replay, and not needed again");
         retained.check_invariants();
     }
 
     #[test]
-    fn nobody_needs_what_stays_at_home() {
-        let mut retained = Retained::new([].into_iter());
-        retained.keep(letter(1, 10));
-        assert!(commands(&retained, 0).is_empty());
+    fn who_hosts_nothing_of_it_holds_up_nothing() {
+        let mut retained = retained();
+        for command in 1..=3 {
+            retained.keep(letter(command, ONE, 10));
+            retained.keep(letter(command, TWO, 10));
+            retained.keep(letter(command, PartitionId(0), 10));
+        }
+        assert_eq!(commands(&retained, 0), [1, 1, 2, 2, 3, 3], "in the order of commands");
+        retained.acknowledge(B, SharedIndex(3));
+        assert_eq!(
+            commands(&retained, 0),
+            [1, 2, 3],
+            "node A has nothing yet, and needs only those to partition 1"
+        );
+        retained.check_invariants();
     }
 
     #[test]
     fn what_is_kept_is_bounded_and_what_was_given_up_is_told() {
-        let mut retained = Retained::new([A].into_iter());
-        (1..=5).for_each(|command| retained.keep(letter(command, RETAINED_BYTES_MAX / 4)));
-        assert_eq!(retained.after(SharedIndex::ZERO).err(), Some(SharedIndex(1)));
+        let mut retained = retained();
+        (1..=5).for_each(|command| retained.keep(letter(command, ONE, RETAINED_BYTES_MAX / 4)));
+        assert_eq!(retained.after(SharedIndex::ZERO, ONE.into()).err(), Some(SharedIndex(1)));
+        assert_eq!(retained.after(SharedIndex::ZERO, TWO.into()).map(|letters| letters.len()), Ok(0));
         assert_eq!(commands(&retained, 1), [2, 3, 4, 5]);
         retained.check_invariants();
     }

@@ -9,13 +9,13 @@ use crate::message::Message;
 use crate::replica::Output;
 use crate::retained::{Letter, Retained};
 use crate::service::StateMachine;
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
 use std::collections::BTreeMap;
 
 /// How long a source is silent before it says that there is nothing to say.
 pub const SILENCE_MS: u64 = 500;
-/// A message with more bytes than this is closed, and another begun.
+/// What is put out is one stream, cut into messages of so many bytes.
 const MESSAGE_BYTES: usize = 1 << 20;
 
 /// One node that is told what the partition's replica puts out.
@@ -26,42 +26,32 @@ struct Subscriber {
     /// How many messages it was sent.
     sequence: u64,
     batch: BytesMut,
-    full: Vec<Bytes>,
     /// The place of the last output of the batch, if that says how far the replica is: a later one takes its place.
     passed: Option<usize>,
     told_ms: u64,
 }
 
 impl Subscriber {
-    fn push(&mut self, bytes: &[u8], is_passed: bool) {
+    fn push(&mut self, output: &[u8], is_passed: bool) {
         if let Some(place) = self.passed.take().filter(|_| is_passed) {
             self.batch.truncate(place);
         }
         self.passed = is_passed.then_some(self.batch.len());
-        self.batch.extend_from_slice(bytes);
-        if self.batch.len() > MESSAGE_BYTES {
-            self.passed = None;
-            self.full.push(self.batch.split().freeze());
-        }
+        self.batch.put_u32_le(u32::try_from(output.len()).expect("an output is smaller than 4 GiB"));
+        self.batch.put_slice(output);
     }
 
     fn take(&mut self, partition: PartitionId, now_ms: u64) -> Vec<Message> {
         let silent = now_ms >= self.told_ms + SILENCE_MS;
         self.passed = None;
-        let mut parts = std::mem::take(&mut self.full);
-        if !self.batch.is_empty() || (parts.is_empty() && silent) {
-            parts.push(self.batch.split().freeze());
-        }
-        let mut messages = Vec::with_capacity(parts.len());
-        for outputs in parts {
-            self.told_ms = now_ms;
-            messages.push(Message::Outputs {
-                partition,
-                number: self.number,
-                sequence: self.sequence,
-                outputs,
-            });
+        let mut stream = std::mem::take(&mut self.batch).freeze();
+        let mut messages = Vec::new();
+        while !stream.is_empty() || (silent && messages.is_empty()) {
+            let outputs = stream.split_to(stream.len().min(MESSAGE_BYTES));
+            let (number, sequence) = (self.number, self.sequence);
+            messages.push(Message::Outputs { partition, number, sequence, outputs });
             self.sequence += 1;
+            self.told_ms = now_ms;
         }
         messages
     }
@@ -80,25 +70,17 @@ pub struct Source {
 impl Source {
     /// The source of a partition that these nodes do not host; with what each of them hosts.
     pub fn new(partition: PartitionId, outside: BTreeMap<NodeId, Destinations>) -> Source {
-        let retained = Retained::new(outside.keys().copied());
+        let retained = Retained::new(outside.clone());
         Source { partition, retained, outside, subscribers: BTreeMap::new() }
     }
 
     /// A node wants what the replica puts out from now on, and the letters for commands after `after`.
     pub fn subscribe(&mut self, node: NodeId, number: u64, after: SharedIndex) {
         let Some(hosts) = self.outside.get(&node).copied() else { return };
-        let mut subscriber = Subscriber {
-            number,
-            sequence: 0,
-            batch: BytesMut::new(),
-            full: Vec::new(),
-            passed: None,
-            told_ms: 0,
-        };
-        match self.retained.after(after) {
-            Ok(letters) => letters
-                .filter(|letter| hosts.contains(letter.to))
-                .for_each(|letter| subscriber.push(&letter.bytes, false)),
+        let mut subscriber =
+            Subscriber { number, sequence: 0, batch: BytesMut::new(), passed: None, told_ms: 0 };
+        match self.retained.after(after, hosts) {
+            Ok(letters) => letters.into_iter().for_each(|letter| subscriber.push(&letter.bytes, false)),
             Err(given_up) => tracing::error!(
                 %node,
                 partition = %self.partition,

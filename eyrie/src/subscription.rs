@@ -4,18 +4,20 @@
 //! numbered, so that nothing is missed unnoticed; whatever may have been missed is asked for again from the last letter on,
 //! and the front is told that events and answers may be missing.
 
-use crate::codec;
+use crate::codec::{self, DECODED_BYTES_MAX};
 use crate::exchange::Exchange;
 use crate::mailbox::Mailbox;
 use crate::message::Message;
 use crate::replica::Output;
 use crate::service::StateMachine;
 use crate::source::SILENCE_MS;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes, BytesMut};
 use multicast::log::{LogError, LogPosition, SharedLog};
 use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// Before each output stands its length.
+const LENGTH_BYTES: usize = 4;
 /// A source that says nothing for so long is given up.
 const SILENCE_MS_MAX: u64 = 4 * SILENCE_MS;
 
@@ -28,6 +30,8 @@ pub struct Subscription {
     source: Option<NodeId>,
     number: u64,
     sequence: u64,
+    /// The beginning of an output whose end has not come.
+    partial: BytesMut,
     heard_ms: u64,
     mailboxes: BTreeMap<PartitionId, Mailbox>,
     last: SharedIndex,
@@ -60,6 +64,7 @@ impl Subscription {
             source: None,
             number: 0,
             sequence: 0,
+            partial: BytesMut::new(),
             heard_ms: 0,
             mailboxes,
             last,
@@ -87,6 +92,7 @@ impl Subscription {
     pub fn ask_again(&mut self, now_ms: u64) -> Option<(NodeId, Message)> {
         self.number += 1;
         self.sequence = 0;
+        self.partial.clear();
         self.heard_ms = now_ms;
         let (partition, number, after) = (self.partition, self.number, before(self.last));
         self.source.map(|source| (source, Message::Subscribe { partition, number, after }))
@@ -113,15 +119,29 @@ impl Subscription {
         }
         self.sequence += 1;
         self.heard_ms = now_ms;
-        let mut rest = outputs.as_ref();
+        self.partial.extend_from_slice(&outputs);
         let mut heard = Vec::new();
-        while !rest.is_empty() {
-            match codec::decode_next::<Output<S>>(&mut rest).map_err(|_| MalformedOutputs)? {
+        while let Some(output) = self.next_whole()? {
+            match codec::decode::<Output<S>>(&output).map_err(|_| MalformedOutputs)? {
                 Output::Exchange(letter) => self.put(letter),
                 output => heard.push(output),
             }
         }
         Ok(Some(heard))
+    }
+
+    /// The next output that has come whole.
+    fn next_whole(&mut self) -> Result<Option<Bytes>, MalformedOutputs> {
+        let Some(length) = self.partial.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > DECODED_BYTES_MAX {
+            return Err(MalformedOutputs);
+        }
+        if self.partial.len() < LENGTH_BYTES + length {
+            return Ok(None);
+        }
+        self.partial.advance(LENGTH_BYTES);
+        Ok(Some(self.partial.split_to(length).freeze()))
     }
 
     /// Takes out the next letter for a partition here, if it is for a command up to `command`.

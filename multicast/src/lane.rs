@@ -31,6 +31,8 @@ pub(crate) struct Lane {
     ring: Box<dyn Ring>,
     batch: EntryBuilder,
     proposed: bool,
+    /// What is to be submitted to the leader.
+    forwarded: EntryBuilder,
     /// Who led when submissions were last sent there.
     leader: Option<NodeId>,
     /// When each other member last said something about the ring.
@@ -52,6 +54,7 @@ impl Lane {
             ring,
             batch: EntryBuilder::default(),
             proposed: false,
+            forwarded: EntryBuilder::default(),
             leader: None,
             heard: BTreeMap::new(),
         }
@@ -74,17 +77,33 @@ impl Lane {
         matches!(self.part, Part::Member(_))
     }
 
-    /// Who leads, as far as submissions have been sent there.
-    pub(crate) fn leader(&self) -> Option<NodeId> {
-        self.leader
-    }
-
     /// Puts an envelope into the entry that this turn builds.
     pub(crate) fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, time_ms: u64) {
         self.batch.push(envelope, relayed);
         if self.batch.len() >= ENTRY_BYTES {
             self.propose(time_ms);
         }
+    }
+
+    /// Puts an envelope into the message that this turn builds for whoever else leads. Gives out one that is full; one for
+    /// which there is nobody is forgotten, for it is sent again when there is.
+    pub(crate) fn forward(&mut self, envelope: &Envelope) -> Option<Sent> {
+        if self.leader.is_none_or(|leader| leader == self.me) {
+            return None;
+        }
+        self.forwarded.push(envelope, None);
+        if self.forwarded.len() >= ENTRY_BYTES { self.take_forwarded() } else { None }
+    }
+
+    fn take_forwarded(&mut self) -> Option<Sent> {
+        if self.forwarded.is_empty() {
+            return None;
+        }
+        // The leader's clock counts, not the submitter's.
+        let (ring, envelopes) = (self.ring.id(), self.forwarded.take(0));
+        let to = self.leader.filter(|leader| *leader != self.me)?;
+        let message = Message::Submit(ring, envelopes).encode();
+        Some(Sent { to, stream: unordered(ring), after: None, message })
     }
 
     pub(crate) fn propose(&mut self, time_ms: u64) {
@@ -144,6 +163,7 @@ impl Lane {
 
     /// Takes over what is to be sent to the ring's members and followers.
     pub(crate) fn drain(&mut self, log: &SharedLog, into: &mut Vec<Sent>) {
+        into.extend(self.take_forwarded());
         let (id, mut outgoing) = (self.ring.id(), Vec::new());
         self.ring.drain(&mut outgoing);
         let message = match &mut self.part {
@@ -168,7 +188,7 @@ fn ordered(ring: RingId) -> StreamId {
 }
 
 /// The stream of what need not wait for that.
-pub(crate) fn unordered(ring: RingId) -> StreamId {
+fn unordered(ring: RingId) -> StreamId {
     StreamId(ring.0 * 2 + 1)
 }
 

@@ -1,9 +1,8 @@
 //! One node's share of the atomic multicast: its rings, the relay between them, what it submits and what it delivers.
 
 use crate::entry::Entry;
-use crate::entry::EntryBuilder;
 use crate::envelope::{CommandId, Envelope};
-use crate::lane::{Lane, PartitionLane, unordered};
+use crate::lane::{Lane, PartitionLane};
 use crate::layout::Layout;
 use crate::link::StreamId;
 use crate::log::{Buffer, LogPosition, SharedLog};
@@ -324,14 +323,9 @@ impl Multicast {
             None => &mut self.shared,
         };
         if lane.ring().leads() {
-            return lane.push(envelope, None, time_ms);
-        }
-        if let Some(leader) = lane.leader() {
-            let mut one = EntryBuilder::default();
-            one.push(envelope, None);
-            let ring = lane.id();
-            let message = Message::Submit(ring, one.take(time_ms)).encode();
-            self.sent.push(Sent { to: leader, stream: unordered(ring), after: None, message });
+            lane.push(envelope, None, time_ms);
+        } else {
+            self.sent.extend(lane.forward(envelope));
         }
     }
 

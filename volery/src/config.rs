@@ -27,6 +27,8 @@ pub const PARTITIONS_DEFAULT: u16 = 2;
 pub const REPLICAS_DEFAULT: u16 = 3;
 /// Where the embedded default keeps its data.
 pub const DATA_DIRECTORY_DEFAULT: &str = "./volery-data";
+/// The longest request that a cluster file may allow, in bytes: with what surrounds it, it must fit a frame between nodes.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
 /// How many nodes a cluster may have; a file that names more is refused.
 pub const NODES_MAX: usize = 64;
 /// The longest name of a cluster in bytes, well within what a link's greeting carries.

@@ -23,7 +23,11 @@
 //!   every session.
 //! - **The [gateway]** is the front: connections, pipelines, watches, timers. It decides nothing about znodes.
 //!
-//! Caveats: one node per cluster yet; quotas, SASL, TLS and reconfiguration are not served.
+//! - **Gateways of several nodes** serve any client and any znode alike. A session's liveness belongs to its home's leader: who
+//!   hears of the client tells that leader, and only that leader expires it. A session that comes to another gateway is in
+//!   a later epoch there, and what its old connection asks for is refused.
+//!
+//! Caveats: quotas, SASL, TLS and reconfiguration are not served.
 
 pub mod wire;
 

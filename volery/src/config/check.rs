@@ -1,6 +1,6 @@
 //! What a cluster file must not say: each refusal is one line that names the value.
 
-use super::{CLUSTER_BYTES_MAX, ClusterConfig, NODES_MAX, NodeConfig};
+use super::{CLUSTER_BYTES_MAX, ClusterConfig, FRAME_BYTES_MAX, NODES_MAX, NodeConfig};
 use eyrie::PARTITIONS_MAX;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +29,10 @@ fn check_counts(config: &ClusterConfig) -> Result<(), String> {
     }
     if !(1..=NODES_MAX).contains(&nodes) {
         return Err(format!("nodes: {nodes} are named, and there must be 1 to {NODES_MAX}"));
+    }
+    if config.frame_bytes_max > FRAME_BYTES_MAX {
+        let bytes = config.frame_bytes_max;
+        return Err(format!("frame_bytes_max = {bytes}, and there may be {FRAME_BYTES_MAX}"));
     }
     match config.replicas {
         Some(replicas) if !(1..=nodes).contains(&usize::from(replicas)) => {
