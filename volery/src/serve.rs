@@ -148,8 +148,8 @@ fn announce(config: &ClusterConfig, node: &NodeConfig) {
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| {
         let hint = match source.kind() {
-            io::ErrorKind::AddrInUse => "; another server listens there: stop it, or choose another port",
-            io::ErrorKind::PermissionDenied => "; choose a port above 1023 with --port",
+            io::ErrorKind::AddrInUse => "; another server listens there: stop it, or choose another port, with --port or in the cluster file",
+            io::ErrorKind::PermissionDenied => "; choose a port above 1023, with --port or in the cluster file",
             _ => "",
         };
         ServeError::Listen { address, source, hint }
