@@ -147,7 +147,7 @@ pub use front::{Commands, ConnectionId, Front};
 pub use message::{MalformedMessage, Message};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
 pub use multicast::link;
-pub use multicast::log::{LogCounts, LogError, LogLimits, NodeLog, SharedLog};
+pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogPosition, NodeLog, SharedLog};
 pub use multicast::{
     Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Layout, NodeId, PARTITIONS_MAX,
     PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent, SharedIndex,
