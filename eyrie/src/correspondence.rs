@@ -53,7 +53,7 @@ impl Correspondence {
         Ok(Correspondence {
             sources: here
                 .iter()
-                .map(|partition| (partition, Source::new(partition, outside(partition))))
+                .map(|partition| (partition, Source::recover(partition, outside(partition), log.clone())))
                 .collect(),
             subscriptions: elsewhere.map(subscription).collect::<Result<_, LogError>>()?,
             up: BTreeSet::new(),

@@ -1,15 +1,21 @@
 //! What a partition has sent for its commands, kept until all who need it have it in their logs.
 //!
 //! Every replica of the partition makes the same letters, so any of them can give them to whoever asks. Who restarts makes
-//! them again as it replays its sequence.
+//! them again as it replays its sequence; what was acknowledged before is in its log, so that it does not keep all of them.
 
+use crate::codec;
 use bytes::Bytes;
-use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
+use multicast::log::SharedLog;
+use multicast::{Destinations, NodeId, PartitionId, RingId, SharedIndex};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many bytes of letters one partition keeps for nodes that do not acknowledge. Whoever is away for longer cannot
 /// take up its replicas again without the state of others.
 pub const RETAINED_BYTES_MAX: usize = 256 << 20;
+
+/// What was acknowledged stands in the log under numbers of its own, beyond those of rings and mailboxes.
+const FIRST_NUMBER: u16 = 1 << 13;
+const SLOT: u8 = 0;
 
 /// One letter: what was sent for a command to the replicas of another partition.
 #[derive(Clone, Debug)]
@@ -40,13 +46,26 @@ pub struct Retained {
     /// The nodes that need letters, for which partitions, and the command up to which each has all of its own in its synced
     /// log.
     readers: BTreeMap<NodeId, (Destinations, SharedIndex)>,
+    /// Under which number the log keeps what was acknowledged.
+    number: RingId,
+    log: SharedLog,
 }
 
 impl Retained {
-    /// Nothing yet, for these nodes, which host these partitions.
-    pub fn new(readers: BTreeMap<NodeId, Destinations>) -> Retained {
-        let readers = readers.into_iter().map(|(reader, hosts)| (reader, (hosts, SharedIndex::ZERO)));
-        Retained { shelves: BTreeMap::new(), bytes: 0, readers: readers.collect() }
+    /// The letters of a partition for these nodes, which host these partitions: none yet. Takes up what they have acknowledged.
+    pub fn recover(
+        partition: PartitionId,
+        readers: BTreeMap<NodeId, Destinations>,
+        log: SharedLog,
+    ) -> Retained {
+        let number = RingId(FIRST_NUMBER | partition.0);
+        let kept = log.lock().value(number, SLOT).cloned();
+        let known: BTreeMap<NodeId, SharedIndex> = kept.map_or_else(BTreeMap::new, |bytes| {
+            codec::decode(&bytes).expect("the log holds what this version has put there")
+        });
+        let reader = |(reader, hosts)| (reader, (hosts, known.get(&reader).copied().unwrap_or_default()));
+        let readers = readers.into_iter().map(reader).collect();
+        Retained { shelves: BTreeMap::new(), bytes: 0, readers, number, log }
     }
 
     /// Keeps a letter, unless all who need it have it.
@@ -63,8 +82,12 @@ impl Retained {
 
     /// A node has everything that is for it up to `command` in its synced log.
     pub fn acknowledge(&mut self, reader: NodeId, command: SharedIndex) {
-        let Some((_, acknowledged)) = self.readers.get_mut(&reader) else { return };
-        *acknowledged = command.max(*acknowledged);
+        let Some((_, acknowledged)) = self.readers.get_mut(&reader).filter(|(_, known)| *known < command)
+        else {
+            return;
+        };
+        *acknowledged = command;
+        self.note();
         for to in self.shelves.keys().copied().collect::<Vec<_>>() {
             let all = self.acknowledged(to);
             let Some(Shelf { letters, .. }) = self.shelves.get_mut(&to) else { continue };
@@ -94,6 +117,15 @@ impl Retained {
         assert!(self.shelves.values().all(ordered));
     }
 
+    /// Has the next buffer say what was acknowledged.
+    fn note(&self) {
+        let known: BTreeMap<NodeId, SharedIndex> =
+            self.readers.iter().map(|(reader, (_, acknowledged))| (*reader, *acknowledged)).collect();
+        let mut bytes = Vec::new();
+        codec::encode_into(&known, &mut bytes).expect("a list can be encoded into memory");
+        self.log.lock().put(self.number, SLOT, Bytes::from(bytes));
+    }
+
     /// Up to which command all who need letters to a partition have them.
     fn acknowledged(&self, to: PartitionId) -> SharedIndex {
         let readers = self.readers.values().filter(|(hosts, _)| hosts.contains(to));
@@ -116,6 +148,9 @@ impl Retained {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use multicast::disk::{Disk, MemoryDisk};
+    use multicast::log::{LogLimits, NodeLog};
+    use std::sync::Arc;
 
     const A: NodeId = NodeId(1);
     const B: NodeId = NodeId(2);
@@ -128,7 +163,34 @@ mod tests {
 
     /// Node A hosts partition 1, node B both.
     fn retained() -> Retained {
-        Retained::new([(A, ONE.into()), (B, [ONE, TWO].into_iter().collect())].into())
+        recovered(&log(&disk()))
+    }
+
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(MemoryDisk::new())
+    }
+
+    fn log(disk: &Arc<dyn Disk>) -> SharedLog {
+        SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default()).expect("a log"))
+    }
+
+    fn recovered(log: &SharedLog) -> Retained {
+        let readers = [(A, ONE.into()), (B, [ONE, TWO].into_iter().collect())];
+        Retained::recover(PartitionId(0), readers.into(), log.clone())
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_not_kept_again_after_a_restart() {
+        let disk = disk();
+        let before = log(&disk);
+        let mut retained = recovered(&before);
+        retained.acknowledge(A, SharedIndex(2));
+        retained.acknowledge(B, SharedIndex(3));
+        let buffer = before.lock().take_buffer().expect("something to write");
+        buffer.write(disk.as_ref()).expect("a disk that works");
+        let mut again = recovered(&log(&disk));
+        (1..=4).for_each(|command| again.keep(letter(command, ONE, 10)));
+        assert_eq!(commands(&again, 0), [3, 4]);
     }
 
     fn commands(retained: &Retained, after: u64) -> Vec<u64> {

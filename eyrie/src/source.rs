@@ -10,6 +10,7 @@ use crate::replica::Output;
 use crate::retained::{Letter, Retained};
 use crate::service::StateMachine;
 use bytes::{BufMut, Bytes, BytesMut};
+use multicast::log::SharedLog;
 use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
 use std::collections::BTreeMap;
 
@@ -69,8 +70,12 @@ pub struct Source {
 
 impl Source {
     /// The source of a partition that these nodes do not host; with what each of them hosts.
-    pub fn new(partition: PartitionId, outside: BTreeMap<NodeId, Destinations>) -> Source {
-        let retained = Retained::new(outside.clone());
+    pub fn recover(
+        partition: PartitionId,
+        outside: BTreeMap<NodeId, Destinations>,
+        log: SharedLog,
+    ) -> Source {
+        let retained = Retained::recover(partition, outside.clone(), log);
         Source { partition, retained, outside, subscribers: BTreeMap::new() }
     }
 
