@@ -34,6 +34,8 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// Clients that work all the time.
     pub connections: usize,
+    /// How long each of them rests between what it does.
+    pub pace: Duration,
     /// Decides all choices.
     pub seed: u64,
     /// The least that proves anything.
@@ -72,7 +74,7 @@ pub enum TrialError {
 /// Carries a plan through on an empty directory, reporting as it goes.
 pub fn run(plan: &Plan, directory: &Path, report: &mut Report) -> Result<Totals, TrialError> {
     let mut cluster = Cluster::start(&plan.software, plan.nodes, directory)?;
-    let world = Arc::new(World::new(cluster.addresses(), plan.reads));
+    let world = Arc::new(World::new(cluster.addresses(), plan.reads, plan.pace));
     prepare(&world, plan)?;
     let began = Instant::now();
     let clients = Clients::start(&world, plan);
@@ -190,13 +192,13 @@ mod tests {
     #[test]
     fn too_little_work_and_a_node_that_nobody_read_through_are_seen() {
         let address = |port: u16| ([127, 0, 0, 1], port).into();
-        let world = World::new(vec![address(1), address(2)], Reads::Linearizable);
+        let world = World::new(vec![address(1), address(2)], Reads::Linearizable, Duration::ZERO);
         world.record.acknowledge();
         world.nodes[0].echo();
         judge_effort(&world, Floor::PerSecond(1).of(Duration::from_secs(2)));
         let few = Violation::TooFewWrites { acknowledged: 1, floor: 2 };
         assert_eq!(world.record.take_violations_from(0), [few, Violation::EchoNone { node: 2 }]);
-        let alone = World::new(vec![address(1)], Reads::Linearizable);
+        let alone = World::new(vec![address(1)], Reads::Linearizable, Duration::ZERO);
         judge_effort(&alone, Floor::Whole(0).of(Duration::from_secs(2)));
         assert_eq!(alone.record.take_violations_from(0), []);
     }

@@ -74,6 +74,10 @@ struct Arguments {
     /// Clients that work all the time; there are a few more.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     connections: u16,
+    /// How many milliseconds each client rests between what it does. A restarted node replays its whole log, so a long run at
+    /// full load makes restarts longer than the schedule has time for.
+    #[arg(long, default_value_t = 0, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    pace: u64,
     /// Decides all choices; how threads and kills fall together differs all the same.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -97,6 +101,7 @@ impl Arguments {
             floor: self.floor(&phases),
             phases,
             connections: usize::from(self.connections),
+            pace: Duration::from_millis(self.pace),
             seed: self.seed,
         })
     }

@@ -30,6 +30,7 @@ impl Observer {
         let mut observer = Observer { attendant, rng: SmallRng::seed_from_u64(seed) };
         while !observer.attendant.world.is_stopping() {
             observer.turn();
+            observer.attendant.world.rest();
         }
     }
 

@@ -29,6 +29,7 @@ impl Witness {
             if let Some(notice) = world.nodes[node].mailbox.take(PATIENCE) {
                 witness.look(&world, &notice);
             }
+            world.rest();
         }
     }
 

@@ -68,6 +68,7 @@ impl Worker {
                 80..90 => self.create_children(),
                 _ => self.read_counters(),
             }
+            world.rest();
         }
         self.client.close();
         self.told

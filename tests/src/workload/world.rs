@@ -51,6 +51,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// What reads promise.
     pub reads: Reads,
+    /// How long a client rests between what it does: a restarted node replays all of it.
+    pace: Duration,
     /// What has been seen of counters and pairs.
     pub freshness: Freshness,
     /// The sessions with ephemerals.
@@ -67,10 +69,11 @@ pub struct World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub fn new(addresses: Vec<SocketAddr>, reads: Reads) -> World {
+    pub fn new(addresses: Vec<SocketAddr>, reads: Reads, pace: Duration) -> World {
         World {
             nodes: addresses.into_iter().map(Node::new).collect(),
             reads,
+            pace,
             freshness: Freshness::new(COUNTERS + PAIRS, reads),
             sessions: Sessions::default(),
             record: Record::default(),
@@ -126,6 +129,13 @@ impl World {
     /// Whether the clients are to finish.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Rests before the next thing to do.
+    pub fn rest(&self) {
+        if !self.pace.is_zero() {
+            std::thread::sleep(self.pace);
+        }
     }
 
     /// Waits a little before the next attempt.
