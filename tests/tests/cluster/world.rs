@@ -168,16 +168,16 @@ impl World {
 
     fn turn(&mut self, place: usize, orders: bool) {
         let order = orders.then(|| self.order());
-        let World { shape, rng, disks, nodes, ways, now_ms, .. } = self;
+        let World { rng, disks, nodes, ways, now_ms, .. } = self;
         let Some(Running { node, in_flight, durable }) = &mut nodes[place] else { return };
         if node.front().orders.len() < 10 {
             node.front().orders.extend(order);
         }
         node.tick(*now_ms, 1_000_000 + *now_ms);
-        for from in 0..shape.nodes {
+        for (from, ways) in (0..).map(NodeId).zip(ways.iter_mut()) {
             for _ in 0..rng.random_range(0..8) {
-                let Some(parcel) = ways[from][place].travelling.pop_front() else { break };
-                take_in(node, NodeId(from as u16), parcel);
+                let Some(parcel) = ways[place].travelling.pop_front() else { break };
+                take_in(node, from, parcel);
             }
         }
         if in_flight.is_none() {
