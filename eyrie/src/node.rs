@@ -266,7 +266,6 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// Executes whatever is decided. What that leads to, such as relayed commands, waits for the next turn.
     pub fn deliver(&mut self) -> Result<(), FollowError> {
-        self.take_letters()?;
         while self.deliver_once()? {}
         self.front.settle(&mut self.commands);
         self.submit();
@@ -330,22 +329,21 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             }
             self.exchange();
         }
-        self.take_letters()?;
-        Ok(delivered)
+        Ok(self.take_letters()? || delivered)
     }
 
-    /// Hands each replica what nodes elsewhere have sent for the command that it waits with.
-    fn take_letters(&mut self) -> Result<(), FollowError> {
-        let Some(correspondence) = &mut self.correspondence else { return Ok(()) };
-        let waiting = self.replicas.iter().flatten().filter_map(|replica| {
-            let command = replica.awaits()?;
-            Some((replica.partition(), command))
-        });
-        for (partition, command) in waiting {
-            self.exchanges.extend(correspondence.letters(partition, command)?);
+    /// Hands each replica what nodes elsewhere have sent for the command that it waits with. Says whether there was
+    /// anything: the command behind it may wait too, and what that needs may be there as well.
+    fn take_letters(&mut self) -> Result<bool, FollowError> {
+        let Some(correspondence) = &mut self.correspondence else { return Ok(false) };
+        for replica in self.replicas.iter().flatten() {
+            if let Some(command) = replica.awaits() {
+                self.exchanges.extend(correspondence.letters(replica.partition(), command)?);
+            }
         }
+        let any = !self.exchanges.is_empty();
         self.exchange();
-        Ok(())
+        Ok(any)
     }
 
     /// Carries messages between the replicas of this node until none is left.
