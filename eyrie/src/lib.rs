@@ -121,7 +121,7 @@ mod codec;
 mod correspondence;
 mod errand;
 mod exchange;
-mod fault;
+pub mod faults;
 mod front;
 pub mod host;
 mod mailbox;
@@ -132,26 +132,30 @@ mod replica;
 mod request;
 mod retained;
 mod service;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod source;
 mod stamp;
 mod status;
 mod subscription;
 mod view;
+mod witness;
 
 pub use answer::{Answer, Outcome};
 pub use client::{Epoch, Refusal, Verdict, WINDOW_MAX, is_node, node_client};
 pub use errand::{RETRIES_MAX, Ticket};
 pub use exchange::{EXCHANGES_MAX, Exchange, Seen, Signal};
-pub use fault::Fault;
 pub use front::{Commands, ConnectionId, Front};
 pub use message::{MalformedMessage, Message};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
-pub use multicast::link;
+#[cfg(feature = "faults")]
+pub use multicast::disk::{LimitedDisk, VolatileDisk};
 pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogPosition, NodeLog, SharedLog};
 pub use multicast::{
-    Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Layout, NodeId, PARTITIONS_MAX,
+    Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Layout, NodeId, PARTITIONS_MAX,
     PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent, SharedIndex,
 };
+pub use multicast::{faults as multicast_faults, link};
 pub use node::{Node, NodeError};
 pub use peers::{Deed, Peers};
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
@@ -161,3 +165,4 @@ pub use service::{PartitioningOracle, StateMachine, Variables};
 pub use stamp::{Stamp, StampNumber};
 pub use status::{NodeStatus, ReplicaStatus};
 pub use view::{Interrupt, Origin, View};
+pub use witness::{Completion, Witnessed};

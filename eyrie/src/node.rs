@@ -18,6 +18,7 @@ use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
 use crate::stamp::{Stamp, StampNumber};
 use crate::status::{NodeStatus, ReplicaStatus};
+use crate::witness::{Witness, Witnessed};
 use bytes::Bytes;
 use multicast::link::Identity;
 use multicast::log::{Buffer, LogError, LogPosition, SharedLog};
@@ -61,6 +62,7 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     /// With other nodes, if there are any.
     correspondence: Option<Correspondence>,
     commands: Commands<S>,
+    witness: Witness,
     front: F,
     /// Who leads each partition, as the front was told.
     leaders: Vec<Option<NodeId>>,
@@ -118,6 +120,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             correspondence,
             commands: Commands::new(oracle, Errands::new(id, incarnation)),
             front,
+            witness: Witness::default(),
             leaders: vec![None; usize::from(partitions)],
             now_ms: 0,
             wall_ms: 0,
@@ -308,6 +311,22 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         }
     }
 
+    /// What happened here since the last call.
+    #[cfg(feature = "sim")]
+    pub fn take_witnessed(&mut self) -> Vec<Witnessed> {
+        let mut witnessed = self.witness.take();
+        witnessed.extend(self.replicas.iter_mut().flatten().flat_map(Replica::take_witnessed));
+        witnessed
+    }
+
+    /// How many entries of each ring the log holds, synced or not.
+    #[cfg(feature = "sim")]
+    pub fn logged(&self) -> Vec<(RingId, u64)> {
+        let log = self.log.lock();
+        let partitions = PartitionId::all(self.replicas.len() as u16).map(RingId::of);
+        partitions.chain([RingId::SHARED]).map(|ring| (ring, log.next_index(ring))).collect()
+    }
+
     /// Panics unless every part's invariants hold.
     pub fn check_invariants(&self) {
         self.replicas.iter().flatten().for_each(Replica::check_invariants);
@@ -324,6 +343,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             {
                 let Some(delivery) = self.multicast.deliver(partition)? else { break };
                 delivered = true;
+                let entry = self.multicast.delivered_entry(partition);
+                self.witness.note(|| Witnessed::Delivered { delivery: delivery.clone(), entry });
                 replica.deliver(delivery);
                 self.drain(place);
             }
@@ -391,6 +412,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// Hands an answer to whoever submitted the command here; the first of several destinations' answers counts.
     fn answer(&mut self, answer: &Answer<S>) {
         if self.multicast.withdraw(answer.id) {
+            self.witness.note(|| Witnessed::Answered(answer.id));
             self.hand_out(answer);
         }
     }
@@ -408,6 +430,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     fn submit(&mut self) {
         for envelope in self.commands.take() {
             let id = envelope.id;
+            self.witness.note(|| Witnessed::Submitted(id));
             if let Err(error) = self.multicast.submit(envelope) {
                 tracing::warn!(command = %id, %error, "a command was not submitted");
                 self.hand_out(&self.unsubmitted(id));
@@ -436,6 +459,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
                 false => self.multicast.leader(partition).filter(|leader| *leader != me),
             };
             if std::mem::replace(known, leader) != leader {
+                tracing::debug!(%partition, ?leader, "who leads has changed");
                 self.front.led(partition, leader);
             }
         }

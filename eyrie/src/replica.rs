@@ -10,11 +10,14 @@
 use crate::answer::{Answer, Outcome};
 use crate::client::{Clients, Refusal, Verdict};
 use crate::exchange::{Exchange, Inbox, Seen, Signal};
-use crate::fault::Fault;
+use crate::faults::{
+    NO_SIGNAL, OWN_STAMP, RETRY_WITH_EFFECTS, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT,
+};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::{Proposals, Stamp, StampNumber};
 use crate::view::{Admit, Effects, Interrupt, Origin, Remote, View};
+use crate::witness::{Completion, Witness, Witnessed};
 use multicast::{CommandId, Delivery, Destinations, PartitionId, Position, SharedIndex};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use serde::{Deserialize, Serialize};
@@ -101,7 +104,7 @@ pub struct Replica<S: StateMachine> {
     seen: Seen,
     state_hash: u64,
     counts: ReplicaCounts,
-    fault: Fault,
+    witness: Witness,
     outputs: VecDeque<Output<S>>,
 }
 
@@ -122,15 +125,15 @@ impl<S: StateMachine> Replica<S> {
             seen,
             state_hash: 0,
             counts: ReplicaCounts::default(),
-            fault: Fault::None,
+            witness: Witness::default(),
             outputs: VecDeque::new(),
         }
     }
 
-    /// Plants a fault, to show that a test would see it.
-    #[cfg(feature = "faults")]
-    pub fn plant(&mut self, fault: Fault) {
-        self.fault = fault;
+    /// What happened here since the last call.
+    #[cfg(feature = "sim")]
+    pub fn take_witnessed(&mut self) -> Vec<Witnessed> {
+        self.witness.take()
     }
 
     /// The partition.
@@ -156,7 +159,7 @@ impl<S: StateMachine> Replica<S> {
             proposal: self.proposals.draw(delivery.time_ms, floor),
             request,
         };
-        if self.fault == Fault::SignalOnDelivery && delivered.shared.is_some() {
+        if SIGNAL_ON_DELIVERY.is_planted() && delivered.shared.is_some() {
             self.signal(&delivered, Verdict::Taken, Vec::new());
         }
         self.queue.push_back(delivered);
@@ -267,8 +270,8 @@ impl<S: StateMachine> Replica<S> {
                 }
             }
         }
-        if self.fault != Fault::SignalOnDelivery {
-            self.signal(head, verdict, values);
+        if !SIGNAL_ON_DELIVERY.is_planted() {
+            self.signal(head, if VERDICT_KEPT.is_planted() { Verdict::Taken } else { verdict }, values);
         } else {
             self.send(head, None, values);
         }
@@ -278,11 +281,12 @@ impl<S: StateMachine> Replica<S> {
     fn try_complete(&mut self, head: &Delivered<S>, command: SharedIndex, ready: &mut Ready<S>) -> bool {
         let others = head.destinations.without(self.partition);
         let signals = self.inbox.received(command).signals();
-        if signals.len() < others.len() as usize && self.fault != Fault::NoSignal {
+        if signals.len() < others.len() as usize && !NO_SIGNAL.is_planted() {
             return false;
         }
         let verdict = signals.values().map(|signal| signal.verdict).fold(ready.verdict, worse);
-        let stamp = signals.values().fold(head.proposal, |stamp, signal| stamp.max(signal.stamp));
+        let stamps = signals.values().filter(|_| !OWN_STAMP.is_planted()).map(|signal| signal.stamp);
+        let stamp = stamps.fold(head.proposal, Stamp::max);
         if verdict != Verdict::Taken {
             self.see_others(command);
             self.inbox.complete(command);
@@ -330,7 +334,9 @@ impl<S: StateMachine> Replica<S> {
         match result {
             Ok(reply) => Ok(Outcome::Reply(reply)),
             Err(Interrupt::Retry { needed }) => {
-                self.effects.clear();
+                if !RETRY_WITH_EFFECTS.is_planted() {
+                    self.effects.clear();
+                }
                 Ok(Outcome::Retry(needed))
             }
             Err(missing) => Err(missing),
@@ -343,6 +349,7 @@ impl<S: StateMachine> Replica<S> {
         self.apply(head.position);
         let answer = self.answer(head, stamp, outcome);
         self.clients.answered(head.id, answer.clone());
+        self.note_completion(head, true, &answer);
         self.pass(head, stamp);
         self.outputs.push_back(Output::Answer(answer));
     }
@@ -366,6 +373,16 @@ impl<S: StateMachine> Replica<S> {
         }
         let events = self.effects.events.drain(..);
         self.outputs.extend(events.map(|event| Output::Event { position, event }));
+    }
+
+    /// Notes for a simulation what an envelope came to, and what was said of it.
+    fn note_completion(&mut self, head: &Delivered<S>, executed: bool, said: &impl Serialize) {
+        let (partition, state_hash) = (self.partition, self.state_hash);
+        let Delivered { position, id, .. } = *head;
+        self.witness.note(|| {
+            let digest = Completion::digest(said);
+            Witnessed::Completed(Completion { partition, position, id, executed, digest, state_hash })
+        });
     }
 
     fn pass(&mut self, head: &Delivered<S>, stamp: Stamp) {
@@ -396,6 +413,7 @@ impl<S: StateMachine> Replica<S> {
     /// A command that was not taken here, nor executed anywhere.
     fn not_taken(&mut self, head: &Delivered<S>, verdict: Verdict) -> bool {
         self.counts.not_taken += 1;
+        self.note_completion(head, false, &verdict);
         self.pass(head, head.proposal);
         let answer = match verdict {
             Verdict::Refused(refusal) => Some(self.answer(head, head.proposal, Outcome::Refused(refusal))),
@@ -419,6 +437,9 @@ impl<S: StateMachine> Replica<S> {
     fn see_others(&mut self, command: SharedIndex) {
         let mut seen = self.seen.to_vec();
         for (partition, signal) in self.inbox.received(command).signals() {
+            if SEEN_FORGOTTEN.is_planted() {
+                continue;
+            }
             for (mine, theirs) in seen.iter_mut().zip(signal.seen.iter()) {
                 *mine = (*mine).max(*theirs);
             }

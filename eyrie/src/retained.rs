@@ -4,6 +4,7 @@
 //! them again as it replays its sequence; what was acknowledged before is in its log, so that it does not keep all of them.
 
 use crate::codec;
+use crate::faults::VALUES_DROPPED;
 use bytes::Bytes;
 use multicast::log::SharedLog;
 use multicast::{Destinations, NodeId, PartitionId, RingId, SharedIndex};
@@ -128,7 +129,8 @@ impl Retained {
 
     /// Up to which command all who need letters to a partition have them.
     fn acknowledged(&self, to: PartitionId) -> SharedIndex {
-        let readers = self.readers.values().filter(|(hosts, _)| hosts.contains(to));
+        let readers =
+            self.readers.values().filter(|(hosts, _)| hosts.contains(to) && !VALUES_DROPPED.is_planted());
         readers.map(|(_, acknowledged)| *acknowledged).min().unwrap_or(SharedIndex(u64::MAX))
     }
 

@@ -6,6 +6,7 @@
 
 use crate::codec::{self, DECODED_BYTES_MAX};
 use crate::exchange::Exchange;
+use crate::faults::LETTER_ACKNOWLEDGED_UNSYNCED;
 use crate::mailbox::Mailbox;
 use crate::message::Message;
 use crate::replica::Output;
@@ -177,6 +178,9 @@ impl Subscription {
         if letter.command > self.last {
             self.last = letter.command;
             self.unsynced.push_back((self.log.lock().appended(), before(letter.command)));
+            if LETTER_ACKNOWLEDGED_UNSYNCED.is_planted() {
+                self.durable = before(letter.command);
+            }
         }
     }
 }

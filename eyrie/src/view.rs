@@ -2,6 +2,7 @@
 
 use crate::client::Epoch;
 use crate::exchange::Received;
+use crate::faults::MISSING_TAKEN_FOR_ABSENT;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::Stamp;
 use indexmap::IndexMap;
@@ -99,7 +100,8 @@ impl<S: StateMachine> View<'_, S> {
         }
         match &self.remote {
             Some(remote) if self.origin.destinations.contains(owner) => {
-                remote.received.value(key).cloned().ok_or(Interrupt::Missing)
+                let absent = MISSING_TAKEN_FOR_ABSENT.is_planted().then_some(None);
+                remote.received.value(key).cloned().or(absent).ok_or(Interrupt::Missing)
             }
             _ => Err(Interrupt::Retry { needed: owner.into() }),
         }

@@ -2,6 +2,7 @@
 
 use crate::entry::EntryBuilder;
 use crate::envelope::{Envelope, Relayed};
+use crate::faults::CURSOR_KEPT;
 use crate::layout::Layout;
 use crate::link::StreamId;
 use crate::log::SharedLog;
@@ -215,12 +216,12 @@ impl PartitionLane {
     pub(crate) fn relay(&mut self, shared: &dyn Ring, time_ms: u64) -> Result<(), FollowError> {
         self.survey.advance(shared, self.sequence.taken())?;
         if !self.lane.ring.leads() {
-            self.relay = None;
+            self.relay.take_if(|_| !CURSOR_KEPT.is_planted());
             return Ok(());
         }
         let reign = self.lane.ring.reigns();
         let mut relay = match self.relay.take() {
-            Some((began, relay)) if began == reign => relay,
+            Some((began, relay)) if began == reign || CURSOR_KEPT.is_planted() => relay,
             _ => Relay::begin(&self.survey, self.sequence.fold(self.lane.ring.as_ref())?),
         };
         relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;

@@ -48,6 +48,8 @@ mod cluster_test;
 pub mod disk;
 mod entry;
 mod envelope;
+mod fault;
+pub mod faults;
 mod lane;
 mod layout;
 pub mod link;
@@ -66,6 +68,7 @@ mod submission;
 
 pub use entry::{Entry, EntryBuilder, MalformedEntry};
 pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
+pub use fault::Fault;
 pub use layout::Layout;
 pub use message::{MalformedMessage, Message};
 pub use multicast::{

@@ -61,6 +61,11 @@ impl Sequence {
         self.position
     }
 
+    /// The entry that holds the last envelope delivered, counted from 0.
+    pub fn entry(&self) -> u64 {
+        self.entries.saturating_sub(1)
+    }
+
     /// The relay's rule folded over what is delivered.
     pub fn taken(&self) -> Taken {
         self.taken

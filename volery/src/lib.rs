@@ -44,6 +44,9 @@ pub mod key;
 pub mod variables;
 
 mod execute;
+pub mod faults;
+#[cfg(any(test, feature = "model"))]
+pub mod model;
 pub mod service;
 
 pub mod config;

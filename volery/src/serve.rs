@@ -64,9 +64,22 @@ pub enum ServeError {
     /// The loop could not be set up.
     #[error("the event loop cannot be set up: {0}")]
     Setup(io::Error),
-    /// The node stopped.
+    /// The log could not be written or synced.
+    #[error(
+        "{}: the log cannot be written: {source}; what was acknowledged is there: {remedy}, and start the node again",
+        path.display()
+    )]
+    LogWrite {
+        /// The log's directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The node stopped for another reason.
     #[error(transparent)]
-    Host(#[from] HostError),
+    Host(HostError),
 }
 
 /// Serves one node of a cluster until `stop` is set.
@@ -86,9 +99,7 @@ pub fn serve(
     drop(listen(node.client)?);
     let peer_listener = node.peer.filter(|_| config.nodes.len() > 1).map(listen).transpose()?;
     let directory = DataDirectory::open(&node.data, &identity)?;
-    let log_path = directory.log_path();
-    let disk = FileDisk::open(&log_path).map_err(|source| ServeError::File { path: log_path, source })?;
-    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let disk = open_disk(&directory)?;
     let log = SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default())?);
     let secret = secret(&node.data.join(SECRET_FILE))?;
     let gateway = Gateway::new(config.gateway(node, secret), config.partitions);
@@ -100,12 +111,45 @@ pub fn serve(
     let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
     let mut host =
         Host::new(replicas, disk, edge, connections_max, peers, stop).map_err(ServeError::Setup)?;
-    host.replay()?;
+    let log_path = directory.log_path();
+    host.replay().map_err(|error| stopped(error, &log_path))?;
     let listener = listen(node.client)?;
     announce(config, node);
-    host.run(listener)?;
+    host.run(listener).map_err(|error| stopped(error, &log_path))?;
     println!("stopped; everything acknowledged is in {}", node.data.display());
     Ok(())
+}
+
+fn open_disk(directory: &DataDirectory) -> Result<Arc<dyn Disk>, ServeError> {
+    let path = directory.log_path();
+    let disk = FileDisk::open(&path).map_err(|source| ServeError::File { path, source })?;
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    #[cfg(feature = "faults")]
+    let disk = with_faults(disk, directory.path());
+    Ok(disk)
+}
+
+/// A disk that a test can fill, by a file in the data directory, and make to lose what is not synced, by the environment.
+/// It says so, since nobody should take such a binary for one to keep data with.
+#[cfg(feature = "faults")]
+fn with_faults(mut disk: Arc<dyn Disk>, data: &Path) -> Arc<dyn Disk> {
+    if std::env::var_os("VOLERY_DISK").is_some_and(|disk| disk == "volatile") {
+        println!("built with faults: what is not synced is lost with the process");
+        disk = Arc::new(eyrie::VolatileDisk::new(disk));
+    }
+    let marker = data.join("disk-full");
+    println!("built with faults: the disk is full while there is {}", marker.display());
+    Arc::new(eyrie::LimitedDisk::new(disk, marker))
+}
+
+/// Why the node stopped, with the place and what to do about it where it was the disk.
+fn stopped(error: HostError, log: &Path) -> ServeError {
+    let HostError::Log(source) = error else { return ServeError::Host(error) };
+    let remedy = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room",
+        _ => "see to the disk",
+    };
+    ServeError::LogWrite { path: log.into(), source, remedy }
 }
 
 fn layout(config: &ClusterConfig, node: &NodeConfig) -> Layout {
@@ -172,5 +216,8 @@ fn secret(path: &Path) -> Result<[u8; 20], ServeError> {
         .and_then(|mut written| written.write_all(&secret).and_then(|()| written.sync_all()))
         .map_err(file)?;
     std::fs::rename(&fresh, path).map_err(file)?;
+    // Sessions that are told a password outlive a power failure; so does what it was made of.
+    let directory = path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all());
+    directory.map_err(file)?;
     Ok(secret)
 }

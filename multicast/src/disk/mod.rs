@@ -3,19 +3,28 @@
 //! All that the write-ahead log wants of a disk: numbered, pre-allocated files that are read and written at an offset
 //! and synced. [`FileDisk`] is a directory of real files. [`MemoryDisk`] forgets, tears, rots and fails as real disks
 //! do, and does it again for the same seed. [`DataDirectory`] is the directory a node owns: it holds the lock that
-//! keeps a second process out and the identity that keeps another node's configuration out.
+//! keeps a second process out and the identity that keeps another node's configuration out. With the feature `faults`,
+//! which the shipped binary lacks, a real disk can lose what was not synced and be full as well, each by a disk around it.
 //!
 //! Offsets and lengths are bytes. The calls take `&self`, because the log reads old entries while its writer's thread
 //! writes new ones; the two never touch the same bytes.
 
 mod directory;
 mod file;
+#[cfg(feature = "faults")]
+mod limited;
 mod memory;
 mod spare;
+#[cfg(feature = "faults")]
+mod volatile;
 
 pub use directory::{DataDirectory, DirectoryError, Identity};
 pub use file::FileDisk;
+#[cfg(feature = "faults")]
+pub use limited::LimitedDisk;
 pub use memory::MemoryDisk;
+#[cfg(feature = "faults")]
+pub use volatile::VolatileDisk;
 
 use std::io;
 

@@ -28,11 +28,13 @@ pub(crate) fn recover(disk: &dyn Disk, limits: &LogLimits) -> Result<Recovered, 
     let mut files = disk.segments().map_err(|source| LogError::Disk { file: "list".to_string(), source })?;
     let mut recovery = Recovery { disk, limits, read: Recovered::default(), last: None };
     recovery.read.generation = files.last().map_or(Generation::default(), |file| file.generation);
-    recovery.drop_unbegun(&mut files)?;
+    let unbegun = recovery.unbegun(&files)?;
+    files.pop_if(|file| Some(file.generation) == unbegun);
     for (at, file) in files.iter().enumerate() {
         recovery.segment(file, at == 0)?;
     }
     recovery.finish()?;
+    recovery.remove(unbegun)?;
     Ok(recovery.read)
 }
 
@@ -51,26 +53,31 @@ struct Last {
 }
 
 impl Recovery<'_> {
-    /// Removes the last file if the process died while it was made a segment: then it has no header, and no block that
-    /// a header had preceded.
-    fn drop_unbegun(&self, files: &mut Vec<SegmentFile>) -> Result<(), LogError> {
-        let Some(file) = files.last() else { return Ok(()) };
+    /// The last file if the process died while it was made a segment: then it has no header, and no block that a header
+    /// had preceded.
+    fn unbegun(&self, files: &[SegmentFile]) -> Result<Option<Generation>, LogError> {
+        let Some(file) = files.last() else { return Ok(None) };
         if self.header(file)?.is_some() {
-            return Ok(());
+            return Ok(None);
         }
         for offset in (PAGE_BYTES as u64..file.bytes).step_by(PAGE_BYTES) {
             if self.block(file.generation, offset, file.bytes)?.is_some() {
                 return Err(LogError::corrupt(self.disk, file.generation, 0, "a bad header before blocks"));
             }
         }
-        self.disk.remove(file.generation).map_err(|error| self.failed(file.generation, error))?;
-        files.pop();
-        Ok(())
+        Ok(Some(file.generation))
+    }
+
+    /// Removes the file that was not begun. A log that is refused keeps it: without it the file before would be the last
+    /// one, and might be taken for one that was not begun.
+    fn remove(&self, unbegun: Option<Generation>) -> Result<(), LogError> {
+        let Some(generation) = unbegun else { return Ok(()) };
+        self.disk.remove(generation).map_err(|error| self.failed(generation, error))
     }
 
     fn header(&self, file: &SegmentFile) -> Result<Option<SegmentHeader>, LogError> {
         match SegmentHeader::decode(&self.read(file.generation, 0, PAGE_BYTES)?) {
-            Ok(header) if header.segment.generation == file.generation => Ok(Some(header)),
+            Ok(header) if header.segment.may_be(file.generation) => Ok(Some(header)),
             Ok(_) | Err(BadHeader::Broken) => Ok(None),
             Err(BadHeader::Version(found)) => Err(LogError::Version {
                 file: self.disk.describe(file.generation),
@@ -199,7 +206,7 @@ impl Recovery<'_> {
     /// The block at an offset of a segment, if it is whole and belongs there.
     fn block_in(&self, segment: &Segment, offset: u64) -> Result<Option<(BlockHeader, Bytes)>, LogError> {
         let block = self.block(segment.generation, offset, segment.capacity)?;
-        Ok(block.filter(|(header, _)| segment.offset_of(header.position) == offset))
+        Ok(block.filter(|(header, _)| segment.position_at(offset) == header.position))
     }
 
     /// The block at an offset, if it is whole and of this generation.

@@ -126,7 +126,8 @@ impl Rings {
     /// Where no entry is held, any index joins: the log may begin behind the entries before it, with a trim that says
     /// only where those began.
     fn append(&mut self, ring: RingId, index: u64, location: Location, bytes: Bytes) -> Result<(), Gap> {
-        if self.entries(ring).is_some_and(|entries| !entries.is_empty() && index > entries.next()) {
+        let gap = self.entries(ring).is_some_and(|entries| !entries.is_empty() && index > entries.next());
+        if gap || index == u64::MAX {
             return Err(Gap);
         }
         self.with_entries(ring, index, |entries| {

@@ -52,6 +52,16 @@ impl Segment {
         PAGE_BYTES as u64 + (position.0 - self.first.0)
     }
 
+    /// The position that lies at an offset behind the header.
+    pub(crate) fn position_at(&self, offset: u64) -> LogPosition {
+        LogPosition(self.first.0 + (offset - PAGE_BYTES as u64))
+    }
+
+    /// Whether a file of this name may be the segment: its positions can be counted.
+    pub(crate) fn may_be(&self, file: Generation) -> bool {
+        self.generation == file && self.first.0.checked_add(self.capacity).is_some()
+    }
+
     /// The size of a segment that holds one block of `bytes`.
     pub(crate) fn capacity_for(bytes: usize) -> u64 {
         (PAGE_BYTES + bytes) as u64

@@ -5,6 +5,7 @@ use super::codec::{PaxosMessage, encode_message};
 use super::fragment::{WHOLE_HEAD, frames};
 use super::membership::Membership;
 use crate::NodeId;
+use crate::faults::{ACKNOWLEDGE_BEFORE_SYNC, SEND_BEFORE_SYNC};
 use crate::log::{LogPosition, SharedLog};
 use bytes::Bytes;
 use omnipaxos::messages::Message;
@@ -26,6 +27,10 @@ pub(super) enum Class {
 pub(super) fn class(message: &PaxosMessage) -> Class {
     let Message::SequencePaxos(message) = message else { return Class::Free };
     match message.msg {
+        PaxosMsg::Promise(_) | PaxosMsg::Accepted(_) if SEND_BEFORE_SYNC.is_planted() => Class::InOrder,
+        PaxosMsg::AcceptSync(_) | PaxosMsg::AcceptDecide(_) if ACKNOWLEDGE_BEFORE_SYNC.is_planted() => {
+            Class::InOrder
+        }
         PaxosMsg::Prepare(_)
         | PaxosMsg::Promise(_)
         | PaxosMsg::AcceptSync(_)

@@ -9,6 +9,8 @@ use super::outbox::{Outbox, class};
 use super::patience::Patience;
 use super::storage::{LogEntry, NONCES, RingStorage};
 use super::{Amnesiac, Outgoing, Ring, StepError};
+#[cfg(not(test))]
+use crate::faults::LOST_TAIL;
 use crate::log::{LogError, LogPosition, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
@@ -292,7 +294,7 @@ impl PaxosRing {
 
     #[cfg(not(test))]
     fn has_heartbeats(&self) -> bool {
-        true
+        !LOST_TAIL.is_planted()
     }
 
     #[cfg(test)]

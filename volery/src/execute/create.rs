@@ -4,6 +4,7 @@ use crate::acl;
 use crate::execute::Stop;
 use crate::execute::change::{Asker, data_length};
 use crate::execute::tree::Tree;
+use crate::faults::NUMBERED_BY_CHILDREN;
 use crate::path;
 use crate::session::SessionId;
 use crate::wire::{Acl, CreateMode, ErrorCode, Permissions, Stat};
@@ -26,7 +27,9 @@ pub(super) fn create(
     let list = acl::resolve(list, asker.caller)?;
     let parent_facts = tree.facts(&parent)?;
     acl::check(&parent_facts.acl, Permissions::CREATE, asker.caller)?;
-    let path = numbered(path, mode, parent_facts.creates);
+    let planted = NUMBERED_BY_CHILDREN.is_planted();
+    let number = if planted { parent_facts.num_children } else { parent_facts.creates };
+    let path = numbered(path, mode, number);
     path::validate(&path)?;
     if &*path == path::ROOT || tree.has_child(&parent, &path::name(&path).into())? {
         return Err(ErrorCode::NodeExists.into());

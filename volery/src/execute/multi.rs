@@ -5,6 +5,7 @@ use crate::command::{Change, Look, Reply};
 use crate::execute::change::{self, Asker};
 use crate::execute::tree::Tree;
 use crate::execute::{Stop, look, outcome};
+use crate::faults::MULTI_NOT_ROLLED_BACK;
 use crate::service::Volery;
 use crate::wire::{ErrorCode, OpResult, Reply as WireReply};
 use crate::zxid::Zxid;
@@ -23,7 +24,9 @@ pub(super) fn multi(
         match outcome(one(&mut tree, asker, change))? {
             Ok(result) => results.push(result),
             Err(code) => {
-                view.roll_back();
+                if !MULTI_NOT_ROLLED_BACK.is_planted() {
+                    view.roll_back();
+                }
                 let results = failed(results.len(), code, changes.len());
                 return Ok(Reply::Operation { zxid: Zxid::ZERO, result: Ok(WireReply::Results(results)) });
             }

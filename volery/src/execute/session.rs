@@ -6,6 +6,7 @@
 
 use crate::command::{Event, Reply};
 use crate::execute::tree::{Tree, parent_and_name, zxid_beyond};
+use crate::faults::{EPHEMERALS_AT_HOME, EXPIRY_OF_ANY_EPOCH};
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::{Password, SessionId, SessionRecord};
@@ -83,7 +84,7 @@ pub(super) fn go(
 /// come to the same zxid; then each removes its own, and takes the children from its own parents.
 pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch) -> Result<Reply, Interrupt> {
     let Some(record) = record(view, session)? else { return Ok(Reply::NoSession) };
-    if record.epoch != epoch {
+    if record.epoch != epoch && !EXPIRY_OF_ANY_EPOCH.is_planted() {
         return Ok(Reply::SessionMoved);
     }
     view.need(record.attached)?;
@@ -94,7 +95,8 @@ pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch)
     }
     let zxid = zxid_beyond(view, newest);
     let here = view.partition();
-    if record.attached.contains(here) {
+    let home = session.home(view.oracle().partitions());
+    if record.attached.contains(here) && !(EPHEMERALS_AT_HOME.is_planted() && here != home) {
         remove_ephemerals(view, session, zxid);
         view.remove(Key::Attachment(here, session));
     }

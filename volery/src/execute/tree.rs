@@ -2,6 +2,7 @@
 
 use crate::command::Event;
 use crate::execute::Stop;
+use crate::faults::DELETED_CHILD_NOT_TOLD;
 use crate::key::{Key, Value};
 use crate::path;
 use crate::service::Volery;
@@ -127,6 +128,9 @@ impl<'a, 'v> Tree<'a, 'v> {
         parent_facts.lose_child(self.zxid);
         self.view.remove(Key::Child(parent.clone(), name));
         self.view.write(Key::Facts(parent.clone()), Value::Facts(parent_facts));
+        if DELETED_CHILD_NOT_TOLD.is_planted() {
+            return;
+        }
         self.tell(parent, |path, zxid| Event::ChildrenChanged { path, zxid });
     }
 

@@ -180,6 +180,9 @@ impl Connection {
 
     fn send_event(&mut self, zxid: Zxid, event: &WatcherEvent) {
         self.sent += 1;
+        if let Phase::Open(pipeline) = &mut self.phase {
+            pipeline.saw(zxid);
+        }
         event.write_frame(zxid.to_wire(), &mut self.output);
     }
 }

@@ -9,7 +9,7 @@ use crate::session::{Password, SessionId};
 use crate::wire::{self, ConnectRequest, ConnectResponse, Reader, Record};
 use crate::zxid::Zxid;
 use bytes::Bytes;
-use eyrie::{Commands, ConnectionId, PARTITIONS_MAX, PartitionId, StampNumber};
+use eyrie::{Answer, Commands, ConnectionId, PARTITIONS_MAX, PartitionId, StampNumber};
 
 impl Gateway {
     pub(super) fn handshake(
@@ -63,6 +63,7 @@ impl Gateway {
         id: ConnectionId,
         request: &ConnectRequest,
         session: SessionId,
+        answer: &Answer<Volery>,
         reply: &Reply,
     ) {
         let password = self.password_shown(session, request);
@@ -87,6 +88,8 @@ impl Gateway {
         wire::write_frame(&mut connection.output, |output| response.write(output));
         let mut pipeline = Pipeline::new(session, epoch, attached);
         pipeline.saw(Zxid::from_wire(request.last_zxid_seen));
+        // Its stamp is beyond those of all that the session did before, wherever it was attached.
+        pipeline.saw(answer.stamp.number.into());
         connection.phase = Phase::Open(pipeline);
         connection.deadline_ms = None;
         connection.timeout_ms = timeout_ms;

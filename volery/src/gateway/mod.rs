@@ -30,6 +30,7 @@ mod rearm;
 mod watches;
 
 use crate::config::GatewayConfig;
+use crate::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE, REPLY_NOT_HELD};
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::status::Status;
@@ -168,7 +169,7 @@ impl Gateway {
                 Ok(None) => break,
                 Err(error) => {
                     tracing::warn!(peer = %connection.peer, %error, "connection closed");
-                    self.drop_connection(id);
+                    self.cut_off(id, commands);
                 }
             }
             parsed = true;
@@ -188,7 +189,7 @@ impl Gateway {
             Ok(header) => header,
             Err(error) => {
                 tracing::warn!(peer = %connection.peer, %error, "connection closed: a request without a header");
-                return self.drop_connection(id);
+                return self.cut_off(id, commands);
             }
         };
         let request = Request::read(header.op, &mut reader);
@@ -211,7 +212,7 @@ impl Gateway {
     fn request(&mut self, id: ConnectionId, xid: i32, request: Request, commands: &mut Commands<Volery>) {
         match request {
             Request::Ping => self.ping(id, xid),
-            Request::Auth { scheme, auth, .. } => self.authenticate(id, xid, &scheme, &auth),
+            Request::Auth { scheme, auth, .. } => self.authenticate(id, xid, (&scheme, &auth), commands),
             Request::SetWatches(watches) => self.set_watches(id, xid, watches, commands),
             request => self.enqueue(id, xid, Plan::of(request)),
         }
@@ -223,12 +224,13 @@ impl Gateway {
         pipeline.push(xid, caller, plan, self.now_ms);
     }
 
-    /// A ping is answered once the leader of the session's home knows of it.
+    /// A ping is answered once the leader of the session's home knows of it. So is one on a connection whose session has
+    /// moved on, as by a handshake that its client has given up long ago: that client is here, and lives.
     fn ping(&mut self, id: ConnectionId, xid: i32) {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
-        let (session, moved) = (pipeline.session(), pipeline.has_moved());
+        let session = pipeline.session();
         let home = session.home(self.marks.partitions());
-        if moved || self.leads(home) {
+        if self.leads(home) || PONG_AT_ONCE.is_planted() {
             return self.enqueue(id, xid, Plan::Here(Here::Nothing));
         }
         self.hearings.ping(home, session, Ping { connection: id, xid });
@@ -257,14 +259,29 @@ impl Gateway {
     }
 
     /// Credentials count for the requests behind them at once; the reply keeps its place in the order.
-    fn authenticate(&mut self, id: ConnectionId, xid: i32, scheme: &str, auth: &[u8]) {
+    fn authenticate(
+        &mut self,
+        id: ConnectionId,
+        xid: i32,
+        (scheme, auth): (&str, &[u8]),
+        commands: &mut Commands<Volery>,
+    ) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if authenticate(&mut connection.caller, scheme, auth, self.config.super_digest.as_deref()) {
             return self.enqueue(id, xid, Plan::Here(Here::Nothing));
         }
         tracing::warn!(peer = %connection.peer, scheme, "authentication failed");
+        self.advance(id, commands);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         let zxid = connection.last_zxid;
         connection.reply(xid, zxid, Err(ErrorCode::AuthFailed));
+        self.drop_connection(id);
+    }
+
+    /// Ends a connection whose bytes are no requests any more. What came before them has its effect all the same, as if it
+    /// had come in a read of its own.
+    fn cut_off(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) {
+        self.advance(id, commands);
         self.drop_connection(id);
     }
 
@@ -304,7 +321,7 @@ impl Gateway {
         let marks = &self.marks;
         let mut held = false;
         let next = pipeline.next(|seen| {
-            held = !marks.have_passed(sources, seen);
+            held = !marks.have_passed(sources, seen) && !REPLY_NOT_HELD.is_planted();
             !held
         });
         if held {
@@ -320,7 +337,9 @@ impl Gateway {
             }
             Next::Here(xid, here) => (xid, Some(self.here(id, here, commands)), false),
         };
-        let zxid = self.header_zxid(id);
+        // A client whose session is not here any more has been told nothing: it must not take this for its mark.
+        let lost = ends && matches!(result, Some(Err(_)));
+        let zxid = if lost { Zxid::ZERO } else { self.header_zxid(id) };
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         if let Some(result) = result {
             connection.reply(xid, zxid.to_wire(), result);
@@ -387,7 +406,8 @@ impl Gateway {
     /// The low-water mark of a connection.
     fn header_zxid(&self, id: ConnectionId) -> Zxid {
         let sources = self.watches.sources(id);
-        self.marks.low_water(sources).unwrap_or(self.newest)
+        let low_water = self.marks.low_water(sources).filter(|_| !NEWEST_IN_HEADER.is_planted());
+        low_water.unwrap_or(self.newest)
     }
 
     /// Has a connection looked at at the end of the turn.
@@ -455,16 +475,11 @@ impl Gateway {
         }
     }
 
-    /// The session is in this epoch now: a connection that has it in an earlier one has lost it, and is told so when it asks
+    /// The session is in this epoch now. A connection that has it in an earlier one has lost it, and is told so when it asks
     /// for something. It is not closed before: its client, if there still is one, would come back at once and take the
-    /// session away from where it is now.
+    /// session away from where it is now. Meanwhile its pings keep the session alive, as in ZooKeeper.
     fn session_opened(&mut self, session: SessionId, epoch: Epoch, timeout_ms: u32) {
         self.expiry.start(session, epoch, timeout_ms);
-        if let Some(id) = self.sessions.get(&session).copied()
-            && let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline)
-        {
-            pipeline.opened_elsewhere(epoch);
-        }
     }
 
     fn session_closed(&mut self, session: SessionId) {

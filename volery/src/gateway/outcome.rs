@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::pipeline::{Effect, Response};
 use crate::command::Reply;
 use crate::service::Volery;
-use crate::wire::{self, ErrorCode};
+use crate::wire::{self, ErrorCode, OpResult, Stat};
 use crate::zxid::Zxid;
 use eyrie::{Answer, Commands, ConnectionId, Outcome, Refusal};
 
@@ -44,7 +44,8 @@ impl Gateway {
     ) -> Option<Result<wire::Reply, ErrorCode>> {
         match (reply, effect) {
             (Reply::Operation { zxid, result }, effect) => {
-                self.saw(id, *zxid);
+                let shown = result.as_ref().map_or(Zxid::ZERO, newest_shown);
+                self.saw(id, shown.max(*zxid));
                 if let Effect::Arm(arm) = effect
                     && (result.is_ok() || (arm.absent_too && *result == Err(ErrorCode::NoNode)))
                 {
@@ -72,6 +73,32 @@ impl Gateway {
             pipeline.saw(zxid);
         }
     }
+}
+
+/// The greatest zxid that a reply shows.
+fn newest_shown(reply: &wire::Reply) -> Zxid {
+    match reply {
+        wire::Reply::PathStat { stat, .. }
+        | wire::Reply::Stat(stat)
+        | wire::Reply::Data { stat, .. }
+        | wire::Reply::Acl { stat, .. }
+        | wire::Reply::NamesStat { stat, .. } => newest_of(stat),
+        wire::Reply::Results(results) => results.iter().map(newest_of_result).max().unwrap_or(Zxid::ZERO),
+        _ => Zxid::ZERO,
+    }
+}
+
+fn newest_of_result(result: &OpResult) -> Zxid {
+    match result {
+        OpResult::CreatedWithStat { stat, .. } | OpResult::DataSet(stat) | OpResult::Data { stat, .. } => {
+            newest_of(stat)
+        }
+        _ => Zxid::ZERO,
+    }
+}
+
+fn newest_of(stat: &Stat) -> Zxid {
+    Zxid::from_wire(stat.czxid.max(stat.mzxid).max(stat.pzxid))
 }
 
 fn code_of(refusal: Refusal) -> ErrorCode {

@@ -5,7 +5,8 @@
 //! first request that needs a partition where the session is not attached goes out as `Attach`, alone.
 
 use crate::acl::Caller;
-use crate::command::{Command, Operation};
+use crate::command::{Change, Command, Operation};
+use crate::faults::{ATTACHED_FOR_EPHEMERALS, RUNS_OVERLAP};
 use crate::gateway::plan::{Arm, Here, Plan};
 use crate::service::Volery;
 use crate::session::SessionId;
@@ -150,8 +151,6 @@ pub struct Pipeline {
     run: Run,
     seen: Zxid,
     closing: bool,
-    /// Whether the session is in a later epoch by now.
-    moved: bool,
 }
 
 impl Pipeline {
@@ -169,23 +168,12 @@ impl Pipeline {
             run: Run::default(),
             seen: Zxid::ZERO,
             closing: false,
-            moved: false,
         }
     }
 
     /// The session.
     pub fn session(&self) -> SessionId {
         self.session
-    }
-
-    /// The session was opened, here or elsewhere, in this epoch.
-    pub fn opened_elsewhere(&mut self, epoch: Epoch) {
-        self.moved |= epoch > self.epoch;
-    }
-
-    /// Whether the session has moved on: what comes on this connection is refused.
-    pub fn has_moved(&self) -> bool {
-        self.moved
     }
 
     /// How many requests wait for their replies.
@@ -264,10 +252,10 @@ impl Pipeline {
                 Stage::Close => return None,
                 Stage::Waiting(operation) => {
                     let destinations = commands.oracle().operation_destinations(operation);
-                    if !self.attached.covers(destinations) {
+                    if !self.attached.covers(destinations) && !is_left_out(operation) {
                         return (self.in_flight == 0).then(|| self.attach(number, commands));
                     }
-                    if self.in_flight > 0 && !self.run.takes(destinations) {
+                    if self.in_flight > 0 && !self.run.takes(destinations) && !RUNS_OVERLAP.is_planted() {
                         return None;
                     }
                     let (caller, operation) = item.take();
@@ -401,6 +389,13 @@ impl Pipeline {
             self.run.acknowledged += 1;
         }
     }
+}
+
+/// Whether an operation goes unattached: with a planted fault only.
+fn is_left_out(operation: &Operation) -> bool {
+    let ephemeral = |change: &Change| matches!(change, Change::Create { mode, .. } if mode.is_ephemeral());
+    ATTACHED_FOR_EPHEMERALS.is_planted()
+        && !matches!(operation, Operation::Change(change) if ephemeral(change))
 }
 
 fn done(result: Option<Result<Reply, ErrorCode>>) -> Stage {

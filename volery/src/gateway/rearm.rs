@@ -8,6 +8,7 @@ use super::connection::{Connection, Phase};
 use super::pipeline::Rearmed;
 use super::plan::{Here, Plan};
 use super::watches::Kinds;
+use crate::faults::NOTHING_FIRES_ON_REARM;
 use crate::service::Volery;
 use crate::wire::{EventType, SetWatches};
 use crate::zxid::Zxid;
@@ -66,7 +67,7 @@ impl Gateway {
         let mut told = BTreeSet::new();
         for (fires, kinds) in verdicts.into_iter().flatten() {
             let Some(connection) = self.connections.get_mut(&id) else { return };
-            match fires {
+            match fires.filter(|_| !NOTHING_FIRES_ON_REARM.is_planted()) {
                 Some(event) if told.insert(event.number()) => {
                     connection.notify(partition, event, &rearmed.path, zxid, 0);
                 }

@@ -4,6 +4,7 @@
 //! watch is both and stays; a recursive one covers the subtree, without NodeChildrenChanged. One event makes at most one
 //! notification per connection.
 
+use crate::faults::WATCH_FIRES_AGAIN;
 use crate::path;
 use crate::wire::{AddWatchMode, EventType, WatcherType};
 use eyrie::{ConnectionId, Destinations, PartitionId};
@@ -211,7 +212,7 @@ impl Watches {
         fired.extend(
             due.map(|(connection, watch)| Fired { connection: *connection, armed_by: watch.armed_by }),
         );
-        for fired in fired.iter() {
+        for fired in fired.iter().filter(|_| !WATCH_FIRES_AGAIN.is_planted()) {
             self.disarm(fired.connection, path, fires.without(Kinds::PERSISTENT));
         }
     }

@@ -1,7 +1,6 @@
 //! Commands over real replicas, whose exchanges are carried by hand.
 
 mod cluster;
-mod model;
 
 mod random;
 mod sessions;

@@ -1,12 +1,12 @@
 //! Random operations, in clusters of several shapes, against the model.
 
 use super::cluster::{Cluster, PASSWORD, Session};
-use super::model::Model;
 use crate::acl::{Caller, Identity, digest};
 use crate::command::{Change, Command, Look, Operation, Reply};
+use crate::model::{Model, blank};
 use crate::path;
 use crate::placement::{PlacementConfig, Rule};
-use crate::wire::{Acl, CreateMode, OpResult, Permissions, Reply as WireReply, Stat};
+use crate::wire::{Acl, CreateMode, Permissions};
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{Outcome, PartitioningOracle, node_client};
@@ -123,34 +123,6 @@ impl Draw {
             22 => Operation::CountDescendants(self.path()),
             _ => Operation::Sync(self.path()),
         }
-    }
-}
-
-fn blank_stat(stat: Stat) -> Stat {
-    Stat { czxid: 0, mzxid: 0, pzxid: 0, ctime: 0, mtime: 0, ..stat }
-}
-
-/// A reply as the model would give it.
-fn blank(reply: WireReply) -> WireReply {
-    match reply {
-        WireReply::Stat(stat) => WireReply::Stat(blank_stat(stat)),
-        WireReply::PathStat { path, stat } => WireReply::PathStat { path, stat: blank_stat(stat) },
-        WireReply::Data { data, stat } => WireReply::Data { data, stat: blank_stat(stat) },
-        WireReply::Acl { acl, stat } => WireReply::Acl { acl, stat: blank_stat(stat) },
-        WireReply::NamesStat { names, stat } => WireReply::NamesStat { names, stat: blank_stat(stat) },
-        WireReply::Results(results) => WireReply::Results(results.into_iter().map(blank_result).collect()),
-        other => other,
-    }
-}
-
-fn blank_result(result: OpResult) -> OpResult {
-    match result {
-        OpResult::CreatedWithStat { path, stat } => {
-            OpResult::CreatedWithStat { path, stat: blank_stat(stat) }
-        }
-        OpResult::DataSet(stat) => OpResult::DataSet(blank_stat(stat)),
-        OpResult::Data { data, stat } => OpResult::Data { data, stat: blank_stat(stat) },
-        other => other,
     }
 }
 

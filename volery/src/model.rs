@@ -1,5 +1,5 @@
 //! What Volery should be, in the simplest words: one map of all znodes, and nothing is remembered that can be counted.
-//! Stats carry no zxids and times here.
+//! Stats carry no zxids and times here. For tests alone, of this crate and of those that ask for the feature `model`.
 
 use crate::acl::{self, Caller};
 use crate::command::{Change, Look, Operation};
@@ -20,13 +20,21 @@ struct Node {
     owner: Option<SessionId>,
 }
 
+/// All znodes.
 #[derive(Clone, Debug)]
-pub(super) struct Model {
+pub struct Model {
     nodes: BTreeMap<String, Node>,
 }
 
+impl Default for Model {
+    fn default() -> Model {
+        Model::new()
+    }
+}
+
 impl Model {
-    pub(super) fn new() -> Model {
+    /// What is there from the start.
+    pub fn new() -> Model {
         let node = |acl: Permissions, aversion| Node {
             data: Some(Bytes::new()),
             acl: vec![Acl::world(acl)],
@@ -41,15 +49,18 @@ impl Model {
         Model { nodes: open.into_iter().chain([config]).collect() }
     }
 
-    pub(super) fn paths(&self) -> Vec<String> {
+    /// The paths of all znodes, in order.
+    pub fn paths(&self) -> Vec<String> {
         self.nodes.keys().cloned().collect()
     }
 
-    pub(super) fn end(&mut self, session: SessionId) {
+    /// A session has ended.
+    pub fn end(&mut self, session: SessionId) {
         self.nodes.retain(|_, node| node.owner != Some(session));
     }
 
-    pub(super) fn operate(
+    /// What an operation of a session is answered. Probes are not for here: they tell zxids.
+    pub fn operate(
         &mut self,
         session: SessionId,
         caller: &Caller,
@@ -164,7 +175,7 @@ impl Model {
                 path::validate(path)?;
                 acl::check(&self.node(path)?.acl, Permissions::WRITE, caller)?;
                 version_is(self.node(path)?.version, *version)?;
-                let node = self.nodes.get_mut(&**path).unwrap();
+                let node = self.nodes.get_mut(&**path).ok_or(ErrorCode::NoNode)?;
                 (node.version, node.data) = (node.version + 1, data.clone());
                 Ok(OpResult::DataSet(self.stat(path)))
             }
@@ -173,7 +184,7 @@ impl Model {
                 let list = acl::resolve(list, caller)?;
                 acl::check(&self.node(path)?.acl, Permissions::ADMIN, caller)?;
                 version_is(self.node(path)?.aversion, *version)?;
-                let node = self.nodes.get_mut(&**path).unwrap();
+                let node = self.nodes.get_mut(&**path).ok_or(ErrorCode::NoNode)?;
                 (node.aversion, node.acl) = (node.aversion + 1, list);
                 Ok(OpResult::DataSet(self.stat(path)))
             }
@@ -211,7 +222,7 @@ impl Model {
         if self.node(parent)?.owner.is_some() {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
-        self.nodes.get_mut(parent).unwrap().creates += 1;
+        self.nodes.get_mut(parent).ok_or(ErrorCode::NoNode)?.creates += 1;
         let owner = mode.is_ephemeral().then_some(session);
         self.nodes.insert(path.clone(), Node { data, acl, version: 0, aversion: 0, creates: 0, owner });
         Ok(path.into())
@@ -239,4 +250,32 @@ impl Model {
 
 fn version_is(current: i32, expected: i32) -> Result<(), ErrorCode> {
     if expected == -1 || expected == current { Ok(()) } else { Err(ErrorCode::BadVersion) }
+}
+
+fn blank_stat(stat: Stat) -> Stat {
+    Stat { czxid: 0, mzxid: 0, pzxid: 0, ctime: 0, mtime: 0, ..stat }
+}
+
+/// A reply as the model would give it.
+pub fn blank(reply: Reply) -> Reply {
+    match reply {
+        Reply::Stat(stat) => Reply::Stat(blank_stat(stat)),
+        Reply::PathStat { path, stat } => Reply::PathStat { path, stat: blank_stat(stat) },
+        Reply::Data { data, stat } => Reply::Data { data, stat: blank_stat(stat) },
+        Reply::Acl { acl, stat } => Reply::Acl { acl, stat: blank_stat(stat) },
+        Reply::NamesStat { names, stat } => Reply::NamesStat { names, stat: blank_stat(stat) },
+        Reply::Results(results) => Reply::Results(results.into_iter().map(blank_result).collect()),
+        other => other,
+    }
+}
+
+fn blank_result(result: OpResult) -> OpResult {
+    match result {
+        OpResult::CreatedWithStat { path, stat } => {
+            OpResult::CreatedWithStat { path, stat: blank_stat(stat) }
+        }
+        OpResult::DataSet(stat) => OpResult::DataSet(blank_stat(stat)),
+        OpResult::Data { data, stat } => OpResult::Data { data, stat: blank_stat(stat) },
+        other => other,
+    }
 }

@@ -1,0 +1,47 @@
+//! The faults that tests plant in this crate's code.
+
+use multicast::Fault;
+
+/// A replica completes commands without waiting for signals (S-SMR Figure 1a).
+pub const NO_SIGNAL: Fault = Fault::new("no signal");
+/// A replica signals when a command is delivered, not when it is ready (S-SMR Algorithm 1, line 11).
+pub const SIGNAL_ON_DELIVERY: Fault = Fault::new("signal on delivery");
+/// A repeat is executed again.
+pub const REPEAT_TAKEN: Fault = Fault::new("repeat executed again");
+/// A request is taken though its predecessor is missing.
+pub const GAP_TAKEN: Fault = Fault::new("request taken before its predecessor");
+/// A session's request is taken whatever epoch it is of.
+pub const EPOCH_NOT_CHECKED: Fault = Fault::new("epoch not checked on write");
+/// Requests of a closed session are taken.
+pub const CLOSED_CLIENT_TAKEN: Fault = Fault::new("requests of a closed session taken");
+/// A signal does not say that its sender has not taken the command.
+pub const VERDICT_KEPT: Fault = Fault::new("verdict not in the signal");
+/// A replica stamps a command with its own proposal, not with the greatest.
+pub const OWN_STAMP: Fault = Fault::new("a stamp of its own at each destination");
+/// What a command wrote before it was to be tried again stays.
+pub const RETRY_WITH_EFFECTS: Fault = Fault::new("a retry keeps its effects");
+/// A remote variable that has not come is taken for one that does not exist.
+pub const MISSING_TAKEN_FOR_ABSENT: Fault = Fault::new("missing value taken for absent");
+/// What a partition sent for a command is forgotten once it is sent.
+pub const VALUES_DROPPED: Fault = Fault::new("values dropped at completion");
+/// A letter is acknowledged before it is synced.
+pub const LETTER_ACKNOWLEDGED_UNSYNCED: Fault = Fault::new("letter acknowledged before it is synced");
+/// An answer does not say what it may depend on elsewhere.
+pub const SEEN_FORGOTTEN: Fault = Fault::new("places seen elsewhere forgotten");
+
+/// All of them.
+pub const FAULTS: &[Fault] = &[
+    NO_SIGNAL,
+    SIGNAL_ON_DELIVERY,
+    REPEAT_TAKEN,
+    GAP_TAKEN,
+    EPOCH_NOT_CHECKED,
+    CLOSED_CLIENT_TAKEN,
+    VERDICT_KEPT,
+    OWN_STAMP,
+    RETRY_WITH_EFFECTS,
+    MISSING_TAKEN_FOR_ABSENT,
+    VALUES_DROPPED,
+    LETTER_ACKNOWLEDGED_UNSYNCED,
+    SEEN_FORGOTTEN,
+];

@@ -1,0 +1,153 @@
+//! A machine: a disk, clocks, and the process that runs there, if it does.
+
+use super::disk::SimDisk;
+use super::process::{Membership, Process};
+use crate::front::Front;
+use crate::node::Node;
+use crate::service::StateMachine;
+use multicast::disk::Disk;
+use multicast::link::Nonce;
+use multicast::log::{LogLimits, NodeLog, SharedLog};
+use multicast::{Layout, NodeId, PartitionId, RingId, RingTiming};
+use rand::Rng as _;
+use rand::rngs::SmallRng;
+use std::sync::Arc;
+
+/// When the runs of this world begin, in milliseconds since 1970.
+const EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// How many nodes there are, how many partitions, and how many nodes have a replica of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Nodes.
+    pub nodes: usize,
+    /// Partitions.
+    pub partitions: u16,
+    /// Replicas of each.
+    pub replicas: u16,
+}
+
+/// How nodes are made, whenever they start.
+pub struct Blueprint<S: StateMachine, F: Front<S>> {
+    /// How many of what.
+    pub shape: Shape,
+    /// The oracle of all of them.
+    pub oracle: Arc<S::Oracle>,
+    /// The front of a node.
+    pub front: Box<dyn Fn(NodeId) -> F>,
+    /// How large the log's files are, and what of it stays in memory.
+    pub limits: LogLimits,
+}
+
+/// How a machine's clocks run.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    /// Millionths by which the monotonic clock is fast or slow.
+    drift_ppm: i64,
+    /// By how much the wall clock is ahead.
+    wall_ahead_ms: i64,
+}
+
+/// A machine.
+pub(super) struct Machine<S: StateMachine, F: Front<S>> {
+    pub(super) me: usize,
+    pub(super) disk: Arc<SimDisk>,
+    pub(super) process: Option<Process<S, F>>,
+    /// It cannot start any more, or is not let in: it counts as lost.
+    pub(super) lost: bool,
+    /// When its next turn is.
+    pub(super) turn_us: Option<u64>,
+    /// Until when it stands still.
+    pub(super) paused_us: u64,
+    /// How long its disk takes, in microseconds.
+    pub(super) sync_us: u64,
+    pub(super) started_us: u64,
+    nonce: Nonce,
+    clocks: Clocks,
+    /// Entries of each ring that its disk holds, as last known.
+    durable: Vec<(RingId, u64)>,
+}
+
+impl<S: StateMachine, F: Front<S>> Machine<S, F> {
+    pub(super) fn new(me: usize, rng: &mut SmallRng) -> Machine<S, F> {
+        Machine {
+            me,
+            disk: Arc::default(),
+            process: None,
+            lost: false,
+            turn_us: None,
+            paused_us: 0,
+            sync_us: rng.random_range(50..1_000),
+            started_us: 0,
+            nonce: Nonce(rng.random()),
+            clocks: Clocks {
+                drift_ppm: rng.random_range(-2_000..=2_000),
+                wall_ahead_ms: rng.random_range(-3_000..=3_000),
+            },
+            durable: Vec::new(),
+        }
+    }
+
+    /// Starts a process on whatever the disk holds. The error is the log's.
+    pub(super) fn start(&mut self, blueprint: &Blueprint<S, F>, now_us: u64) -> Result<(), String> {
+        let Shape { nodes, partitions, replicas } = blueprint.shape;
+        let disk: Arc<dyn Disk> = self.disk.clone();
+        let log = NodeLog::recover(disk, blueprint.limits).map_err(|error| error.to_string())?;
+        let rings = PartitionId::all(partitions).map(RingId::of).chain([RingId::SHARED]);
+        self.durable = rings.map(|ring| (ring, log.next_index(ring))).collect();
+        let me = NodeId(self.me as u16);
+        let layout = Layout::new(me, (0..nodes as u16).map(NodeId).collect(), partitions, replicas);
+        let front = (blueprint.front)(me);
+        let timing = RingTiming::default();
+        let node = Node::clustered(&layout, timing, blueprint.oracle.clone(), SharedLog::new(log), front)
+            .map_err(|error| error.to_string())?;
+        let membership = Membership { me: self.me, nodes, partitions, nonce: self.nonce };
+        self.process = Some(Process::new(node, membership, self.durable.clone()));
+        self.started_us = now_us;
+        self.paused_us = 0;
+        Ok(())
+    }
+
+    /// The process dies. With the power, what was not synced may be lost.
+    pub(super) fn stop(&mut self, power: bool, rng: &mut SmallRng) {
+        let Some(process) = self.process.take() else { return };
+        self.durable = process.durable().to_vec();
+        if let Some(buffer) = process.into_writing() {
+            self.disk.memory().stop_after(rng.random_range(0..8));
+            // Whatever it got done before it died.
+            let _ = buffer.write(self.disk.as_ref());
+            self.disk.memory().resume();
+        }
+        if power {
+            self.disk.memory().crash(rng.random());
+        }
+        self.turn_us = None;
+    }
+
+    /// Puts an empty disk in.
+    pub(super) fn blank(&mut self, rng: &mut SmallRng) {
+        self.disk = Arc::default();
+        self.nonce = Nonce(rng.random());
+        self.durable.clear();
+        self.lost = true;
+    }
+
+    /// The wall clock leaps.
+    pub(super) fn leap(&mut self, by_ms: i64) {
+        self.clocks.wall_ahead_ms = by_ms;
+    }
+
+    /// What its clocks say: monotonic since the start, and since 1970.
+    pub(super) fn clocks(&self, now_us: u64) -> (u64, u64) {
+        let since_us = (now_us - self.started_us) as i64;
+        let monotonic_ms = (since_us + since_us / 1_000 * self.clocks.drift_ppm / 1_000) / 1_000;
+        let wall_ms = EPOCH_MS as i64 + (now_us / 1_000) as i64 + self.clocks.wall_ahead_ms;
+        (monotonic_ms as u64, wall_ms as u64)
+    }
+
+    /// How many entries of a ring its disk holds for certain.
+    pub(super) fn durable(&self, ring: RingId) -> u64 {
+        let durable = self.process.as_ref().map_or(&self.durable[..], Process::durable);
+        durable.iter().find(|(id, _)| *id == ring).map_or(0, |(_, entries)| *entries)
+    }
+}

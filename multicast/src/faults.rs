@@ -1,0 +1,35 @@
+//! The faults that tests plant in this crate's code.
+
+use crate::fault::Fault;
+
+/// What vouches for the log leaves before the log is synced.
+pub const SEND_BEFORE_SYNC: Fault = Fault::new("send before sync");
+/// The leader counts its own entries before it has synced them.
+pub const ACKNOWLEDGE_BEFORE_SYNC: Fault = Fault::new("acknowledge before sync");
+/// What comes on a connection that another one has replaced is taken.
+pub const NO_FENCING: Fault = Fault::new("no fencing");
+/// A copy from the shared ring is taken though its predecessor is missing.
+pub const NO_PREV_CHECK: Fault = Fault::new("no prev check in the relay");
+/// A leader goes on relaying where it was in an earlier reign.
+pub const CURSOR_KEPT: Fault = Fault::new("relay cursor kept from an earlier reign");
+/// A blank disk under a known name is let in.
+pub const AMNESIAC_VOTER: Fault = Fault::new("amnesiac voter accepted");
+/// A block is taken from the log though its checksum is wrong.
+pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
+/// What a submitter has no answer to is never sent again.
+pub const NEVER_SENT_AGAIN: Fault = Fault::new("submissions never sent again");
+/// A tail that was lost on the way is never shown to be missing.
+pub const LOST_TAIL: Fault = Fault::new("a ring's lost tail never noticed");
+
+/// All of them.
+pub const FAULTS: &[Fault] = &[
+    SEND_BEFORE_SYNC,
+    ACKNOWLEDGE_BEFORE_SYNC,
+    NO_FENCING,
+    NO_PREV_CHECK,
+    CURSOR_KEPT,
+    AMNESIAC_VOTER,
+    TORN_RECORD,
+    NEVER_SENT_AGAIN,
+    LOST_TAIL,
+];

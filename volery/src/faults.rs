@@ -1,0 +1,53 @@
+//! The faults that tests plant in this crate's code.
+
+use eyrie::Fault;
+
+/// Sessions are expired by every node that keeps their timers, not by their home's leader alone.
+pub const EXPIRED_BY_ANYBODY: Fault = Fault::new("sessions expired by anybody");
+/// The timers of sessions run on the wall clock.
+pub const EXPIRY_BY_WALL_CLOCK: Fault = Fault::new("expiry by the wall clock");
+/// A session that has moved on is expired all the same.
+pub const EXPIRY_OF_ANY_EPOCH: Fault = Fault::new("expiry of a session that has moved");
+/// The end of a session removes its ephemerals at its home alone.
+pub const EPHEMERALS_AT_HOME: Fault = Fault::new("ephemerals removed at home alone");
+/// A reply does not wait for the events that it may depend on.
+pub const REPLY_NOT_HELD: Fault = Fault::new("reply not held for its watch source");
+/// A reply's header carries the newest zxid known, not the low-water mark.
+pub const NEWEST_IN_HEADER: Fault = Fault::new("SetWatches by command zxid");
+/// A ping is answered though the home's leader has not heard of it.
+pub const PONG_AT_ONCE: Fault = Fault::new("ping answered before the home's leader knows");
+/// A run begins though the one before is not answered.
+pub const RUNS_OVERLAP: Fault = Fault::new("a run begins before the last is answered");
+/// A one-shot watch stays when it has fired.
+pub const WATCH_FIRES_AGAIN: Fault = Fault::new("a one-shot watch stays armed");
+/// A watch armed again after a reconnection does not tell what has changed meanwhile.
+pub const NOTHING_FIRES_ON_REARM: Fault = Fault::new("changes missed while away are not told");
+/// The changes of a multi that fails stay.
+pub const MULTI_NOT_ROLLED_BACK: Fault = Fault::new("a failed multi keeps its first changes");
+/// Versions are not compared.
+pub const VERSION_NOT_CHECKED: Fault = Fault::new("version not checked");
+/// Sequential znodes are numbered by the children there are.
+pub const NUMBERED_BY_CHILDREN: Fault = Fault::new("sequence by number of children");
+/// A session is attached to a partition only where it creates an ephemeral.
+pub const ATTACHED_FOR_EPHEMERALS: Fault = Fault::new("attach only on ephemerals");
+/// Nobody is told of a child that is gone.
+pub const DELETED_CHILD_NOT_TOLD: Fault = Fault::new("no event for a deleted child");
+
+/// All of them.
+pub const FAULTS: &[Fault] = &[
+    EXPIRED_BY_ANYBODY,
+    EXPIRY_BY_WALL_CLOCK,
+    EXPIRY_OF_ANY_EPOCH,
+    EPHEMERALS_AT_HOME,
+    REPLY_NOT_HELD,
+    NEWEST_IN_HEADER,
+    PONG_AT_ONCE,
+    RUNS_OVERLAP,
+    WATCH_FIRES_AGAIN,
+    NOTHING_FIRES_ON_REARM,
+    MULTI_NOT_ROLLED_BACK,
+    VERSION_NOT_CHECKED,
+    NUMBERED_BY_CHILDREN,
+    ATTACHED_FOR_EPHEMERALS,
+    DELETED_CHILD_NOT_TOLD,
+];
