@@ -1,0 +1,156 @@
+//! A node that is alone, on a disk in memory and in a time of its own.
+
+use bytes::BytesMut;
+use eyrie::{ConnectionId, Disk, Front as _, LogLimits, MemoryDisk, Node, NodeLog, SharedLog};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use volery::config::GatewayConfig;
+use volery::gateway::Gateway;
+use volery::placement::{Placement, PlacementConfig};
+use volery::service::Volery;
+
+const PARTITIONS: u16 = 2;
+const WALL_MS: u64 = 1_700_000_000_000;
+/// More turns than anything takes that was asked for.
+const TURNS_MAX: usize = 1_000;
+
+/// What a client has been sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// All of it.
+    pub bytes: BytesMut,
+    /// Whether the node has closed the connection after it.
+    pub closed: bool,
+}
+
+/// The node, and what its clients have been sent.
+pub struct Served {
+    node: Node<Volery, Gateway>,
+    disk: Arc<MemoryDisk>,
+    now_ms: u64,
+    sent: BTreeMap<ConnectionId, Sent>,
+}
+
+/// The gateway's configuration: the shortest session timeout is 2 s.
+pub fn config() -> GatewayConfig {
+    GatewayConfig {
+        node: 0,
+        port: 2181,
+        data_directory: PathBuf::from("data"),
+        tick_ms: 1_000,
+        session_timeout_min_ms: 2_000,
+        session_timeout_max_ms: 20_000,
+        frame_bytes_max: 4_096,
+        super_digest: None,
+        secret: [7; 20],
+    }
+}
+
+impl Served {
+    /// A node on an empty disk.
+    pub fn new() -> Served {
+        Served::on(Arc::new(MemoryDisk::new()), 0)
+    }
+
+    /// The node again, on what its disk holds, after it has taken that up. Its clients are gone.
+    pub fn restarted(self) -> Served {
+        Served::on(self.disk, self.now_ms + 1)
+    }
+
+    fn on(disk: Arc<MemoryDisk>, now_ms: u64) -> Served {
+        let limits = LogLimits { segment_bytes: 256 << 10, ..LogLimits::default() };
+        let on_disk: Arc<dyn Disk> = disk.clone();
+        let log = SharedLog::new(NodeLog::recover(on_disk, limits).expect("nothing was damaged"));
+        let placement = Placement::new(PARTITIONS, &PlacementConfig::default()).expect("a placement");
+        let node = Node::solo(0, Arc::new(placement), log, Gateway::new(config(), PARTITIONS));
+        let mut served = Served { node, disk, now_ms, sent: BTreeMap::new() };
+        served.settle();
+        served.node.restarted();
+        served
+    }
+
+    /// A client has connected.
+    pub fn connect(&mut self, id: ConnectionId) {
+        self.sent.insert(id, Sent::default());
+        self.node.connected(id, ([127, 0, 0, 1], 40_000).into());
+    }
+
+    /// Whether a client is there still.
+    pub fn is_connected(&self, id: ConnectionId) -> bool {
+        self.sent.get(&id).is_some_and(|sent| !sent.closed)
+    }
+
+    /// Bytes of a client have come.
+    pub fn receive(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if self.is_connected(id) {
+            self.node.received(id, bytes);
+        }
+    }
+
+    /// A client has gone.
+    pub fn hang_up(&mut self, id: ConnectionId) {
+        if self.is_connected(id) {
+            self.node.disconnected(id);
+            self.sent.entry(id).or_default().closed = true;
+        }
+    }
+
+    /// Time passes, in turns of half a second.
+    pub fn wait(&mut self, halves: usize) {
+        for _ in 0..halves {
+            self.now_ms += 499;
+            self.turn();
+        }
+    }
+
+    /// One turn of the host's loop, a millisecond after the one before, with a log that is durable at once. Says whether
+    /// anything was written.
+    pub fn turn(&mut self) -> bool {
+        self.now_ms += 1;
+        self.node.tick(self.now_ms, WALL_MS + self.now_ms);
+        let buffer = self.node.propose().expect("a log that can be followed");
+        if let Some(buffer) = &buffer {
+            buffer.write(self.disk.as_ref()).expect("a disk that works");
+            self.node.synced(buffer.position());
+        }
+        self.node.deliver().expect("a log that can be followed");
+        if self.node.wants_status() {
+            self.node.show_status(0);
+        }
+        self.flush();
+        self.node.check_invariants();
+        buffer.is_some()
+    }
+
+    /// Turns until the node has nothing more to write.
+    pub fn settle(&mut self) {
+        let quiet = (0..TURNS_MAX).any(|_| !self.turn() && !self.turn());
+        assert!(quiet, "the node never comes to rest");
+    }
+
+    /// What the clients have been sent so far.
+    pub fn sent(&self) -> &BTreeMap<ConnectionId, Sent> {
+        &self.sent
+    }
+
+    /// The states of the partitions.
+    pub fn state_hashes(&self) -> Vec<u64> {
+        self.node.status().replicas.iter().map(|replica| replica.state_hash).collect()
+    }
+
+    fn flush(&mut self) {
+        let front = self.node.front();
+        for id in front.take_ready() {
+            let Some(sent) = self.sent.get_mut(&id).filter(|sent| !sent.closed) else { continue };
+            if let Some(output) = front.output(id) {
+                sent.bytes.unsplit(output.split());
+            }
+            front.written(id);
+            if front.closing(id) {
+                front.closed(id);
+                sent.closed = true;
+            }
+        }
+    }
+}
