@@ -1,22 +1,29 @@
 //! The servers under test, which together are one service.
 
+use crate::network::Network;
+use crate::schedule::Needs;
 use crate::server::Server;
-use crate::software::Software;
+use crate::software::{Site, Software};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 /// All nodes of a service, numbered from 0. Dropping it kills them.
 #[derive(Debug)]
 pub struct Cluster {
     servers: Vec<Server>,
+    /// Dropped after the nodes are dead.
+    network: Arc<Network>,
 }
 
 impl Cluster {
-    /// So many nodes that keep everything in `directory`, started and accepting connections.
-    pub fn start(software: &Software, nodes: u16, directory: &Path) -> io::Result<Cluster> {
-        let launches = software.launches(nodes, directory)?;
-        let mut cluster = Cluster { servers: launches.into_iter().map(Server::new).collect() };
+    /// So many nodes that keep everything in `directory`, started and accepting connections. The error may be that they are
+    /// not what is needed.
+    pub fn start(software: &Software, nodes: u16, directory: &Path, needs: Needs) -> io::Result<Cluster> {
+        let Site { launches, network } = software.site(nodes, directory, needs)?;
+        let servers = launches.into_iter().map(Server::new).collect();
+        let mut cluster = Cluster { servers, network: Arc::new(network) };
         cluster.start_all()?;
         Ok(cluster)
     }
@@ -58,6 +65,26 @@ impl Cluster {
     /// Lets it go on.
     pub fn resume(&self, node: usize) -> io::Result<()> {
         self.servers[node].resume()
+    }
+
+    /// What is between the nodes.
+    pub fn network(&self) -> Arc<Network> {
+        Arc::clone(&self.network)
+    }
+
+    /// Fills one node's disk, or makes room on it again. A node whose disk is full may end by itself.
+    pub fn set_disk_full(&mut self, node: usize, is_full: bool) -> io::Result<()> {
+        self.servers[node].set_disk_full(is_full)
+    }
+
+    /// Whether one node's process runs, as far as the last check has told.
+    pub fn is_running(&self, node: usize) -> bool {
+        self.servers[node].is_running()
+    }
+
+    /// The last line that one node has printed.
+    pub fn last_words(&self, node: usize) -> io::Result<String> {
+        self.servers[node].last_words()
     }
 
     /// The error is that a node has ended by itself.

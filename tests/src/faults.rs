@@ -1,14 +1,17 @@
-//! Carries a schedule out: kills, restarts and pauses nodes under load, and waits for what must follow.
+//! Carries a schedule out: faults under load, one kind after the other, and waits for what must follow each.
 
 #![allow(clippy::disallowed_methods, reason = "waits between faults, and for nodes")]
 
+mod cuts;
+mod episode;
+mod full_disks;
 mod pauses;
 mod together;
 mod turns;
 
 use crate::cluster::Cluster;
 use crate::report::Report;
-use crate::schedule::Phase;
+use crate::schedule::{Phase, Spells};
 use crate::violation::Violation;
 use crate::workload::World;
 use rand::rngs::SmallRng;
@@ -46,9 +49,12 @@ impl<'a> Faults<'a> {
         (0..self.cluster.count()).try_for_each(|node| self.wait_for_answer(node, 0))?;
         self.world.record.begin();
         phases.iter().try_for_each(|phase| match phase {
-            Phase::Together { kills, between } => self.together(*kills, *between),
-            Phase::Turns(turns) => self.turns(turns),
+            Phase::Together { kills, between } => self.together("kill", *kills, *between),
+            Phase::Turns(spells) => self.turns(spells),
             Phase::Pauses { length } => self.pauses(*length),
+            Phase::PowerFailures { failures, between } => self.together("power failure", *failures, *between),
+            Phase::Cuts(spells) => self.cuts(spells),
+            Phase::FullDisks(spells) => self.full_disks(spells),
         })
     }
 
@@ -88,6 +94,29 @@ impl<'a> Faults<'a> {
         let has_answered = self.wait_for(deadline, |world| world.nodes[node].answers() > before)?;
         let silent = Violation::NodeSilent { node: node + 1, seconds: RECOVERY_MAX.as_secs() };
         if has_answered { Ok(()) } else { Err(silent) }
+    }
+
+    /// Starts a node that has ended, and returns how long it needed to answer.
+    fn restart_and_wait_for(&mut self, node: usize) -> Result<Duration, Violation> {
+        let before = self.world.nodes[node].answers();
+        let restarted = Instant::now();
+        self.cluster.restart(node).map_err(process_fault)?;
+        self.wait_for_answer(node, before)?;
+        Ok(restarted.elapsed())
+    }
+
+    /// Waits until every node has answered once more.
+    fn wait_for_all(&mut self) -> Result<(), Violation> {
+        let before: Vec<u64> = self.world.nodes.iter().map(|node| node.answers()).collect();
+        before.into_iter().enumerate().try_for_each(|(node, before)| self.wait_for_answer(node, before))
+    }
+
+    /// Ends the window of a spell, and returns its longest silence, which is judged; `fault` says what happened.
+    fn end_spell(&self, spells: &Spells, fault: &str) -> Duration {
+        let silence = self.world.record.take_silence();
+        let violation = spells.judge_silence(fault, silence);
+        violation.into_iter().for_each(|violation| self.world.record.violate(violation));
+        silence
     }
 
     /// Waits until a write is acknowledged.

@@ -4,7 +4,7 @@
 
 use crate::process::Process;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -27,19 +27,39 @@ pub struct Launch {
     pub program: PathBuf,
     /// With what.
     pub arguments: Vec<OsString>,
+    /// What is set in its environment.
+    pub environment: Vec<(&'static str, &'static str)>,
+    /// What it prints before it accepts connections, or it is not the program that is wanted.
+    pub avowals: Vec<Avowal>,
+    /// Where it keeps its data.
+    pub data: PathBuf,
 }
+
+/// What a program says of itself, so that one which cannot do what a trial needs is told from one that can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avowal {
+    /// How a line that it prints begins.
+    pub line: &'static str,
+    /// What to do if there is no such line.
+    pub hint: &'static str,
+}
+
+/// The file in a node's data directory that fills its disk while it is there.
+const DISK_FULL_FILE: &str = "disk-full";
 
 /// A server under test. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Server {
     launch: Launch,
     process: Option<Process>,
+    /// It is right for the process to end by itself.
+    is_doomed: bool,
 }
 
 impl Server {
     /// A server that does not run yet.
     pub fn new(launch: Launch) -> Server {
-        Server { launch, process: None }
+        Server { launch, process: None, is_doomed: false }
     }
 
     /// Where clients connect.
@@ -55,9 +75,10 @@ impl Server {
         assert!(self.process.is_none(), "the server still runs");
         let log = OpenOptions::new().create(true).append(true).open(&self.launch.log)?;
         let mut command = Command::new(&self.launch.program);
-        command.args(&self.launch.arguments);
+        command.args(&self.launch.arguments).envs(self.launch.environment.iter().copied());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.process = Some(Process::start(command)?);
+        self.is_doomed = false;
         Ok(())
     }
 
@@ -76,10 +97,34 @@ impl Server {
         self.process.as_ref().map_or(Ok(()), Process::resume)
     }
 
-    /// The error is that the process has ended by itself.
+    /// Fills its disk, or makes room on it again. One whose disk is full may end by itself until it is started again.
+    pub fn set_disk_full(&mut self, is_full: bool) -> io::Result<()> {
+        let marker = self.launch.data.join(DISK_FULL_FILE);
+        self.is_doomed |= is_full;
+        if is_full { fs::write(marker, "") } else { fs::remove_file(marker) }
+    }
+
+    /// Whether the process runs, or has ended by itself without anybody having looked.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// The error is that the process has ended by itself, and should not have.
     pub fn check(&mut self) -> io::Result<()> {
         let Some(process) = &mut self.process else { return Ok(()) };
-        process.ended()?.map_or(Ok(()), |status| Err(self.fault(&format!("it ended: {status}"))))
+        match process.ended()? {
+            Some(status) if !self.is_doomed => Err(self.fault(&format!("it ended: {status}"))),
+            Some(_) => {
+                self.process = None;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The last line of what it printed.
+    pub fn last_words(&self) -> io::Result<String> {
+        Ok(self.printed()?.lines().next_back().unwrap_or_default().to_owned())
     }
 
     /// Waits until it accepts connections.
@@ -92,7 +137,20 @@ impl Server {
             }
             std::thread::sleep(TRY_INTERVAL);
         }
-        Ok(())
+        self.check_avowals()
+    }
+
+    fn check_avowals(&self) -> io::Result<()> {
+        let printed = self.printed()?;
+        let is_missing = |avowal: &&Avowal| !printed.lines().any(|line| line.starts_with(avowal.line));
+        match self.launch.avowals.iter().find(is_missing) {
+            Some(Avowal { line, hint }) => Err(self.fault(&format!("it does not say {line:?}: {hint}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn printed(&self) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.launch.log)?).into_owned())
     }
 
     fn fault(&self, reason: &str) -> io::Error {

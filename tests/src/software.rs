@@ -5,6 +5,8 @@ mod zookeeper;
 
 pub use volery::Volery;
 
+use crate::network::Network;
+use crate::schedule::Needs;
 use crate::server::Launch;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,12 +21,26 @@ pub enum Software {
     ZooKeeper,
 }
 
+/// Nodes that can be started, and what is between them.
+#[derive(Debug)]
+pub struct Site {
+    /// How to start each.
+    pub launches: Vec<Launch>,
+    /// How they reach each other.
+    pub network: Network,
+}
+
 impl Software {
     /// How to start each of so many nodes that keep everything in `directory`; what they need there is written.
-    pub fn launches(&self, nodes: u16, directory: &Path) -> io::Result<Vec<Launch>> {
+    pub fn site(&self, nodes: u16, directory: &Path, needs: Needs) -> io::Result<Site> {
         match self {
-            Software::Volery(volery) => volery.launches(nodes, directory),
-            Software::ZooKeeper => zookeeper::launches(nodes, directory),
+            Software::Volery(volery) => volery.site(nodes, directory, needs),
+            Software::ZooKeeper if needs != Needs::default() => {
+                Err(io::Error::other("only volery's disks and network can be made to fail"))
+            }
+            Software::ZooKeeper => {
+                Ok(Site { launches: zookeeper::launches(nodes, directory)?, network: Network::direct() })
+            }
         }
     }
 }

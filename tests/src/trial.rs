@@ -8,7 +8,7 @@ use crate::faults::Faults;
 use crate::judgement::{connect, judge};
 use crate::record::Totals;
 use crate::report::Report;
-use crate::schedule::Phase;
+use crate::schedule::{Needs, Phase};
 use crate::software::Software;
 use crate::violation::Violation;
 use crate::workload::{COUNTERS, Mortals, Observer, PAIRS, Told, Witness, Worker, World};
@@ -73,7 +73,7 @@ pub enum TrialError {
 
 /// Carries a plan through on an empty directory, reporting as it goes.
 pub fn run(plan: &Plan, directory: &Path, report: &mut Report) -> Result<Totals, TrialError> {
-    let mut cluster = Cluster::start(&plan.software, plan.nodes, directory)?;
+    let mut cluster = Cluster::start(&plan.software, plan.nodes, directory, Needs::of(&plan.phases))?;
     let world = Arc::new(World::new(cluster.addresses(), plan.reads, plan.pace));
     prepare(&world, plan)?;
     let began = Instant::now();

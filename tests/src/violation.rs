@@ -224,14 +224,46 @@ pub enum Violation {
         seconds: u64,
     },
     /// Nobody was told of a write for too long while most nodes ran.
-    #[error("node {node} was killed, and no write was acknowledged for {silent_ms} ms, of {allowed_ms}")]
+    #[error("{fault}, and no write was acknowledged for {silent_ms} ms, of {allowed_ms}")]
     SilentTooLong {
-        /// The node that was killed.
-        node: usize,
+        /// What had happened.
+        fault: String,
         /// How long nothing was acknowledged.
         silent_ms: u128,
         /// How long that may be.
         allowed_ms: u128,
+    },
+    /// Nodes that could reach each other before the network was bad do not find each other again.
+    #[error(
+        "nodes {one} and {other} have {up} connections, of {before}, {seconds} s after the network was mended"
+    )]
+    StillApart {
+        /// A node.
+        one: usize,
+        /// Another.
+        other: usize,
+        /// How many connections they have.
+        up: usize,
+        /// How many they had.
+        before: usize,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// A node whose disk is full goes on.
+    #[error("node {node} still runs {seconds} s after its disk was full")]
+    RunsOnFullDisk {
+        /// The node.
+        node: usize,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// A node whose disk was full has ended and did not say why.
+    #[error("node {node} ended when its disk was full, and its last line is {line:?}")]
+    LastWordsUnclear {
+        /// The node.
+        node: usize,
+        /// What it said.
+        line: String,
     },
     /// The server does not work again after a restart.
     #[error("nothing was acknowledged for {seconds} s after a restart")]

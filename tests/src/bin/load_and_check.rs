@@ -1,4 +1,5 @@
-//! Loads a server or a cluster, kills and pauses its nodes, and checks that nothing acknowledged is ever lost or wrong.
+//! Loads a server or a cluster, does to its nodes, disks and network what happens to such, and checks that nothing
+//! acknowledged is ever lost or wrong.
 
 #![allow(clippy::print_stderr, reason = "a program for people")]
 
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tests::checks::Reads;
 use tests::report::Report;
-use tests::schedule::{Phase, Turns};
+use tests::schedule::{Needs, Phase, Spells};
 use tests::software::{Software, Volery};
 use tests::trial::{self, Floor, Plan};
 
@@ -35,7 +36,7 @@ struct Arguments {
     /// Volery's program.
     #[arg(long, default_value = "target/release/volery")]
     binary: PathBuf,
-    /// How many nodes; with several, name the faults by --turns, --together and --pauses.
+    /// How many nodes; with several, name the faults, which come in the order of this list.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     nodes: u16,
     /// Volery's partitions.
@@ -53,13 +54,13 @@ struct Arguments {
     /// Kill one node after the other for so many seconds.
     #[arg(long, value_parser = seconds)]
     turns: Option<f64>,
-    /// Seconds from one node's kill to the next.
+    /// Seconds from one fault of --turns, --cuts and --full-disks to the next.
     #[arg(long, default_value_t = 12.0, value_parser = seconds)]
     every: f64,
-    /// Seconds from a node's kill to its restart.
+    /// Seconds from a node's kill to its restart, and how long the network is bad, or a disk full.
     #[arg(long, default_value_t = 6.0, value_parser = seconds)]
     dead: f64,
-    /// Fail if in turns no write is acknowledged for so many seconds; 0 only prints it.
+    /// Fail if in --turns, --cuts and --full-disks no write is acknowledged for so many seconds; 0 only prints it.
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     gap_max: f64,
     /// Kill all nodes at once, and restart them, so many times.
@@ -68,6 +69,17 @@ struct Arguments {
     /// Stop each node in turn for 10 s, and let it go on.
     #[arg(long)]
     pauses: bool,
+    /// Kill all nodes at once, so many times, with disks that lose what is not synced. Needs a binary that is built by `cargo
+    /// build --release -p volery --features faults`.
+    #[arg(long, value_name = "N")]
+    power_failures: Option<u32>,
+    /// Make the network between the nodes bad, so many times: isolate a node, part two, let one be heard by none or hear
+    /// none, slow its links, bring what it says late. Each comes once before one comes again.
+    #[arg(long, value_name = "N")]
+    cuts: Option<u32>,
+    /// Fill the disk of a node, so many times. Needs a binary as --power-failures does.
+    #[arg(long, value_name = "N")]
+    full_disks: Option<u32>,
     /// Do not judge whether reads are old; so it always is for several ZooKeeper nodes.
     #[arg(long)]
     stale_reads: bool,
@@ -124,27 +136,42 @@ impl Arguments {
 
     /// The error is what does not fit together.
     fn phases(&self) -> Result<Vec<Phase>, String> {
-        let named = [self.turns.map(|total| self.turns(total)).transpose()?, self.together(), self.pauses()];
+        let named = [
+            self.turns()?,
+            self.together(),
+            self.pauses.then_some(Phase::Pauses { length: PAUSE }),
+            self.power_failures(),
+            self.spells("--cuts", self.cuts)?.map(Phase::Cuts),
+            self.spells("--full-disks", self.full_disks)?.map(Phase::FullDisks),
+        ];
         let phases: Vec<Phase> = named.into_iter().flatten().collect();
+        if self.server == ServerKind::Zookeeper && Needs::of(&phases) != Needs::default() {
+            return Err("--power-failures, --cuts and --full-disks are for volery alone".to_owned());
+        }
         match phases.is_empty() {
             false => Ok(phases),
             true if self.nodes == 1 => Ok(vec![self.killed_together(KILLS)]),
-            true => {
-                Err("with several nodes, name at least one of --turns, --together and --pauses".to_owned())
-            }
+            true => Err("with several nodes, name at least one fault, such as --turns".to_owned()),
         }
     }
 
-    fn turns(&self, total: f64) -> Result<Phase, String> {
+    fn turns(&self) -> Result<Option<Phase>, String> {
+        let [total, every] = [self.turns.unwrap_or_default(), self.every].map(Duration::from_secs_f64);
+        let count = self.turns.map(|_| Spells::within(total, every));
+        Ok(self.spells("--turns", count)?.map(Phase::Turns))
+    }
+
+    fn spells(&self, flag: &str, count: Option<u32>) -> Result<Option<Spells>, String> {
+        let Some(count) = count else { return Ok(None) };
         if self.nodes < 3 {
-            return Err("--turns needs --nodes 3 or more, so that most of them live".to_owned());
+            return Err(format!("{flag} needs --nodes 3 or more, so that most of them go on"));
         }
         if self.dead >= self.every {
             return Err("--dead is shorter than --every".to_owned());
         }
-        let [total, every, dead] = [total, self.every, self.dead].map(Duration::from_secs_f64);
+        let [every, length] = [self.every, self.dead].map(Duration::from_secs_f64);
         let silence_max = (self.gap_max > 0.0).then(|| Duration::from_secs_f64(self.gap_max));
-        Ok(Phase::Turns(Turns::within(total, every, dead, silence_max)))
+        Ok(Some(Spells { count, every, length, silence_max }))
     }
 
     fn together(&self) -> Option<Phase> {
@@ -155,14 +182,17 @@ impl Arguments {
         Phase::Together { kills, between: Duration::from_secs_f64(self.seconds_between) }
     }
 
-    fn pauses(&self) -> Option<Phase> {
-        self.pauses.then_some(Phase::Pauses { length: PAUSE })
+    fn power_failures(&self) -> Option<Phase> {
+        let between = Duration::from_secs_f64(self.seconds_between);
+        self.power_failures.map(|failures| Phase::PowerFailures { failures, between })
     }
 
     fn floor(&self, phases: &[Phase]) -> Floor {
         match phases {
-            [Phase::Together { kills, .. }] if self.nodes == 1 => {
-                Floor::Whole(self.floor * (u64::from(*kills) + 1))
+            [Phase::Together { kills: count, .. } | Phase::PowerFailures { failures: count, .. }]
+                if self.nodes == 1 =>
+            {
+                Floor::Whole(self.floor * (u64::from(*count) + 1))
             }
             _ => Floor::PerSecond(self.floor),
         }
@@ -204,8 +234,13 @@ fn faults(plan: &Plan) -> String {
     let phases = plan.phases.iter().map(|phase| match phase {
         Phase::Together { kills, .. } if plan.nodes == 1 => format!("{kills} kills"),
         Phase::Together { kills, .. } => format!("{kills} kills of all {} nodes", plan.nodes),
-        Phase::Turns(turns) => format!("{} kills of one of {} nodes", turns.kills, plan.nodes),
+        Phase::Turns(turns) => format!("{} kills of one of {} nodes", turns.count, plan.nodes),
         Phase::Pauses { .. } => format!("{} pauses", plan.nodes),
+        Phase::PowerFailures { failures, .. } => {
+            format!("{failures} power failures of all {} nodes", plan.nodes)
+        }
+        Phase::Cuts(cuts) => format!("{} cuts among {} nodes", cuts.count, plan.nodes),
+        Phase::FullDisks(disks) => format!("{} full disks of one of {} nodes", disks.count, plan.nodes),
     });
     phases.collect::<Vec<_>>().join(", ")
 }

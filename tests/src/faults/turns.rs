@@ -1,47 +1,42 @@
 //! One node after the other is killed.
 
 use super::{Faults, process_fault};
-use crate::schedule::Turns;
+use crate::schedule::Spells;
 use crate::violation::Violation;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 impl Faults<'_> {
     /// Kills one node after the other, each as often as planned, and judges for how long no write was acknowledged.
-    pub(super) fn turns(&mut self, turns: &Turns) -> Result<(), Violation> {
-        self.load(turns.every - turns.dead)?;
+    pub(super) fn turns(&mut self, spells: &Spells) -> Result<(), Violation> {
+        self.load(spells.every - spells.length)?;
         let mut longest = Duration::ZERO;
-        for kill in 0..turns.kills {
+        for kill in 0..spells.count {
             let node = kill as usize % self.cluster.count();
-            let back = self.kill_and_restart(node, turns)?;
-            let silence = self.world.record.take_silence();
+            let back = self.kill_and_restart(node, spells)?;
+            let fault = format!("node {} was killed", node + 1);
+            let silence = self.end_spell(spells, &fault);
             longest = longest.max(silence);
-            let violation = turns.judge_silence(node, silence);
-            violation.into_iter().for_each(|violation| self.world.record.violate(violation));
             let line = format!(
                 "kill {}/{} of node {}: longest without an acknowledgement {} ms, answering {} ms after its restart",
                 kill + 1,
-                turns.kills,
+                spells.count,
                 node + 1,
                 silence.as_millis(),
                 back.as_millis()
             );
             self.report.fault(&line, &self.world.record);
         }
-        self.report.phase("killed in turns", longest, turns.silence_max);
+        self.report.phase("killed in turns", longest, spells.silence_max);
         Ok(())
     }
 
     /// One turn, up to where the next may begin. Returns how long the node needed to answer after its restart.
-    fn kill_and_restart(&mut self, node: usize, turns: &Turns) -> Result<Duration, Violation> {
+    fn kill_and_restart(&mut self, node: usize, spells: &Spells) -> Result<Duration, Violation> {
         let killed = self.begin();
         self.cluster.kill(node).map_err(process_fault)?;
-        self.wait_until(killed + turns.dead)?;
-        let before = self.world.nodes[node].answers();
-        let restarted = Instant::now();
-        self.cluster.restart(node).map_err(process_fault)?;
-        self.wait_for_answer(node, before)?;
-        let back = restarted.elapsed();
-        self.wait_until(killed + turns.every)?;
+        self.wait_until(killed + spells.length)?;
+        let back = self.restart_and_wait_for(node)?;
+        self.wait_until(killed + spells.every)?;
         Ok(back)
     }
 }

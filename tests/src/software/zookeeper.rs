@@ -37,6 +37,9 @@ fn launch(node: u16, nodes: u16, first_port: u16, directory: &Path) -> io::Resul
         log: directory.join(format!("node-{node}.log")),
         program: "java".into(),
         arguments: arguments(&config),
+        environment: Vec::new(),
+        avowals: Vec::new(),
+        data,
     })
 }
 

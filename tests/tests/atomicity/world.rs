@@ -30,15 +30,15 @@ pub struct World {
 
 impl World {
     /// One partition for each string, which names its registers.
-    pub fn new(partitions: &[&str], fault: Fault) -> World {
+    pub fn new(partitions: &[&str], fault: Option<Fault>) -> World {
         let places = partitions.iter().zip(0..);
         let places =
             places.flat_map(|(names, place)| names.chars().map(move |name| (name, PartitionId(place))));
         let places = Arc::new(Places(places.collect()));
-        let mut replicas: Vec<_> = PartitionId::all(partitions.len() as u16)
+        Fault::plant(fault);
+        let replicas: Vec<_> = PartitionId::all(partitions.len() as u16)
             .map(|partition| Replica::new(partition, places.clone()))
             .collect();
-        replicas.iter_mut().for_each(|replica| replica.plant(fault));
         World {
             places,
             delivered: vec![0; replicas.len()],

@@ -5,13 +5,18 @@ use eyrie::{
     Answer, Commands, ConnectionId, Destinations, Front, Interrupt, NodeId, NodeStatus, Outcome, PartitionId,
     PartitioningOracle, Position, StampNumber, StateMachine, Ticket, Variables, View,
 };
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// How many errands a teller has out at a time.
 const OUT_MAX: usize = 6;
+const ACCOUNTS: u32 = 10;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -88,24 +93,52 @@ impl Variables<Bank> for Balances {
     }
 }
 
-/// A front without clients: it does errands and counts what comes of them.
+/// What all tellers of a run have asked for and were told, whatever becomes of them.
 #[derive(Default)]
-pub struct Teller {
-    /// What it may still ask for.
-    pub orders: Vec<Command>,
-    /// What it has asked for and has no answer to.
-    pub out: BTreeMap<Ticket, Command>,
+pub struct Ledger {
+    /// Deposits asked for.
+    pub asked: i64,
     /// Deposits answered.
-    pub deposited: i64,
+    pub answered: i64,
+}
+
+/// A front without clients: it does errands and counts what comes of them.
+pub struct Teller {
+    ledger: Rc<RefCell<Ledger>>,
+    rng: SmallRng,
+    /// How many errands it still does.
+    left: u32,
+    /// What it has asked for and has no answer to.
+    out: BTreeMap<Ticket, Command>,
     /// All that each partition here holds, as last observed.
     pub totals: Vec<i64>,
 }
 
+impl Teller {
+    /// One who has so many errands to do.
+    pub fn new(ledger: Rc<RefCell<Ledger>>, seed: u64, left: u32) -> Teller {
+        Teller { ledger, rng: SmallRng::seed_from_u64(seed), left, out: BTreeMap::new(), totals: Vec::new() }
+    }
+
+    fn order(&mut self) -> Command {
+        let accounts = [self.rng.random_range(0..ACCOUNTS), self.rng.random_range(0..ACCOUNTS)];
+        match self.rng.random_bool(0.5) && accounts[0] != accounts[1] {
+            true => Command::Transfer(accounts[0], accounts[1]),
+            false => Command::Deposit(accounts[0]),
+        }
+    }
+}
+
+fn is_deposit(order: &Command) -> i64 {
+    i64::from(matches!(order, Command::Deposit(_)))
+}
+
 impl Front<Bank> for Teller {
     fn tick(&mut self, _: u64, _: u64, commands: &mut Commands<Bank>) {
-        while self.out.len() < OUT_MAX
-            && let Some(order) = self.orders.pop()
-        {
+        while self.out.len() < OUT_MAX && self.left > 0 {
+            self.left -= 1;
+            let order = self.order();
+            self.ledger.borrow_mut().asked += is_deposit(&order);
             self.out.insert(commands.errand(order.clone(), StampNumber::default()), order);
         }
     }
@@ -113,7 +146,7 @@ impl Front<Bank> for Teller {
     fn done(&mut self, ticket: Ticket, answer: &Answer<Bank>, _: &mut Commands<Bank>) {
         assert!(matches!(*answer.outcome, Outcome::Reply(_)), "{:?}", answer.outcome);
         let order = self.out.remove(&ticket).expect("an errand is done once");
-        self.deposited += i64::from(matches!(order, Command::Deposit(_)));
+        self.ledger.borrow_mut().answered += is_deposit(&order);
     }
 
     fn observe(&mut self, _: &NodeStatus, variables: &[&Balances]) {

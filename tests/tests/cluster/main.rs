@@ -1,61 +1,87 @@
-//! Nodes of a cluster through the death of any of them: every command takes effect once, at all replicas; also where no
-//! node has replicas of all partitions, and signals and variables cross between nodes.
+//! Another service than Volery in the simulator's world: a bank, of which every command can be counted afterwards. Every command
+//! takes effect once, at all replicas, whatever goes wrong; also where no node has replicas of all partitions, and signals
+//! and variables cross between nodes.
 
 mod bank;
-mod world;
 
-use rand::Rng as _;
+use bank::{Bank, Branches, Ledger, Teller};
+use eyrie::sim::{Blueprint, Misfortune, Shape, Swarm, World};
+use eyrie::{LogLimits, NodeId};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use world::{Shape, World};
+use std::rc::Rc;
+use std::sync::Arc;
 
-const TOGETHER: Shape = Shape { nodes: 3, replicas: 3 };
-const APART: Shape = Shape { nodes: 4, replicas: 3 };
+const TOGETHER: Shape = Shape { nodes: 3, partitions: 2, replicas: 3 };
+const APART: Shape = Shape { nodes: 4, partitions: 2, replicas: 3 };
+/// How many errands a teller does in each of its lives.
+const ERRANDS: u32 = 60;
+const TROUBLE_US: u64 = 8_000_000;
+const SETTLE_US: u64 = 120_000_000;
 
-fn kill_any_node(shape: Shape, seeds: Range<u64>) {
-    for seed in seeds {
-        let mut world = World::new(shape, seed);
-        world.run(400, true);
-        for _ in 0..4 {
-            let victim = world.rng.random_range(0..shape.nodes);
-            world.kill(victim);
-            world.run(400, true);
-            world.start(victim);
-            world.run(300, true);
-        }
-        world.run(8_000, false);
-        world.check(seed);
-    }
+fn blueprint(shape: Shape, ledger: &Rc<RefCell<Ledger>>) -> Blueprint<Bank, Teller> {
+    let ledger = ledger.clone();
+    let front = move |node: NodeId| Teller::new(ledger.clone(), node.0.into(), ERRANDS);
+    let limits = LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() };
+    Blueprint { shape, oracle: Arc::new(Branches), front: Box::new(front), limits }
 }
 
-fn kill_all_nodes(shape: Shape, seeds: Range<u64>) {
-    for seed in seeds {
-        let mut world = World::new(shape, seed);
-        for _ in 0..3 {
-            world.run(600, true);
-            (0..shape.nodes).for_each(|node| world.kill(node));
-            (0..shape.nodes).for_each(|node| world.start(node));
-        }
-        world.run(8_000, false);
-        world.check(seed);
+fn run(seed: u64, shape: Shape, swarm: &[(Misfortune, u64)]) {
+    let ledger = Rc::default();
+    let swarm = Swarm(swarm.iter().copied().collect());
+    let mut world = World::new(seed, blueprint(shape, &ledger), swarm);
+    assert_eq!(world.next(TROUBLE_US), None, "nobody is outside");
+    world.heal();
+    while world.violation().is_none() && world.settled().is_err() && world.now_us() < SETTLE_US {
+        let until_us = world.now_us() + 100_000;
+        world.next(until_us);
     }
+    assert_eq!(world.violation(), None, "seed {seed}");
+    assert_eq!(world.settled(), Ok(()), "seed {seed}");
+    assert_eq!(world.audit().judge::<Bank>(&Arc::new(Branches)), Ok(()), "seed {seed}");
+    count(seed, &mut world, &ledger.borrow());
 }
+
+/// What is there was asked for, and what was acknowledged is there.
+fn count(seed: u64, world: &mut World<Bank, Teller>, ledger: &Ledger) {
+    let mut totals = BTreeMap::new();
+    for place in 0..world.shape().nodes {
+        let node = world.node(place).expect("a node that runs");
+        node.show_status(0);
+        let held = node.front().totals.clone();
+        totals.extend(node.status().replicas.iter().map(|replica| replica.partition).zip(held));
+    }
+    let total: i64 = totals.values().sum();
+    let range = ledger.answered..=ledger.asked;
+    assert!(range.contains(&total), "seed {seed}: {total} is not in {range:?}");
+    assert!(ledger.answered > 50, "seed {seed}: only {} deposits", ledger.answered);
+}
+
+fn run_all(seeds: Range<u64>, shape: Shape, swarm: &[(Misfortune, u64)]) {
+    seeds.for_each(|seed| run(seed, shape, swarm));
+}
+
+const DEATHS: [(Misfortune, u64); 3] =
+    [(Misfortune::Kill, 2_000), (Misfortune::PowerLoss, 2_000), (Misfortune::BreakLinks, 1_000)];
+const BLACKOUTS: [(Misfortune, u64); 2] = [(Misfortune::Blackout, 2_000), (Misfortune::SlowDisk, 2_000)];
 
 #[test]
 fn every_command_takes_effect_once_through_the_death_of_any_node() {
-    kill_any_node(TOGETHER, 0..40);
+    run_all(0..30, TOGETHER, &DEATHS);
 }
 
 #[test]
 fn every_command_takes_effect_once_through_the_death_of_all_nodes() {
-    kill_all_nodes(TOGETHER, 100..120);
+    run_all(100..120, TOGETHER, &BLACKOUTS);
 }
 
 #[test]
 fn where_replicas_are_apart_every_command_takes_effect_once_through_the_death_of_any_node() {
-    kill_any_node(APART, 200..240);
+    run_all(200..230, APART, &DEATHS);
 }
 
 #[test]
 fn where_replicas_are_apart_every_command_takes_effect_once_through_the_death_of_all_nodes() {
-    kill_all_nodes(APART, 300..320);
+    run_all(300..320, APART, &BLACKOUTS);
 }

@@ -1,0 +1,186 @@
+//! Campaigns: many runs, on all cores, and what they came to.
+
+use super::museum::{Exhibit, exhibits};
+use super::run::{Outcome, Plan, run};
+use eyrie::Fault;
+use eyrie::sim::Misfortune;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What many runs came to.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Runs.
+    pub runs: u64,
+    /// Of their own time, in microseconds.
+    pub simulated_us: u64,
+    /// Misfortunes, by kind.
+    pub met: BTreeMap<Misfortune, u64>,
+    /// Requests that were answered.
+    pub returned: u64,
+    /// Requests that were not.
+    pub unknown: u64,
+    /// Watches that fired.
+    pub notified: u64,
+    /// Commands executed by partitions.
+    pub executed: u64,
+    /// Histories judged from outside: of one znode, or of a few together.
+    pub histories: u64,
+    /// Histories on which the judge gave up.
+    pub given_up: u64,
+    /// What was wrong, by seed.
+    pub violations: BTreeMap<u64, String>,
+}
+
+impl Totals {
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.runs += 1;
+        self.simulated_us += outcome.simulated_us;
+        for (kind, times) in outcome.met {
+            *self.met.entry(kind).or_default() += times;
+        }
+        self.returned += outcome.returned;
+        self.unknown += outcome.unknown;
+        self.notified += outcome.notified;
+        self.executed += outcome.executed;
+        self.histories += outcome.histories;
+        self.given_up += outcome.given_up;
+        if let Some(violation) = outcome.violation {
+            self.violations.insert(seed, violation);
+        }
+    }
+
+    /// Misfortunes of all kinds.
+    pub fn misfortunes(&self) -> u64 {
+        self.met.values().sum()
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} seeds, {:.2} simulated hours, {} misfortunes, {} requests answered, {} without an answer, {} watches fired, {} \
+             commands executed, {} histories judged, {} given up, {} violations",
+            self.runs,
+            self.simulated_us as f64 / 3.6e9,
+            self.misfortunes(),
+            self.returned,
+            self.unknown,
+            self.notified,
+            self.executed,
+            self.histories,
+            self.given_up,
+            self.violations.len()
+        )
+    }
+}
+
+thread_local! {
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Has panics kept as the violations that they are, rather than printed.
+pub fn keep_panics() {
+    std::panic::set_hook(Box::new(|panic| PANIC.set(panic.to_string())));
+}
+
+/// One run, in which a panic is a violation too.
+pub fn guarded(plan: &Plan, fault: Option<Fault>, trace: bool) -> Outcome {
+    Fault::plant(fault);
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(plan, trace)));
+    Fault::plant(None);
+    outcome.unwrap_or_else(|_| {
+        let violation = Some(PANIC.with_borrow(Clone::clone));
+        Outcome { violation, ..Outcome::default() }
+    })
+}
+
+/// Runs the seeds from `first` on, as long as `goes_on` says so of the number of runs begun; `tell` hears of each.
+pub fn carry_out(
+    first: u64,
+    threads: usize,
+    goes_on: impl Fn(u64) -> bool + Sync,
+    tell: impl Fn(&Totals) + Sync,
+) -> Totals {
+    let (begun, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let number = begun.fetch_add(1, Ordering::Relaxed);
+                    if !goes_on(number) {
+                        return;
+                    }
+                    let outcome = guarded(&Plan::of(first + number), None, false);
+                    let mut totals = totals.lock().expect("nobody panics with it");
+                    totals.add(first + number, outcome);
+                    tell(&totals);
+                }
+            });
+        }
+    });
+    totals.into_inner().expect("nobody panics with it")
+}
+
+/// The seeds among these whose two runs do not go alike.
+pub fn unlike(first: u64, seeds: u64, threads: usize) -> Vec<u64> {
+    let (next, unlike) = (AtomicU64::new(first), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        return;
+                    }
+                    let digest = || guarded(&Plan::of(seed), None, false).digest;
+                    if digest() != digest() {
+                        unlike.lock().expect("nobody panics with it").push(seed);
+                    }
+                }
+            });
+        }
+    });
+    unlike.into_inner().expect("nobody panics with it")
+}
+
+/// How a bug was found.
+#[derive(Clone, Debug)]
+pub struct Catch {
+    /// The bug.
+    pub fault: Fault,
+    /// After how many seeds, and by which violation; nothing if it was not found.
+    pub found: Option<(u64, String)>,
+}
+
+/// Looks for each bug of the museum, in at most so many seeds each; `tell` hears of each that is done with.
+pub fn visit(only: Option<&str>, seeds: u64, threads: usize, tell: impl Fn(&Catch) + Sync) -> Vec<Catch> {
+    let exhibits: Vec<Exhibit> = exhibits()
+        .into_iter()
+        .filter(|exhibit| only.is_none_or(|only| exhibit.fault.name().contains(only)))
+        .collect();
+    let (next, caught) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(exhibit) = exhibits.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    let caught_now = look_for(exhibit, seeds);
+                    tell(&caught_now);
+                    caught.lock().expect("nobody panics with it").push(caught_now);
+                }
+            });
+        }
+    });
+    caught.into_inner().expect("nobody panics with it")
+}
+
+fn look_for(exhibit: &Exhibit, seeds: u64) -> Catch {
+    let violation = |seed| guarded(&(exhibit.plan)(seed), Some(exhibit.fault), false).violation;
+    let found = (0..seeds).find_map(|seed| Some((seed + 1, violation(seed)?)));
+    Catch { fault: exhibit.fault, found }
+}

@@ -1,0 +1,6 @@
+//! Checkers: each judges what a run left behind, by one property.
+
+pub mod linearizability;
+pub mod sessions;
+pub mod watches;
+mod wgl;

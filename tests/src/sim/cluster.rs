@@ -1,0 +1,33 @@
+//! Volery's nodes in a simulated world.
+
+use eyrie::sim::{Blueprint, Shape, World};
+use eyrie::{LogLimits, NodeId};
+use std::sync::Arc;
+use volery::config::GatewayConfig;
+use volery::gateway::Gateway;
+use volery::placement::Placement;
+use volery::service::Volery;
+
+/// A world of Volery's nodes.
+pub type Cluster = World<Volery, Gateway>;
+
+/// How its nodes are made: with small files and little memory for the log, so that a short run goes through many of them.
+pub fn blueprint(shape: Shape) -> Blueprint<Volery, Gateway> {
+    let oracle = Arc::new(Placement::over(shape.partitions));
+    let front = Box::new(move |node: NodeId| {
+        let config = GatewayConfig {
+            node: node.0,
+            port: 0,
+            data_directory: "simulated".into(),
+            tick_ms: 500,
+            session_timeout_min_ms: 1_000,
+            session_timeout_max_ms: 10_000,
+            frame_bytes_max: 1 << 20,
+            super_digest: None,
+            secret: [7; 20],
+        };
+        Gateway::new(config, shape.partitions)
+    });
+    let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
+    Blueprint { shape, oracle, front, limits }
+}

@@ -1,0 +1,208 @@
+//! One run: a cluster and its clients through misfortunes, then without them until all is quiet, then the judgement.
+
+use super::checkers::linearizability::{self, Findings};
+use super::checkers::sessions::check_sessions;
+use super::checkers::watches::check_watches;
+use super::client::{Calls, Client, Mood, Surroundings};
+use super::cluster::{Cluster, blueprint};
+use super::history::History;
+use super::workload::Workload;
+use eyrie::sim::{Misfortune, Notice, Shape, Swarm};
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use std::collections::BTreeMap;
+use volery::service::Volery;
+
+/// How long after everything is mended all must be quiet.
+pub const SETTLE_US: u64 = 180_000_000;
+/// How long clients go on with requests after everything is mended.
+const AFTERMATH_US: u64 = 1_500_000;
+/// How long it must have been quiet.
+const QUIET_US: u64 = 300_000;
+
+/// What a seed decides before a run begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// The cluster.
+    pub shape: Shape,
+    /// What goes wrong.
+    pub swarm: Swarm,
+    /// How many clients there are.
+    pub clients: usize,
+    /// How long things go wrong.
+    pub trouble_us: u64,
+}
+
+impl Plan {
+    /// The plan of a seed: 2 to 4 partitions with 3 replicas each, on 3 or 4 nodes.
+    pub fn of(seed: u64) -> Plan {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let nodes = if rng.random_bool(0.75) { 3 } else { 4 };
+        Plan {
+            seed,
+            shape: Shape { nodes, partitions: rng.random_range(2..=4), replicas: 3 },
+            swarm: Swarm::draw(&mut rng),
+            clients: rng.random_range(2..=6),
+            trouble_us: rng.random_range(3_000_000..15_000_000),
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What was wrong, if anything, in words.
+    pub violation: Option<String>,
+    /// The same for two runs exactly if they went alike.
+    pub digest: u64,
+    /// How long it was, in microseconds of its own time.
+    pub simulated_us: u64,
+    /// Misfortunes, by kind.
+    pub met: BTreeMap<Misfortune, u64>,
+    /// Requests that were answered.
+    pub returned: u64,
+    /// Requests that were not.
+    pub unknown: u64,
+    /// Watches that fired.
+    pub notified: u64,
+    /// Commands executed by partitions.
+    pub executed: u64,
+    /// Histories judged from outside.
+    pub histories: u64,
+    /// Histories on which the judge gave up.
+    pub given_up: u64,
+    /// The last lines of what happened, if they were asked for.
+    pub trace: Vec<String>,
+}
+
+/// Carries out a plan. With `trace` it keeps lines to read.
+pub fn run(plan: &Plan, trace: bool) -> Outcome {
+    let mut run = Run::new(plan, trace);
+    let violation = run.carry_out(plan).and_then(|()| run.judge()).err();
+    run.outcome(violation)
+}
+
+struct Run {
+    world: Cluster,
+    history: History,
+    calls: Calls,
+    workload: Workload,
+    clients: Vec<Client>,
+    findings: Findings,
+}
+
+impl Run {
+    fn new(plan: &Plan, trace: bool) -> Run {
+        let mut rng = SmallRng::seed_from_u64(!plan.seed);
+        let mut world = Cluster::new(rng.random(), blueprint(plan.shape), plan.swarm.clone());
+        if trace {
+            world.trace().keep_lines();
+        }
+        let workload = Workload::draw(&mut rng);
+        let mut calls = Calls::default();
+        let clients = (0..plan.clients).map(|index| {
+            let first = if index == 0 { workload.preparation(|| calls.draw()) } else { Vec::new() };
+            Client::new(index, rng.random(), first)
+        });
+        let clients = clients.collect();
+        let mut run = Run {
+            world,
+            history: History::default(),
+            calls,
+            workload,
+            clients,
+            findings: Findings::default(),
+        };
+        (0..plan.clients).for_each(|client| run.world.wake_at(0, client as u64));
+        run
+    }
+
+    fn carry_out(&mut self, plan: &Plan) -> Result<(), String> {
+        self.go_on(plan.trouble_us)?;
+        self.world.heal();
+        let healed_us = self.world.now_us();
+        self.go_on(healed_us + AFTERMATH_US)?;
+        self.clients.iter_mut().for_each(|client| client.set_mood(Mood::Finish));
+        let mut quiet_since = None;
+        loop {
+            let now_us = self.world.now_us();
+            self.go_on(now_us + 50_000)?;
+            match self.is_quiet() {
+                Err(_) => quiet_since = None,
+                Ok(()) if *quiet_since.get_or_insert(now_us) + QUIET_US < now_us => return Ok(()),
+                Ok(()) => {}
+            }
+            if now_us > healed_us + SETTLE_US {
+                let why = self.is_quiet().err().unwrap_or_default();
+                return Err(format!("stuck: {} s after all was mended: {why}", SETTLE_US / 1_000_000));
+            }
+        }
+    }
+
+    fn is_quiet(&mut self) -> Result<(), String> {
+        match self.clients.iter().find(|client| !client.has_finished()) {
+            Some(client) => Err(client.state()),
+            None => self.world.settled(),
+        }
+    }
+
+    /// Goes on to a time.
+    fn go_on(&mut self, until_us: u64) -> Result<(), String> {
+        while let Some(notice) = self.world.next(until_us) {
+            let Run { world, history, calls, workload, clients, .. } = self;
+            let mut around = Surroundings { world, history, calls, workload };
+            match notice {
+                Notice::Wake(client) => {
+                    let again_us = clients[client as usize].wake(&mut around);
+                    world.wake_at(again_us, client);
+                }
+                Notice::Readable(end) => {
+                    if let Some(client) = clients.iter_mut().find(|client| client.end() == Some(end)) {
+                        client.read(&mut around);
+                    }
+                }
+            }
+        }
+        self.world.violation().map_or(Ok(()), |violation| Err(violation.to_string()))
+    }
+
+    fn judge(&mut self) -> Result<(), String> {
+        if let Some(wrong) = self.clients.iter().find_map(Client::wronged) {
+            return Err(wrong.to_string());
+        }
+        let oracle = self.world.oracle().clone();
+        self.world.audit().judge::<Volery>(&oracle)?;
+        self.findings = linearizability::check(&self.history);
+        let sessions = check_sessions(&self.history).violations;
+        let watches = check_watches(&self.history, &oracle).violations;
+        let found = self.findings.violations.iter().cloned();
+        let found = found.chain(sessions.iter().map(ToString::to_string));
+        let found: Vec<String> = found.chain(watches.iter().map(ToString::to_string)).collect();
+        if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
+    }
+
+    fn outcome(mut self, violation: Option<String>) -> Outcome {
+        use super::history::Happening;
+        let count = |is: fn(&Happening) -> bool| {
+            self.history.entries.iter().filter(|entry| is(&entry.happening)).count() as u64
+        };
+        let returned = count(|happening| matches!(happening, Happening::Returned { .. }));
+        let unknown = count(|happening| matches!(happening, Happening::Unknown { .. }));
+        let notified = count(|happening| matches!(happening, Happening::Notified { .. }));
+        Outcome {
+            violation,
+            digest: self.world.trace().digest(),
+            simulated_us: self.world.now_us(),
+            met: self.world.met().clone(),
+            returned,
+            unknown,
+            notified,
+            executed: self.world.audit().executed() as u64,
+            histories: self.findings.histories as u64,
+            given_up: self.findings.gave_up as u64,
+            trace: self.world.trace().lines().map(str::to_string).collect(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! One client's connection, by hand.
+
+use bytes::BytesMut;
+use eyrie::sim::EndId;
+use tests::sim::cluster::Cluster;
+use volery::wire::{
+    ConnectRequest, ConnectResponse, ErrorCode, Reader, Record, Reply, ReplyHeader, Request, take_frame,
+    write_frame,
+};
+
+const FRAME_BYTES_MAX: usize = 1 << 20;
+/// How long an answer is waited for.
+const PATIENCE_US: u64 = 20_000_000;
+
+/// A connection to one node.
+pub struct Line {
+    end: EndId,
+    input: BytesMut,
+}
+
+impl Line {
+    /// Dials a node and asks for a session, a new one or an earlier one; the answer is not waited for.
+    pub fn ask(world: &mut Cluster, node: usize, timeout_ms: i32, earlier: Option<&ConnectResponse>) -> Line {
+        let line = Line { end: world.dial(0, node), input: BytesMut::new() };
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: 0,
+            timeout_ms,
+            session_id: earlier.map_or(0, |earlier| earlier.session_id),
+            password: earlier.map(|earlier| earlier.password.clone()).unwrap_or_default(),
+            read_only: Some(false),
+        };
+        let mut output = BytesMut::new();
+        write_frame(&mut output, |output| request.write(output));
+        world.write(line.end, &mut output);
+        line
+    }
+
+    /// A session at some node, as soon as one gives it.
+    pub fn open(world: &mut Cluster, node: usize, timeout_ms: i32) -> (Line, ConnectResponse) {
+        let until_us = world.now_us() + PATIENCE_US;
+        while world.now_us() < until_us {
+            let mut line = Line::ask(world, node, timeout_ms, None);
+            if let Some(response) = line.answer(world) {
+                return (line, response);
+            }
+        }
+        panic!("node {node} opens no session");
+    }
+
+    /// The answer to the handshake; nothing if the connection ends without one.
+    pub fn answer(&mut self, world: &mut Cluster) -> Option<ConnectResponse> {
+        self.frame(world).map(|mut reader| ConnectResponse::read(&mut reader).expect("an answer"))
+    }
+
+    /// Asks for something, and has the answer.
+    pub fn call(&mut self, world: &mut Cluster, xid: i32, request: &Request) -> Result<Reply, ErrorCode> {
+        let mut output = BytesMut::new();
+        request.write_frame(xid, &mut output);
+        world.write(self.end, &mut output);
+        let mut reader = self.frame(world).expect("a reply");
+        let header = ReplyHeader::read(&mut reader).expect("a header");
+        assert_eq!(header.xid, xid);
+        match header.error {
+            Some(code) => Err(code),
+            None => Ok(Reply::read(request.op(), &mut reader).expect("a body")),
+        }
+    }
+
+    /// Gives the connection up.
+    pub fn close(self, world: &mut Cluster) {
+        world.close(self.end);
+    }
+
+    fn frame(&mut self, world: &mut Cluster) -> Option<Reader> {
+        let until_us = world.now_us() + PATIENCE_US;
+        loop {
+            if let Some(frame) = take_frame(&mut self.input, FRAME_BYTES_MAX).expect("a frame") {
+                return Some(Reader::new(frame));
+            }
+            self.input.extend_from_slice(&world.read(self.end)?);
+            assert!(world.now_us() < until_us, "no answer");
+            world.next(until_us);
+        }
+    }
+}
