@@ -36,8 +36,8 @@ pub(crate) struct Lane {
     forwarded: EntryBuilder,
     /// Who led when submissions were last sent there.
     leader: Option<NodeId>,
-    /// When each other member last said something about the ring.
-    heard: BTreeMap<NodeId, u64>,
+    /// When each other member last said that it follows this node's reign.
+    supported: BTreeMap<NodeId, u64>,
 }
 
 impl Lane {
@@ -57,7 +57,7 @@ impl Lane {
             proposed: false,
             forwarded: EntryBuilder::default(),
             leader: None,
-            heard: BTreeMap::new(),
+            supported: BTreeMap::new(),
         }
     }
 
@@ -143,8 +143,11 @@ impl Lane {
 
     /// Handles what a member says about the ring.
     pub(crate) fn step(&mut self, from: NodeId, message: Bytes, now_ms: u64) -> Result<(), StepError> {
+        let support = self.ring.support(from);
         self.ring.step(from, message)?;
-        self.heard.insert(from, now_ms);
+        if self.ring.support(from) > support {
+            self.supported.insert(from, now_ms);
+        }
         Ok(())
     }
 
@@ -156,10 +159,10 @@ impl Lane {
         }
     }
 
-    /// Whether this node leads the ring and has heard from a quorum of it of late.
+    /// Whether this node leads the ring, and a quorum of it has said so of late.
     pub(crate) fn leads_surely(&self, now_ms: u64) -> bool {
-        let heard = self.heard.values().filter(|then_ms| now_ms < **then_ms + LEADS_SURELY_MS).count();
-        self.ring.leads() && 2 * (heard + 1) > self.members.len()
+        let late = self.supported.values().filter(|then_ms| now_ms < **then_ms + LEADS_SURELY_MS).count();
+        self.ring.leads() && 2 * (late + 1) > self.members.len()
     }
 
     /// Takes over what is to be sent to the ring's members and followers.

@@ -26,7 +26,7 @@ pub const ENTRY_BYTES: usize = 32 * 1024;
 /// How far beyond the time that has passed here one entry may move log time.
 pub const TIME_LEAP_MAX_MS: u64 = 10_000;
 
-/// Who has not heard from a quorum of a ring for so long is not sure to lead it any more.
+/// Whom a quorum of a ring has not said to follow for so long, is not sure to lead it any more.
 pub const LEADS_SURELY_MS: u64 = 1_000;
 
 /// Plain counts of what a node's multicast did.
@@ -292,8 +292,8 @@ impl Multicast {
         self.partitions[partition.index()].lane.ring().leads()
     }
 
-    /// Whether this node leads the partition's ring and has heard from a quorum of its members within
-    /// [`LEADS_SURELY_MS`], so that nobody else has led it for long.
+    /// Whether this node leads the partition's ring and a quorum of its members has said so within [`LEADS_SURELY_MS`], so that
+    /// nobody else has led it for long.
     pub fn leads_surely(&self, partition: PartitionId) -> bool {
         self.partitions[partition.index()].lane.leads_surely(self.clock.now_ms)
     }

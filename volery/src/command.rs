@@ -85,12 +85,16 @@ pub enum Command {
     Move { session: SessionId, password: Password, timeout_ms: u32 },
     /// The client closes its session. Over the session's home and wherever it is attached.
     Close { session: SessionId, epoch: Epoch },
-    /// The client was not heard of for too long; void if it has moved since. Over home and wherever it is attached.
-    Expire { session: SessionId, epoch: Epoch },
+    /// The client was not heard of for too long, says the home's leader of this reign; void if it has moved since, or another
+    /// reign has begun. Over home and wherever it is attached.
+    Expire { session: SessionId, epoch: Epoch, reign: Epoch },
     /// Removes a container or TTL znode if it is still due at log time: `pzxid` and `mzxid` tell that nothing happened.
     Reap { path: Arc<str>, mzxid: Zxid, pzxid: Zxid },
     /// Does nothing, but that later commands of the partition have greater zxids than its submitter has seen.
     Advance { partition: PartitionId },
+    /// Another reign begins at a partition: what the leader of an earlier one has ordered for sessions at home there and is
+    /// not executed yet, is void.
+    Reign { partition: PartitionId },
 }
 
 /// What a command is answered.
@@ -106,6 +110,8 @@ pub enum Reply {
     NoSession,
     /// The session has moved on.
     SessionMoved,
+    /// The number of the reign that has begun.
+    Reign(Epoch),
     /// It is done, or there was nothing to do.
     Done,
 }

@@ -2,8 +2,8 @@
 
 use eyrie::Fault;
 
-/// Sessions are expired by every node that keeps their timers, not by their home's leader alone.
-pub const EXPIRED_BY_ANYBODY: Fault = Fault::new("sessions expired by anybody");
+/// What a leader that is none any more has ordered against a session takes effect.
+pub const EXPIRED_IN_ANY_REIGN: Fault = Fault::new("expiry ordered in an earlier reign");
 /// The timers of sessions run on the wall clock.
 pub const EXPIRY_BY_WALL_CLOCK: Fault = Fault::new("expiry by the wall clock");
 /// A session that has moved on is expired all the same.
@@ -35,7 +35,7 @@ pub const DELETED_CHILD_NOT_TOLD: Fault = Fault::new("no event for a deleted chi
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
-    EXPIRED_BY_ANYBODY,
+    EXPIRED_IN_ANY_REIGN,
     EXPIRY_BY_WALL_CLOCK,
     EXPIRY_OF_ANY_EPOCH,
     EPHEMERALS_AT_HOME,

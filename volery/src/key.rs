@@ -26,6 +26,8 @@ pub enum Key {
     Session(SessionId),
     /// The [epoch](Value::Epoch) in which a session is attached at a partition.
     Attachment(PartitionId, SessionId),
+    /// The [number](Value::Epoch) of the reign of a partition, counted by its leaders.
+    Reign(PartitionId),
     /// Derived: the [names](Value::Names) of a znode's children, in order, at the znode's partition.
     Children(Arc<str>),
     /// Derived: how many znodes of a partition are below a path; a [count](Value::Count).
@@ -47,6 +49,7 @@ impl Key {
             }
             Key::Session(session) => session.home(placement.partitions()),
             Key::Attachment(partition, _)
+            | Key::Reign(partition)
             | Key::Descendants(partition, _)
             | Key::Ephemerals(partition, _)
             | Key::EphemeralChildren(partition, _)
@@ -66,7 +69,7 @@ pub enum Value {
     Child(Option<SessionId>),
     /// A session's record.
     Session(SessionRecord),
-    /// An epoch of a session.
+    /// An epoch of a session, or the number of a reign.
     Epoch(Epoch),
     /// Names or paths.
     Names(Arc<[Arc<str>]>),

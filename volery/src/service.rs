@@ -76,7 +76,7 @@ impl PartitioningOracle<Volery> for Placement {
             | Command::Close { session, .. }
             | Command::Expire { session, .. } => home(self, *session),
             Command::Reap { path, .. } => with_parent(self, path),
-            Command::Advance { partition } => (*partition).into(),
+            Command::Advance { partition } | Command::Reign { partition } => (*partition).into(),
         }
     }
 
@@ -92,10 +92,11 @@ impl PartitioningOracle<Volery> for Placement {
                 keys.push(Key::Session(*session))
             }
             Command::Close { session, .. } | Command::Expire { session, .. } => {
+                keys.push(Key::Reign(partition));
                 keys.extend([Key::Session(*session), Key::Owned(partition, *session)]);
             }
             Command::Reap { path, .. } => keys.extend(facts_with_parent(path)),
-            Command::Advance { .. } => {}
+            Command::Advance { .. } | Command::Reign { .. } => {}
         }
         keys.retain(|key| key.partition(self) == partition);
         keys

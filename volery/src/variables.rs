@@ -105,6 +105,8 @@ pub struct Slots {
     tops: BTreeSet<Arc<str>>,
     sessions: BTreeMap<SessionId, SessionRecord>,
     attachments: FxHashMap<SessionId, Epoch>,
+    /// The number of the partition's reign.
+    reign: Option<Epoch>,
     holdings: Holdings,
 }
 
@@ -301,6 +303,7 @@ impl eyrie::Variables<Volery> for Slots {
             tops: BTreeSet::new(),
             sessions: BTreeMap::new(),
             attachments: FxHashMap::default(),
+            reign: None,
             holdings: Holdings::default(),
         };
         if partition == crate::placement::PINNED {
@@ -316,6 +319,7 @@ impl eyrie::Variables<Volery> for Slots {
             Key::Child(parent, name) => Value::Child(*self.slots.get(parent)?.children.get(name)?),
             Key::Session(session) => Value::Session(self.sessions.get(session)?.clone()),
             Key::Attachment(_, session) => Value::Epoch(*self.attachments.get(session)?),
+            Key::Reign(_) => Value::Epoch(self.reign?),
             Key::Children(path) => Value::Names(self.children(path)?),
             Key::Descendants(_, path) => Value::Count(self.descendants(path)),
             Key::Ephemerals(_, session) => Value::Names(self.ephemerals.of(*session).cloned().collect()),
@@ -338,6 +342,9 @@ impl eyrie::Variables<Volery> for Slots {
             }
             Key::Attachment(_, session) => {
                 self.set_attachment(session, value.map(Value::into_epoch)).map(Value::Epoch)
+            }
+            Key::Reign(_) => {
+                std::mem::replace(&mut self.reign, value.map(Value::into_epoch)).map(Value::Epoch)
             }
             Key::Children(_)
             | Key::Descendants(..)

@@ -158,6 +158,12 @@ pub trait Ring {
     /// and its followers are told so.
     fn leader(&self) -> Option<NodeId>;
 
+    /// How often a peer has said that it follows this member's reign. A deposed leader may hear from a quorum for ever, and
+    /// still be followed by none.
+    fn support(&self, _peer: NodeId) -> u64 {
+        0
+    }
+
     /// How many times this process has begun to lead. It tells a reign from one that began and ended unseen.
     fn reigns(&self) -> u64;
 

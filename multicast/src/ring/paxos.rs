@@ -15,6 +15,8 @@ use crate::log::{LogError, LogPosition, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
 use omnipaxos::ballot_leader_election::Ballot;
+use omnipaxos::messages::Message;
+use omnipaxos::messages::ballot_leader_election::{BLEMessage, HeartbeatMsg};
 use omnipaxos::{ClusterConfig, OmniPaxos, OmniPaxosConfig, ServerConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -128,6 +130,8 @@ pub struct PaxosRing {
     joiners: BTreeMap<NodeId, Joiner>,
     nonces: Nonces,
     behind: BTreeSet<NodeId>,
+    /// How often each peer has said that it follows this member's reign.
+    support: BTreeMap<NodeId, u64>,
     waits: Waits,
     next_tick_ms: u64,
     decided: u64,
@@ -164,6 +168,7 @@ impl PaxosRing {
             joiners: BTreeMap::new(),
             nonces,
             behind: BTreeSet::new(),
+            support: BTreeMap::new(),
             next_tick_ms: 0,
             reign: None,
             entered_accept_with: 0,
@@ -263,7 +268,17 @@ impl PaxosRing {
         }
     }
 
+    /// A heartbeat says whom its sender follows.
+    fn count_support(&mut self, from: NodeId, message: &PaxosMessage) {
+        if let Message::BLE(BLEMessage { msg: HeartbeatMsg::Reply(reply), .. }) = message
+            && self.reign == Some(reply.leader)
+        {
+            *self.support.entry(from).or_default() += 1;
+        }
+    }
+
     fn handle(&mut self, from: NodeId, pid: u64, message: PaxosMessage) -> Result<(), StepError> {
+        self.count_support(from, &message);
         match judge(&self.membership, pid, self.held(), &message) {
             Verdict::Handle => {
                 self.paxos.handle_incoming(message);
@@ -347,6 +362,10 @@ impl Ring for PaxosRing {
 
     fn reigns(&self) -> u64 {
         self.counts.reigns
+    }
+
+    fn support(&self, peer: NodeId) -> u64 {
+        self.support.get(&peer).copied().unwrap_or_default()
     }
 
     fn entered_accept_with(&self) -> u64 {

@@ -108,7 +108,7 @@ impl Story {
         let session = std::mem::replace(&mut self.sessions[place], opened);
         let Session { id, epoch, .. } = session;
         let command = match expires {
-            true => Command::Expire { session: id, epoch },
+            true => Command::Expire { session: id, epoch, reign: 0 },
             false => Command::Close { session: id, epoch },
         };
         self.order_of_node(command, Destinations::all(PARTITIONS), Expected::Ended);
@@ -133,7 +133,7 @@ impl Story {
         let session = self.former[draw.below(self.former.len().min(256))].clone();
         let operation = operation(draw);
         if draw.flag() {
-            let command = Command::Expire { session: session.id, epoch: session.epoch };
+            let command = Command::Expire { session: session.id, epoch: session.epoch, reign: 0 };
             return self.order_of_node(command, Destinations::all(PARTITIONS), Expected::Nothing);
         }
         self.submit(&session, operation, Expected::Nothing, draw);

@@ -86,11 +86,11 @@ pub(crate) fn execute(command: &Command, view: &mut View<'_, Volery>) -> Result<
         Command::Move { session, password, timeout_ms } => {
             session::go(view, *session, *password, *timeout_ms)
         }
-        Command::Close { session, epoch } | Command::Expire { session, epoch } => {
-            session::end(view, *session, *epoch)
-        }
+        Command::Close { session, epoch } => session::end(view, *session, *epoch),
+        Command::Expire { session, epoch, reign } => session::expire(view, *session, *epoch, *reign),
         Command::Reap { path, mzxid, pzxid } => reap::reap(view, path, *mzxid, *pzxid),
         Command::Advance { .. } => Ok(Reply::Done),
+        Command::Reign { partition } => session::reign(view, *partition),
     }
 }
 

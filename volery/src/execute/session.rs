@@ -6,12 +6,12 @@
 
 use crate::command::{Event, Reply};
 use crate::execute::tree::{Tree, parent_and_name, zxid_beyond};
-use crate::faults::{EPHEMERALS_AT_HOME, EXPIRY_OF_ANY_EPOCH};
+use crate::faults::{EPHEMERALS_AT_HOME, EXPIRED_IN_ANY_REIGN, EXPIRY_OF_ANY_EPOCH};
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::{Password, SessionId, SessionRecord};
 use crate::zxid::Zxid;
-use eyrie::{ClientId, Epoch, Interrupt, View};
+use eyrie::{ClientId, Epoch, Interrupt, PartitionId, View};
 
 fn record(view: &mut View<'_, Volery>, session: SessionId) -> Result<Option<SessionRecord>, Interrupt> {
     Ok(view.read(&Key::Session(session))?.map(Value::into_session))
@@ -76,6 +76,32 @@ pub(super) fn go(
     let reply = reply(&record);
     admit(view, session, record);
     Ok(reply)
+}
+
+/// Begins another reign of a partition.
+pub(super) fn reign(view: &mut View<'_, Volery>, partition: PartitionId) -> Result<Reply, Interrupt> {
+    let number = current_reign(view, partition)? + 1;
+    view.write(Key::Reign(partition), Value::Epoch(number));
+    Ok(Reply::Reign(number))
+}
+
+fn current_reign(view: &mut View<'_, Volery>, partition: PartitionId) -> Result<Epoch, Interrupt> {
+    Ok(view.read(&Key::Reign(partition))?.map_or(0, Value::into_epoch))
+}
+
+/// Ends a session of which its home's leader has not heard, if that one's reign still is the current one: a later leader may
+/// have heard of the client, and have told it so.
+pub(super) fn expire(
+    view: &mut View<'_, Volery>,
+    session: SessionId,
+    epoch: Epoch,
+    reign: Epoch,
+) -> Result<Reply, Interrupt> {
+    let home = session.home(view.oracle().partitions());
+    if current_reign(view, home)? != reign && !EXPIRED_IN_ANY_REIGN.is_planted() {
+        return Ok(Reply::Done);
+    }
+    end(view, session, epoch)
 }
 
 /// Ends a session, unless it has moved on, and with it all its ephemerals, under one zxid.

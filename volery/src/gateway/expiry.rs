@@ -73,10 +73,11 @@ impl Expiry {
         expired
     }
 
-    /// The timers of these sessions start afresh: nothing could be heard of their clients for some time.
-    pub fn restart(&mut self, of: impl Fn(SessionId) -> bool) {
+    /// The timers of these sessions start afresh, and `grace_ms` later than from now: nothing could be heard of their clients for
+    /// some time, or somebody else has confirmed till just now that it was.
+    pub fn restart(&mut self, grace_ms: u64, of: impl Fn(SessionId) -> bool) {
         for (_, timer) in self.timers.iter_mut().filter(|(session, _)| of(**session)) {
-            timer.deadline_ms = self.now_ms + timer.timeout_ms;
+            timer.deadline_ms = self.now_ms + grace_ms + timer.timeout_ms;
         }
     }
 }
@@ -110,7 +111,7 @@ mod tests {
         expiry.start(A, 2, 100);
         assert!(expiry.tick(100).is_empty());
         assert_eq!(expiry.tick(190), [(A, 2)]);
-        expiry.restart(|session| session == A);
+        expiry.restart(0, |session| session == A);
         assert!(expiry.tick(289).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use super::connection::{Connection, HANDSHAKE_MS, Phase};
 use super::hearings::Telling;
 use super::{Gateway, Purpose, STALL_MS};
 use crate::command::{Command, Event, Reply};
-use crate::faults::{EXPIRED_BY_ANYBODY, EXPIRY_BY_WALL_CLOCK};
+use crate::faults::EXPIRY_BY_WALL_CLOCK;
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::status::Status;
@@ -70,6 +70,11 @@ impl Front<Volery> for Gateway {
                 }
                 self.unsettle(id);
             }
+            Some(Purpose::Reign(partition)) => {
+                if let Outcome::Reply(Reply::Reign(reign)) = answer.outcome.as_ref() {
+                    self.begin_reign(partition, *reign);
+                }
+            }
             Some(Purpose::Chore) | None => {}
         }
     }
@@ -113,12 +118,14 @@ impl Front<Volery> for Gateway {
         self.hearings.tick(now_ms);
         let expiry_ms = if EXPIRY_BY_WALL_CLOCK.is_planted() { wall_ms } else { now_ms };
         for (session, epoch) in self.expiry.tick(expiry_ms) {
-            if !self.leads(session.home(self.marks.partitions())) && !EXPIRED_BY_ANYBODY.is_planted() {
-                continue;
-            }
+            let Some(reign) = self.reign(session.home(self.marks.partitions())) else { continue };
             tracing::info!(%session, "not heard of for its timeout: expiring");
-            let ticket = commands.errand(Command::Expire { session, epoch }, StampNumber::default());
+            let ticket = commands.errand(Command::Expire { session, epoch, reign }, StampNumber::default());
             self.purposes.insert(ticket, Purpose::Chore);
+        }
+        for partition in std::mem::take(&mut self.claims).iter() {
+            let ticket = commands.errand(Command::Reign { partition }, StampNumber::default());
+            self.purposes.insert(ticket, Purpose::Reign(partition));
         }
         for partition in self.marks.due(now_ms).iter() {
             let ticket = commands.errand(Command::Advance { partition }, self.newest.stamp());
@@ -127,7 +134,9 @@ impl Front<Volery> for Gateway {
     }
 
     fn settle(&mut self, commands: &mut Commands<Volery>) {
-        for (leader, telling) in self.hearings.take_tellings() {
+        let me = NodeId(self.config.node);
+        for (leader, telling) in self.hearings.take_tellings().into_iter().filter(|(leader, _)| *leader != me)
+        {
             commands.tell(leader, telling.encode());
         }
         for id in std::mem::take(&mut self.unsettled) {
@@ -140,11 +149,9 @@ impl Front<Volery> for Gateway {
 
     fn led(&mut self, partition: PartitionId, leader: Option<NodeId>) {
         self.hearings.led(partition, leader);
+        self.reigns[partition.index()] = None;
         if self.leads(partition) {
-            let partitions = self.marks.partitions();
-            self.expiry.restart(|session| session.home(partitions) == partition);
-            let pings = self.hearings.confirmed_here(partition);
-            self.pong(pings);
+            self.claims = self.claims.union(partition.into());
         }
     }
 
@@ -159,7 +166,7 @@ impl Front<Volery> for Gateway {
     fn told(&mut self, from: NodeId, message: Bytes, commands: &mut Commands<Volery>) {
         match Telling::decode(message) {
             Some(Telling::Hearing { partition, round, sessions }) => {
-                if partition.0 < self.marks.partitions() && self.leads(partition) {
+                if partition.0 < self.marks.partitions() && self.reign(partition).is_some() {
                     sessions.iter().for_each(|session| self.expiry.touch(*session));
                     commands.tell(from, Telling::Heard { partition, round }.encode());
                 }
@@ -174,7 +181,7 @@ impl Front<Volery> for Gateway {
 
     fn restart(&mut self, now_ms: u64) {
         let _ = self.expiry.tick(now_ms);
-        self.expiry.restart(|_| true);
+        self.expiry.restart(0, |_| true);
     }
 
     fn observe(&mut self, node: &NodeStatus, variables: &[&Slots]) {

@@ -57,6 +57,8 @@ use watches::{Fired, Kinds, Watches};
 const HANDSHAKE_BYTES_MAX: usize = 1_024;
 /// A gap between two ticks in which clients may have been heard but were not: their timers start afresh.
 const STALL_MS: u64 = 1_000;
+/// How long a leader that is none any more may still confirm what it hears, at most: twice what it is sure for.
+const REIGN_GRACE_MS: u64 = 2_000;
 /// How often connections are looked at that may have taken too long.
 const SWEEP_EVERY_MS: u64 = 1_000;
 /// How many commands of this gateway may be in flight before it stops reading its clients.
@@ -71,6 +73,8 @@ enum Purpose {
         session: SessionId,
     },
     Pipeline(ConnectionId),
+    /// The beginning of a reign of this partition.
+    Reign(PartitionId),
     /// Nothing that is waited for.
     Chore,
 }
@@ -86,6 +90,10 @@ pub struct Gateway {
     watches: Watches,
     expiry: Expiry,
     hearings: Hearings,
+    /// The reigns of the partitions that this node surely leads, by partition, once they have begun.
+    reigns: Vec<Option<Epoch>>,
+    /// The partitions that this node has come to lead, and whose reigns are to begin.
+    claims: Destinations,
     marks: Marks,
     /// The greatest zxid that this node knows of.
     newest: Zxid,
@@ -117,6 +125,8 @@ impl Gateway {
             watches: Watches::default(),
             expiry: Expiry::default(),
             hearings: Hearings::new(partitions),
+            reigns: vec![None; usize::from(partitions)],
+            claims: Destinations::NONE,
             marks: Marks::new(partitions),
             newest: Zxid::ZERO,
             unsettled: Vec::new(),
@@ -230,7 +240,7 @@ impl Gateway {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         let session = pipeline.session();
         let home = session.home(self.marks.partitions());
-        if self.leads(home) || PONG_AT_ONCE.is_planted() {
+        if self.reign(home).is_some() || PONG_AT_ONCE.is_planted() {
             return self.enqueue(id, xid, Plan::Here(Here::Nothing));
         }
         self.hearings.ping(home, session, Ping { connection: id, xid });
@@ -247,7 +257,7 @@ impl Gateway {
     /// A session was heard of.
     fn hear(&mut self, session: SessionId) {
         let home = session.home(self.marks.partitions());
-        if self.leads(home) {
+        if self.reign(home).is_some() {
             return self.expiry.touch(session);
         }
         self.hearings.hear(home, session);
@@ -256,6 +266,24 @@ impl Gateway {
     /// Whether this node surely leads a partition.
     fn leads(&self, partition: PartitionId) -> bool {
         self.hearings.leader(partition) == Some(NodeId(self.config.node))
+    }
+
+    /// The reign of a partition, if this node surely leads it and the reign has begun.
+    fn reign(&self, partition: PartitionId) -> Option<Epoch> {
+        self.reigns[partition.index()]
+    }
+
+    /// From here on what an earlier leader has ordered against sessions is void, and this node decides about them. It gives
+    /// them a little more time: the earlier one may have confirmed their pings till just now.
+    fn begin_reign(&mut self, partition: PartitionId, reign: Epoch) {
+        if !self.leads(partition) {
+            return;
+        }
+        self.reigns[partition.index()] = Some(reign);
+        let partitions = self.marks.partitions();
+        self.expiry.restart(REIGN_GRACE_MS, |session| session.home(partitions) == partition);
+        let pings = self.hearings.confirmed_here(partition);
+        self.pong(pings);
     }
 
     /// Credentials count for the requests behind them at once; the reply keeps its place in the order.

@@ -62,7 +62,9 @@ impl Gateway {
             }
             (Reply::SessionMoved, _) => Some(Err(ErrorCode::SessionMoved)),
             (Reply::NoSession, _) => Some(Err(ErrorCode::SessionExpired)),
-            (Reply::Done | Reply::Session { .. } | Reply::Probed(_), _) => Some(Ok(wire::Reply::Empty)),
+            (Reply::Done | Reply::Session { .. } | Reply::Probed(_) | Reply::Reign(_), _) => {
+                Some(Ok(wire::Reply::Empty))
+            }
         }
     }
 

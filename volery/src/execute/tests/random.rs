@@ -180,7 +180,8 @@ fn history(partitions: u16, config: &PlacementConfig, seed: u64) -> u64 {
         let mut zxid = None;
         match draw.0.random_range(0..100) {
             0 => {
-                let end = [Command::Close { session: id, epoch }, Command::Expire { session: id, epoch }];
+                let end =
+                    [Command::Close { session: id, epoch }, Command::Expire { session: id, epoch, reign: 0 }];
                 assert_eq!(cluster.node(end.choose(&mut draw.0).unwrap().clone()), Reply::Done);
                 model.end(id);
                 sessions[place] = open(&mut cluster, place);

@@ -105,7 +105,7 @@ fn a_moved_sessions_old_gateway_writes_no_more() {
             let late = operate(&session, set(path, "late", -1));
             assert_eq!(cluster.run(ClientId(session.id.0), 0, &late), Err(Refusal::OldEpoch));
         }
-        let expire = Command::Expire { session: session.id, epoch: 0 };
+        let expire = Command::Expire { session: session.id, epoch: 0, reign: 0 };
         assert_eq!(cluster.node(expire), Reply::SessionMoved, "the expiry of an earlier epoch is void");
         assert_eq!(cluster.node(close(&session)), Reply::SessionMoved);
         let session = Session { epoch: 1, ..session };
@@ -139,7 +139,7 @@ fn ephemerals_vanish_everywhere_under_one_zxid() {
         cluster.take_events();
 
         let epoch = session.epoch;
-        let expire = Command::Expire { session: session.id, epoch };
+        let expire = Command::Expire { session: session.id, epoch, reign: 0 };
         assert_eq!(cluster.node(if expires { expire } else { close(&session) }), Reply::Done);
         let after = cluster.stat(&other, "/").unwrap();
         assert_eq!((after.num_children, after.cversion), (before.num_children - 12, before.cversion + 12));
