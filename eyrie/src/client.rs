@@ -11,6 +11,7 @@
 //! refused, never taken for a new one.
 
 use crate::faults::{CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, GAP_TAKEN, REPEAT_TAKEN};
+use crate::stamp::StampNumber;
 use multicast::{ClientId, CommandId};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -73,11 +74,13 @@ struct Session<A> {
     next: u32,
     /// The answers of the run's last requests, those from `next - answers.len()` on; `None` while unfinished.
     answers: VecDeque<Option<A>>,
+    /// The greatest stamp that a command of the session had here.
+    stamp: StampNumber,
 }
 
 impl<A> Session<A> {
-    fn new(epoch: Epoch) -> Session<A> {
-        Session { epoch, run: 0, next: 0, answers: VecDeque::new() }
+    fn new(epoch: Epoch, stamp: StampNumber) -> Session<A> {
+        Session { epoch, run: 0, next: 0, answers: VecDeque::new(), stamp }
     }
 
     fn judge(&mut self, id: CommandId, acknowledged: u64) -> Verdict {
@@ -157,9 +160,22 @@ impl<A: Clone> Clients<A> {
     /// Opens a session in `epoch`; what it sent in earlier epochs is refused from here on.
     pub fn open(&mut self, client: ClientId, epoch: Epoch) {
         assert!(!is_node(client), "nodes need no opening");
-        let known = self.sessions.get(&client).map(|session| session.epoch);
-        if known.is_none_or(|known| known < epoch) {
-            self.sessions.insert(client, Session::new(epoch));
+        let known = self.sessions.get(&client).map(|session| (session.epoch, session.stamp));
+        let stamp = known.map_or(StampNumber::default(), |(_, stamp)| stamp);
+        if known.is_none_or(|(known, _)| known < epoch) {
+            self.sessions.insert(client, Session::new(epoch, stamp));
+        }
+    }
+
+    /// The greatest stamp that a command of the session had here; its next one gets a greater one.
+    pub fn stamp(&self, client: ClientId) -> StampNumber {
+        self.sessions.get(&client).map_or(StampNumber::default(), |session| session.stamp)
+    }
+
+    /// A command of the session had this stamp.
+    pub fn stamped(&mut self, client: ClientId, stamp: StampNumber) {
+        if let Some(session) = self.sessions.get_mut(&client) {
+            session.stamp = session.stamp.max(stamp);
         }
     }
 

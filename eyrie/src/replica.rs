@@ -233,15 +233,27 @@ impl<S: StateMachine> Replica<S> {
 
     /// A command of this partition alone.
     fn run_alone(&mut self, head: &Delivered<S>) -> bool {
+        let stamp = self.stamp_here(head);
         let outcome = match self.judge(head) {
-            Verdict::Taken => match self.execute(head, head.proposal, None) {
+            Verdict::Taken => match self.execute(head, stamp, None) {
                 Ok(outcome) => outcome,
                 Err(_) => unreachable!("a command of one partition reads nothing remote"),
             },
             verdict => return self.not_taken(head, verdict),
         };
-        self.complete(head, head.proposal, outcome);
+        self.complete(head, stamp, outcome);
         true
+    }
+
+    /// The least stamp that the command may have by what is known here: its proposal, or beyond what its session had before.
+    /// All that is before it is complete.
+    fn stamp_here(&self, head: &Delivered<S>) -> Stamp {
+        let before = self.clients.stamp(head.id.client);
+        let number = match before < head.proposal.number {
+            true => head.proposal.number,
+            false => before.above(self.partition),
+        };
+        Stamp { number, ..head.proposal }
     }
 
     /// A command of several partitions: it signals once it is ready, and completes once it was signalled.
@@ -280,13 +292,14 @@ impl<S: StateMachine> Replica<S> {
 
     fn try_complete(&mut self, head: &Delivered<S>, command: SharedIndex, ready: &mut Ready<S>) -> bool {
         let others = head.destinations.without(self.partition);
+        let mine = self.stamp_here(head);
         let signals = self.inbox.received(command).signals();
         if signals.len() < others.len() as usize && !NO_SIGNAL.is_planted() {
             return false;
         }
         let verdict = signals.values().map(|signal| signal.verdict).fold(ready.verdict, worse);
         let stamps = signals.values().filter(|_| !OWN_STAMP.is_planted()).map(|signal| signal.stamp);
-        let stamp = stamps.fold(head.proposal, Stamp::max);
+        let stamp = stamps.fold(mine, Stamp::max);
         if verdict != Verdict::Taken {
             self.see_others(command);
             self.inbox.complete(command);
@@ -346,7 +359,9 @@ impl<S: StateMachine> Replica<S> {
     /// Applies the effects of the command and answers it.
     fn complete(&mut self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) {
         self.counts.executed += u64::from(matches!(outcome, Outcome::Reply(_)));
+        let stamp = Stamp { number: stamp.number.max(self.effects.raised), ..stamp };
         self.apply(head.position);
+        self.clients.stamped(head.id.client, stamp.number);
         let answer = self.answer(head, stamp, outcome);
         self.clients.answered(head.id, answer.clone());
         self.note_completion(head, true, &answer);
@@ -450,7 +465,7 @@ impl<S: StateMachine> Replica<S> {
     }
 
     fn signal(&mut self, head: &Delivered<S>, verdict: Verdict, values: Vec<(S::Key, Option<S::Value>)>) {
-        let (stamp, position, seen) = (head.proposal, head.position, self.seen.clone());
+        let (stamp, position, seen) = (self.stamp_here(head), head.position, self.seen.clone());
         self.send(head, Some(Signal { verdict, stamp, position, seen }), values);
     }
 

@@ -4,7 +4,7 @@ use crate::client::Epoch;
 use crate::exchange::Received;
 use crate::faults::MISSING_TAKEN_FOR_ABSENT;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, StampNumber};
 use indexmap::IndexMap;
 use multicast::{ClientId, Destinations, PartitionId};
 use rustc_hash::{FxBuildHasher, FxHashSet};
@@ -49,11 +49,18 @@ pub struct Effects<S: StateMachine> {
     pub events: Vec<S::Event>,
     /// Clients opened and closed.
     pub admits: Vec<Admit>,
+    /// What the command's stamp was raised to.
+    pub raised: StampNumber,
 }
 
 impl<S: StateMachine> Default for Effects<S> {
     fn default() -> Effects<S> {
-        Effects { writes: IndexMap::default(), events: Vec::new(), admits: Vec::new() }
+        Effects {
+            writes: IndexMap::default(),
+            events: Vec::new(),
+            admits: Vec::new(),
+            raised: StampNumber::default(),
+        }
     }
 }
 
@@ -63,6 +70,7 @@ impl<S: StateMachine> Effects<S> {
         self.writes.clear();
         self.events.clear();
         self.admits.clear();
+        self.raised = StampNumber::default();
     }
 }
 
@@ -162,6 +170,11 @@ impl<S: StateMachine> View<'_, S> {
     /// The command's stamp, the same at all destinations.
     pub fn stamp(&self) -> Stamp {
         self.stamp
+    }
+
+    /// Raises the command's stamp, at completion and at every destination alike: what its client does next has a greater one.
+    pub fn raise_stamp(&mut self, number: StampNumber) {
+        self.effects.raised = self.effects.raised.max(number);
     }
 
     /// Where variables live.

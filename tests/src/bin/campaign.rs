@@ -112,6 +112,9 @@ fn campaign(arguments: &Arguments, threads: usize) -> bool {
     let totals = carry_out(arguments.first, threads, goes_on, |totals| {
         let mut told = told.lock().expect("nobody panics with it");
         if told.0.elapsed() >= TELL_EVERY || totals.violations.len() > told.1 {
+            if totals.violations.len() > told.1 {
+                totals.violations.iter().for_each(|(seed, what)| eprintln!("seed {seed}: {what}"));
+            }
             *told = (Instant::now(), totals.violations.len());
             eprintln!("{:>6} s: {totals}", began.elapsed().as_secs());
         }

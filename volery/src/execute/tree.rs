@@ -21,9 +21,11 @@ pub(super) fn read_facts(view: &mut View<'_, Volery>, path: &Arc<str>) -> Result
 
 /// The zxid of a command that changes what had changed last at `newest`: its stamp, or the next one of the stamp's
 /// partition beyond `newest`.
-pub(super) fn zxid_beyond(view: &View<'_, Volery>, newest: Zxid) -> Zxid {
+pub(super) fn zxid_beyond(view: &mut View<'_, Volery>, newest: Zxid) -> Zxid {
     let stamp = Zxid::from(view.stamp().number);
-    if stamp > newest { stamp } else { newest.above(stamp.stamp().partition()) }
+    let zxid = if stamp > newest { stamp } else { newest.above(stamp.stamp().partition()) };
+    view.raise_stamp(zxid.stamp());
+    zxid
 }
 
 /// The tree under the hands of one command.
