@@ -10,7 +10,7 @@
 //! A repeat is answered from the table, a gap is not taken (its predecessor will be sent again), and an unknown client is
 //! refused, never taken for a new one.
 
-use crate::faults::{CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, GAP_TAKEN, REPEAT_TAKEN};
+use crate::faults::{CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, REPEAT_TAKEN};
 use crate::stamp::StampNumber;
 use multicast::{ClientId, CommandId};
 use rustc_hash::FxHashMap;
@@ -91,7 +91,7 @@ impl<A> Session<A> {
         if id.run < self.run || (id.run == self.run && id.i < self.next) {
             return if REPEAT_TAKEN.is_planted() { Verdict::Taken } else { Verdict::Repeat };
         }
-        if (id.run > self.run || id.i > self.next) && !GAP_TAKEN.is_planted() {
+        if id.run > self.run || id.i > self.next {
             return Verdict::Gap;
         }
         self.forget(acknowledged);

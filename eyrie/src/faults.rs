@@ -8,8 +8,6 @@ pub const NO_SIGNAL: Fault = Fault::new("no signal");
 pub const SIGNAL_ON_DELIVERY: Fault = Fault::new("signal on delivery");
 /// A repeat is executed again.
 pub const REPEAT_TAKEN: Fault = Fault::new("repeat executed again");
-/// A request is taken though its predecessor is missing.
-pub const GAP_TAKEN: Fault = Fault::new("request taken before its predecessor");
 /// A session's request is taken whatever epoch it is of.
 pub const EPOCH_NOT_CHECKED: Fault = Fault::new("epoch not checked on write");
 /// Requests of a closed session are taken.
@@ -18,8 +16,6 @@ pub const CLOSED_CLIENT_TAKEN: Fault = Fault::new("requests of a closed session 
 pub const VERDICT_KEPT: Fault = Fault::new("verdict not in the signal");
 /// A replica stamps a command with its own proposal, not with the greatest.
 pub const OWN_STAMP: Fault = Fault::new("a stamp of its own at each destination");
-/// What a command wrote before it was to be tried again stays.
-pub const RETRY_WITH_EFFECTS: Fault = Fault::new("a retry keeps its effects");
 /// A remote variable that has not come is taken for one that does not exist.
 pub const MISSING_TAKEN_FOR_ABSENT: Fault = Fault::new("missing value taken for absent");
 /// What a partition sent for a command is forgotten once it is sent.
@@ -34,12 +30,10 @@ pub const FAULTS: &[Fault] = &[
     NO_SIGNAL,
     SIGNAL_ON_DELIVERY,
     REPEAT_TAKEN,
-    GAP_TAKEN,
     EPOCH_NOT_CHECKED,
     CLOSED_CLIENT_TAKEN,
     VERDICT_KEPT,
     OWN_STAMP,
-    RETRY_WITH_EFFECTS,
     MISSING_TAKEN_FOR_ABSENT,
     VALUES_DROPPED,
     LETTER_ACKNOWLEDGED_UNSYNCED,

@@ -10,9 +10,7 @@
 use crate::answer::{Answer, Outcome};
 use crate::client::{Clients, Refusal, Verdict};
 use crate::exchange::{Exchange, Inbox, Seen, Signal};
-use crate::faults::{
-    NO_SIGNAL, OWN_STAMP, RETRY_WITH_EFFECTS, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT,
-};
+use crate::faults::{NO_SIGNAL, OWN_STAMP, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::{Proposals, Stamp, StampNumber};
@@ -347,9 +345,7 @@ impl<S: StateMachine> Replica<S> {
         match result {
             Ok(reply) => Ok(Outcome::Reply(reply)),
             Err(Interrupt::Retry { needed }) => {
-                if !RETRY_WITH_EFFECTS.is_planted() {
-                    self.effects.clear();
-                }
+                self.effects.clear();
                 Ok(Outcome::Retry(needed))
             }
             Err(missing) => Err(missing),

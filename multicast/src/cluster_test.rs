@@ -9,7 +9,7 @@ use crate::log::{LogLimits, NodeLog, SharedLog};
 use crate::ring::RingTiming;
 use crate::{
     ClientId, CommandId, Delivery, Destinations, Envelope, Layout, Message, Multicast, NodeId, PartitionId,
-    RingId, Sent, SharedIndex,
+    PeerError, RingId, Sent, SharedIndex, StepError,
 };
 use bytes::Bytes;
 use rand::rngs::SmallRng;
@@ -34,7 +34,16 @@ struct World {
     layouts: Vec<Layout>,
     nodes: Vec<Node>,
     travelling: Vec<Vec<VecDeque<Bytes>>>,
+    /// Pairs between which nothing arrives.
+    cuts: BTreeSet<(usize, usize)>,
+    /// Who asked whom to lead, and when.
+    asked: Vec<(u64, usize, usize)>,
+    /// Who asks to be led by another is not heard.
+    is_asked_in_vain: bool,
     submitted: u32,
+    /// When each command was submitted, and when some replica of each partition first delivered it.
+    submitted_ms: BTreeMap<CommandId, u64>,
+    delivered_ms: BTreeMap<(CommandId, PartitionId), u64>,
     /// Who submitted what, as far as no replica has delivered it.
     unanswered: BTreeMap<CommandId, usize>,
     /// What a node that has lived since submitted.
@@ -72,7 +81,12 @@ impl World {
             layouts,
             nodes: (0..count).map(node).collect(),
             travelling: vec![vec![VecDeque::new(); count]; count],
+            cuts: BTreeSet::new(),
+            asked: Vec::new(),
+            is_asked_in_vain: false,
             submitted: 0,
+            submitted_ms: BTreeMap::new(),
+            delivered_ms: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             kept: vec![BTreeSet::new(); count],
             now_ms: 0,
@@ -102,6 +116,18 @@ impl World {
         }
     }
 
+    fn cut(&mut self, a: usize, b: usize) {
+        self.cuts.extend([(a, b), (b, a)]);
+    }
+
+    fn heal(&mut self) {
+        for (a, b) in std::mem::take(&mut self.cuts) {
+            if a < b {
+                self.connect(a, b);
+            }
+        }
+    }
+
     fn kill(&mut self, node: usize) {
         self.nodes[node].multicast = None;
         let seed = self.rng.random();
@@ -123,6 +149,7 @@ impl World {
         let id = CommandId { client: ClientId(node as u64), epoch: 0, run: 0, i: self.submitted };
         self.submitted += 1;
         multicast.submit(Envelope { id, destinations, body: Bytes::from_static(b"body") }).expect("room");
+        self.submitted_ms.insert(id, self.now_ms);
         self.unanswered.insert(id, node);
         self.kept[node].insert(id);
     }
@@ -156,11 +183,22 @@ impl World {
             multicast.synced(buffer.position());
         }
         for Sent { to, message, .. } in multicast.drain() {
-            self.travelling[node][usize::from(to.0)].push_back(message);
+            self.send(node, usize::from(to.0), message);
         }
         let delivered = self.deliver(node, &mut multicast);
         self.nodes[node].multicast = Some(multicast);
         delivered.into_iter().for_each(|id| self.answer(id));
+    }
+
+    fn send(&mut self, from: usize, to: usize, message: Bytes) {
+        let asks = matches!(Message::decode(message.clone()), Ok(Message::Lead(_)));
+        if asks {
+            self.asked.push((self.now_ms, from, to));
+        }
+        let is_lost = self.cuts.contains(&(from, to)) || (asks && self.is_asked_in_vain);
+        if !is_lost {
+            self.travelling[from][to].push_back(message);
+        }
     }
 
     fn deliver(&mut self, node: usize, multicast: &mut Multicast) -> Vec<CommandId> {
@@ -168,6 +206,7 @@ impl World {
         for partition in PartitionId::all(PARTITIONS) {
             while let Some(delivery) = multicast.deliver(partition).expect("a log that can be followed") {
                 ids.push(delivery.envelope.id);
+                self.delivered_ms.entry((delivery.envelope.id, partition)).or_insert(self.now_ms);
                 let Node { delivered, again, .. } = &mut self.nodes[node];
                 let place = partition.index();
                 match delivered[place].get(again[place]) {
@@ -202,6 +241,52 @@ impl World {
             self.run(1, false);
         }
         panic!("never: {what}");
+    }
+
+    /// Turns of all nodes, as often as a ring looks at the clock. What addresses all partitions comes from one of them.
+    fn pass(&mut self, for_ms: u64, submitter: Option<usize>) {
+        let end_ms = self.now_ms + for_ms;
+        while self.now_ms < end_ms {
+            self.now_ms += RingTiming::default().tick_ms;
+            if let Some(node) = submitter.filter(|_| self.now_ms.is_multiple_of(100)) {
+                self.submit_to(node, Destinations::all(PARTITIONS));
+            }
+            (0..self.nodes.len()).for_each(|node| self.turn(node));
+        }
+    }
+
+    /// How long each command that was submitted in a time has waited for the last partition to deliver it, or still does.
+    fn waits_ms(&self, submitted: std::ops::Range<u64>) -> Vec<u64> {
+        let waited = |(id, then_ms): (&CommandId, &u64)| {
+            let delivered = |p| self.delivered_ms.get(&(*id, p)).copied().unwrap_or(self.now_ms);
+            PartitionId::all(PARTITIONS).map(delivered).max().expect("a partition") - then_ms
+        };
+        self.submitted_ms.iter().filter(|(_, then_ms)| submitted.contains(then_ms)).map(waited).collect()
+    }
+
+    /// A member of the shared ring is asked to lead it.
+    fn ask_to_lead(&mut self, node: usize, by: usize) -> Result<(), PeerError> {
+        let multicast = self.nodes[node].multicast.as_mut().expect("it lives");
+        multicast.step(NodeId(by as u16), Message::Lead(RingId::SHARED).encode())
+    }
+
+    /// Nodes that lead what they are preferred for, but that one of them leads the shared ring.
+    fn led_by(seed: u64, count: usize, leader: usize) -> World {
+        let mut world = World::new(seed, count);
+        world.pass(10_000, None);
+        if leader != 2 {
+            world.ask_to_lead(leader, 2).expect("a member asks a member");
+            world.pass(500, None);
+        }
+        let leaders = [0, 1, RingId::SHARED.0].map(|ring| world.leader(RingId(ring)));
+        assert_eq!(leaders, [Some(0), Some(1), Some(leader)]);
+        world
+    }
+
+    fn leader(&self, ring: RingId) -> Option<usize> {
+        let leads =
+            |node: &usize| self.life(*node).status().iter().any(|status| status.id == ring && status.leads);
+        (0..self.nodes.len()).find(leads)
     }
 
     fn life(&self, node: usize) -> &Multicast {
@@ -393,7 +478,7 @@ fn what_addresses_a_partition_is_sent_again_when_asked() {
         let sent = multicast.drain().into_iter();
         sent.filter_map(|sent| match Message::decode(sent.message).expect("a message") {
             Message::Submit(ring, _) => Some((sent.to, ring)),
-            Message::Step(..) | Message::Follow(..) => None,
+            Message::Step(..) | Message::Follow(..) | Message::Lead(_) => None,
         })
         .collect()
     };
@@ -403,4 +488,95 @@ fn what_addresses_a_partition_is_sent_again_when_asked() {
     assert_eq!(submitted(multicast), [], "it is proposed here");
     multicast.resend_for(far);
     assert_eq!(submitted(multicast), [(NodeId(1), RingId(1))]);
+}
+
+/// Node 0 leads partition 0, node 1 partition 1; node 2 is the preferred leader of the shared ring, and of four nodes node 1 is
+/// no member of that. Whoever cannot hear its leader is heard by others: they see no reason to elect another.
+#[test]
+fn commands_go_on_though_leaders_of_partitions_do_not_hear_who_leads_the_shared_ring() {
+    for (count, leader, cuts, submitter) in [
+        (3, 2, &[(0, 2)][..], 1),
+        (3, 0, &[(0, 2)], 1),
+        (3, 2, &[(1, 2)], 0),
+        (3, 0, &[(0, 1)], 2),
+        (3, 1, &[(0, 1)], 2),
+        (3, 2, &[(0, 2), (1, 2)], 0),
+        (4, 2, &[(0, 2)], 3),
+        (4, 2, &[(0, 2), (1, 2)], 3),
+    ] {
+        for seed in 0..4 {
+            let what = format!("seed {seed}: {leader} of {count} leads, {cuts:?} are cut");
+            let mut world = World::led_by(seed, count, leader);
+            cuts.iter().for_each(|(a, b)| world.cut(*a, *b));
+            let cut_ms = world.now_ms;
+            world.pass(20_000, Some(submitter));
+            let waits_ms = world.waits_ms(cut_ms..world.now_ms - 2_000);
+            assert!(waits_ms.len() >= 179 && waits_ms.iter().all(|ms| *ms < 2_000), "{what}: {waits_ms:?}");
+            let long = waits_ms.iter().filter(|ms| **ms > 200).count();
+            assert!(3 * long < waits_ms.len(), "{what}: {long} of {} waited long", waits_ms.len());
+            world.heal();
+            world.pass(30_000, Some(submitter));
+            world.pass(1_000, None);
+            world.check(seed);
+            assert_eq!(world.leader(RingId::SHARED), Some(2), "{what}");
+        }
+    }
+}
+
+#[test]
+fn who_does_not_hear_the_leader_asks_ever_more_rarely_and_only_whom_it_hears() {
+    let mut world = World::led_by(1, 3, 2);
+    world.is_asked_in_vain = true;
+    let cut_ms = world.now_ms;
+    world.cut(0, 2);
+    world.pass(20_000, Some(1));
+    let asked = world.asked.iter().map(|(ms, from, to)| {
+        assert_eq!((*from, *to), (0, 1));
+        (ms - cut_ms) / 1_000
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [1, 3, 7, 15]);
+    assert!(world.waits_ms(cut_ms..cut_ms + 1_000).iter().all(|ms| *ms > 18_000), "nobody else takes over");
+
+    world.asked.clear();
+    world.cut(0, 1);
+    world.pass(10_000, None);
+    assert_eq!(world.asked, [], "it hears nobody");
+    assert!(world.life(0).leads(PartitionId(0)));
+}
+
+/// It follows the one that leads the shared ring and leads no partition, or it still hears of what is decided.
+#[test]
+fn who_does_not_need_the_shared_ring_asks_nobody() {
+    for (count, cut) in [(4, (2, 3)), (4, (0, 3)), (3, (0, 1))] {
+        let mut world = World::led_by(2, count, 2);
+        world.cut(cut.0, cut.1);
+        world.pass(10_000, Some(2));
+        assert_eq!(world.asked, [], "{cut:?} of {count}");
+    }
+}
+
+#[test]
+fn a_member_that_is_asked_leads_but_not_again_at_once() {
+    let mut world = World::led_by(3, 4, 2);
+    for (asked, leader, for_ms) in [(0, 0, 300), (2, 2, 300), (0, 2, 300), (2, 2, 500), (0, 0, 300)] {
+        world.ask_to_lead(asked, 3).expect("a member asks a member");
+        world.pass(for_ms, None);
+        assert_eq!(world.leader(RingId::SHARED), Some(leader), "{asked} was asked at {}", world.now_ms);
+    }
+    assert_eq!(world.ask_to_lead(1, 3), Err(PeerError::NoRing(RingId::SHARED)), "it is no member");
+    let stranger = StepError::Stranger(NodeId(1));
+    assert_eq!(world.ask_to_lead(3, 1), Err(PeerError::Step(stranger)), "only members ask");
+}
+
+/// Node 0 is no member of partition 1, whose leader stays the same: that it is met again is all that node 0 can know.
+#[test]
+fn what_was_submitted_over_a_broken_link_is_sent_again_when_it_is_mended() {
+    let mut world = World::led_by(4, 4, 2);
+    world.cut(0, 1);
+    world.submit_to(0, PartitionId(1).into());
+    world.pass(15_000, None);
+    assert_eq!(world.unanswered.len(), 1, "it has not arrived");
+    world.heal();
+    world.pass(300, None);
+    assert_eq!(world.unanswered.len(), 0, "the next time would have been after 30 s");
 }

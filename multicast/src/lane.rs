@@ -2,7 +2,7 @@
 
 use crate::entry::EntryBuilder;
 use crate::envelope::{Envelope, Relayed};
-use crate::faults::CURSOR_KEPT;
+use crate::faults::{CURSOR_KEPT, NO_PREV_CHECK};
 use crate::layout::Layout;
 use crate::link::StreamId;
 use crate::log::SharedLog;
@@ -159,6 +159,25 @@ impl Lane {
         }
     }
 
+    /// Whether this node needs now what the ring decides. Gives out what asks another member to lead, if this one follows
+    /// somebody whom it does not hear.
+    pub(crate) fn need(&mut self, is_needed: bool) -> Option<Sent> {
+        let (ring, to) = (self.ring.id(), self.ring.need(is_needed)?);
+        Some(Sent { to, stream: unordered(ring), after: None, message: Message::Lead(ring).encode() })
+    }
+
+    /// Another member asks this one to lead. Gives that back if this node is none.
+    pub(crate) fn lead(&mut self, from: NodeId) -> Option<Result<(), StepError>> {
+        if !self.is_member() {
+            return None;
+        }
+        if from == self.me || !self.members.contains(&from) {
+            return Some(Err(StepError::Stranger(from)));
+        }
+        self.ring.take_over();
+        Some(Ok(()))
+    }
+
     /// Whether this node leads the ring, and a quorum of it has said so of late.
     pub(crate) fn leads_surely(&self, now_ms: u64) -> bool {
         let late = self.supported.values().filter(|then_ms| now_ms < **then_ms + LEADS_SURELY_MS).count();
@@ -219,18 +238,23 @@ impl PartitionLane {
     pub(crate) fn relay(&mut self, shared: &dyn Ring, time_ms: u64) -> Result<(), FollowError> {
         self.survey.advance(shared, self.sequence.taken())?;
         if !self.lane.ring.leads() {
-            self.relay.take_if(|_| !CURSOR_KEPT.is_planted());
+            self.relay.take_if(|_| !keeps_cursor());
             return Ok(());
         }
         let reign = self.lane.ring.reigns();
         let mut relay = match self.relay.take() {
-            Some((began, relay)) if began == reign || CURSOR_KEPT.is_planted() => relay,
+            Some((began, relay)) if began == reign || keeps_cursor() => relay,
             _ => Relay::begin(&self.survey, self.sequence.fold(self.lane.ring.as_ref())?),
         };
         relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;
         self.relay = Some((reign, relay));
         Ok(())
     }
+}
+
+/// Whether a reign follows the shared ring from where an earlier one was: with a planted fault only.
+fn keeps_cursor() -> bool {
+    CURSOR_KEPT.is_planted() || NO_PREV_CHECK.is_planted()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! kind 0    rest is what the ring's member is to step
 //! kind 1    rest is an entry of the envelopes to be proposed there: the receiver leads the ring, or forgets them
 //! kind 2    rest is a request of a node that follows the ring: the receiver is a member, and answers by kind 0
+//! kind 3    no rest: a member asks the receiver, another one, to lead the ring
 //! ```
 
 use crate::RingId;
@@ -16,6 +17,7 @@ const HEADER_BYTES: usize = 4;
 const STEP: u8 = 0;
 const SUBMIT: u8 = 1;
 const FOLLOW: u8 = 2;
+const LEAD: u8 = 3;
 
 /// A message between nodes, about one ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Message {
     Submit(RingId, Bytes),
     /// From a node that follows the ring to a member: a request.
     Follow(RingId, Bytes),
+    /// From a member that cannot hear who leads to another that it hears: to lead in its stead.
+    Lead(RingId),
 }
 
 /// Bytes that are no message of this version.
@@ -43,6 +47,7 @@ impl Message {
             Message::Step(ring, rest) => (STEP, ring, rest),
             Message::Submit(ring, rest) => (SUBMIT, ring, rest),
             Message::Follow(ring, rest) => (FOLLOW, ring, rest),
+            Message::Lead(ring) => (LEAD, ring, &Bytes::new()),
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + rest.len());
         bytes.put_u8(VERSION);
@@ -63,6 +68,7 @@ impl Message {
             STEP => Ok(Message::Step(ring, bytes)),
             SUBMIT => Ok(Message::Submit(ring, bytes)),
             FOLLOW => Ok(Message::Follow(ring, bytes)),
+            LEAD if bytes.is_empty() => Ok(Message::Lead(ring)),
             _ => Err(malformed),
         }
     }
@@ -84,7 +90,11 @@ mod tests {
         let follow = Message::Follow(RingId(3), Bytes::from_static(b"c"));
         assert_eq!(follow.encode().as_ref(), [1, 2, 3, 0, b'c']);
         assert_eq!(Message::decode(follow.encode()), Ok(follow));
-        assert!(Message::decode(Bytes::from_static(&[1, 3, 3, 0])).is_err());
+        let lead = Message::Lead(RingId(3));
+        assert_eq!(lead.encode().as_ref(), [1, 3, 3, 0]);
+        assert_eq!(Message::decode(lead.encode()), Ok(lead));
+        assert!(Message::decode(Bytes::from_static(&[1, 3, 3, 0, 0])).is_err());
+        assert!(Message::decode(Bytes::from_static(&[1, 4, 3, 0])).is_err());
     }
 
     proptest! {

@@ -191,6 +191,7 @@ impl Multicast {
         for lane in self.lanes() {
             lane.ring_mut().tick(now_ms);
         }
+        self.need_shared();
         self.send_to_new_leaders();
     }
 
@@ -216,6 +217,7 @@ impl Multicast {
             Message::Follow(ring, request) => {
                 self.lane(ring)?.follow(from, request).ok_or(PeerError::NoRing(ring))??;
             }
+            Message::Lead(ring) => self.lane(ring)?.lead(from).ok_or(PeerError::NoRing(ring))??,
         }
         self.send_to_new_leaders();
         Ok(())
@@ -365,6 +367,12 @@ impl Multicast {
                 self.send(&envelope);
             }
         }
+    }
+
+    /// Who leads a partition ring relays into it, and must hear what the shared ring decides.
+    fn need_shared(&mut self) {
+        let is_needed = self.partitions.iter().any(|partition| partition.lane.ring().leads());
+        self.sent.extend(self.shared.need(is_needed));
     }
 
     /// Takes over what the rings want to send.

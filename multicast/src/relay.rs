@@ -58,7 +58,7 @@ impl Taken {
 
     /// Takes a copy if it is the next; says whether it was.
     pub fn take(&mut self, relayed: Relayed) -> bool {
-        let next = relayed.prev == self.0 || (NO_PREV_CHECK.is_planted() && relayed.k > self.0);
+        let next = relayed.prev == self.0 || NO_PREV_CHECK.is_planted();
         if next {
             self.0 = relayed.k;
         }

@@ -53,8 +53,10 @@ pub(super) struct Machine<S: StateMachine, F: Front<S>> {
     pub(super) me: usize,
     pub(super) disk: Arc<SimDisk>,
     pub(super) process: Option<Process<S, F>>,
-    /// It cannot start any more, or is not let in: it counts as lost.
+    /// Its disk is damaged, or was replaced by an empty one: whatever it held counts as lost.
     pub(super) lost: bool,
+    /// It cannot start any more.
+    pub(super) broken: bool,
     /// When its next turn is.
     pub(super) turn_us: Option<u64>,
     /// Until when it stands still.
@@ -75,6 +77,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
             disk: Arc::default(),
             process: None,
             lost: false,
+            broken: false,
             turn_us: None,
             paused_us: 0,
             sync_us: rng.random_range(50..1_000),

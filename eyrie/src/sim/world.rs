@@ -343,7 +343,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
 
     /// Starts a process, if the machine's log lets it.
     fn start(&mut self, node: usize) {
-        if self.machines[node].process.is_some() || self.machines[node].lost {
+        if self.machines[node].process.is_some() || self.machines[node].broken {
             return;
         }
         let now_us = self.now_us;
@@ -509,21 +509,23 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         if kind == Misfortune::BlankDisk {
             self.die(node, true);
             self.machines[node].blank(&mut self.rng);
+            self.put(until_us, Item::Mend(Mending::Start(node)));
             return true;
         }
         let rotten = self.machines[node].disk.clone().rot(&mut self.rng);
         if rotten {
             self.die(node, false);
-            self.machines[node].lost = true;
             let recovered = self.machines[node].start(&self.blueprint, self.now_us);
             match recovered {
                 // The damaged bytes matter to nobody.
                 Ok(()) => {
-                    self.machines[node].lost = false;
                     self.die(node, false);
                     self.put(until_us, Item::Mend(Mending::Start(node)));
                 }
-                Err(why) => self.trace.tell(self.now_us, || format!("node {node} is lost: {why}")),
+                Err(why) => {
+                    (self.machines[node].lost, self.machines[node].broken) = (true, true);
+                    self.trace.tell(self.now_us, || format!("node {node} is lost: {why}"));
+                }
             }
         }
         rotten

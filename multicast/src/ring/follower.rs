@@ -147,10 +147,12 @@ impl Ring for FollowerRing {
     }
 
     /// What was asked over the old connection is lost. While nothing is known, a member that can be reached is asked
-    /// rather than one that is waited for.
+    /// rather than one that is waited for. Who led must be heard of again: what was submitted there is lost too, and is sent
+    /// again where a leader is new.
     fn reconnected(&mut self, peer: NodeId) {
         self.joiners.remove(&peer);
         let place = self.place(peer).expect("a link to a member of the ring");
+        self.leader.take_if(|leader| *leader == peer);
         if place == self.asked || self.leader.is_none() {
             self.ask(place);
         }
@@ -341,6 +343,17 @@ mod tests {
         assert_eq!(asked(&mut ring), None, "another's answer is under way");
         ring.reconnected(B);
         assert_eq!(number(&mut ring), 4);
+    }
+
+    #[test]
+    fn a_leader_that_is_met_again_must_be_heard_of_again() {
+        let mut ring = follow(open(&Arc::new(MemoryDisk::new())));
+        answer(&mut ring, A, entries(1, 0, &["a"])).expect("an answer");
+        ring.reconnected(B);
+        assert_eq!(ring.leader(), Some(C));
+        ring.reconnected(C);
+        assert_eq!(ring.leader(), None);
+        assert_eq!(asked(&mut ring), Some((C, Request { number: 3, leader: None, from: Some(1) })));
     }
 
     #[test]

@@ -59,6 +59,16 @@
 //! What is decided is the same at every member, so entries may come from any. Nothing here vouches for anything: neither
 //! a request nor an answer waits for the log.
 //!
+//! # Who is not heard
+//!
+//! Where one link is broken and the others are not, a quorum may hear the leader, and one member not: nobody elects
+//! another, and that member learns nothing of what is decided as long as the link is broken. It may also follow somebody
+//! who is deposed and heard, or lead still without being told otherwise. Where it needs what is decided, as the leader of a partition
+//! ring needs the shared ring, it asks a member that it hears to lead ([`need`](Ring::need)), which then takes over
+//! ([`take_over`](Ring::take_over)) without an election: whoever is heard by one that does not hear the leader, and hears a
+//! quorum, serves all. Heartbeats tell who is heard and whom it follows. The preferred leader, which is none the wiser, claims
+//! its place back after ever longer waits; each claim that comes while the link is broken costs the wait that comes before asking.
+//!
 //! # Invariants
 //!
 //! - A member decides only what a quorum has synced.
@@ -69,6 +79,7 @@
 //! # Caveats
 //!
 //! - A leader that is cut off goes on leading until it hears of another; what it appends meanwhile stays undecided.
+//! - Only what a node relays makes it ask for another leader: what it submits to one that it cannot reach waits for the link.
 //! - A peer that lacks more than is held, or more than one message carries, is left behind until checkpoints exist:
 //!   [`PaxosRing::behind`], [`RingCounts::oversized`].
 //! - The members are those the log was begun with; nothing records them.
@@ -163,6 +174,15 @@ pub trait Ring {
     fn support(&self, _peer: NodeId) -> u64 {
         0
     }
+
+    /// Whether those above need now what the ring decides. Then a member that has not heard for a while from whoever leads,
+    /// or still leads though no quorum follows it, gives out another, which it hears and which is to be asked to lead.
+    fn need(&mut self, _is_needed: bool) -> Option<NodeId> {
+        None
+    }
+
+    /// A member that does not hear who leads asks this one to lead. It does if it follows and hears from a quorum.
+    fn take_over(&mut self) {}
 
     /// How many times this process has begun to lead. It tells a reign from one that began and ended unseen.
     fn reigns(&self) -> u64;

@@ -9,14 +9,13 @@ use super::outbox::{Outbox, class};
 use super::patience::Patience;
 use super::storage::{LogEntry, NONCES, RingStorage};
 use super::{Amnesiac, Outgoing, Ring, StepError};
-#[cfg(not(test))]
-use crate::faults::LOST_TAIL;
 use crate::log::{LogError, LogPosition, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
 use omnipaxos::ballot_leader_election::Ballot;
 use omnipaxos::messages::Message;
-use omnipaxos::messages::ballot_leader_election::{BLEMessage, HeartbeatMsg};
+use omnipaxos::messages::ballot_leader_election::{BLEMessage, HeartbeatMsg, HeartbeatReply};
+use omnipaxos::util::NodeId as Pid;
 use omnipaxos::{ClusterConfig, OmniPaxos, OmniPaxosConfig, ServerConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,6 +33,11 @@ const PREFERENCE_TIMEOUTS: u64 = 8;
 const SETTLED_TIMEOUTS: u64 = 40;
 /// After how many election timeouts without progress a leader appends a heartbeat.
 const HEARTBEAT_TIMEOUTS: u64 = 3;
+
+/// For how many election timeouts a member that needs the ring puts up with a leader whom it does not hear.
+const DEAF_TIMEOUTS: u64 = 5;
+/// For how many a member that was asked to lead does not do so again.
+const TAKE_OVER_TIMEOUTS: u64 = 5;
 
 /// How often a ring looks at the clock, and what it counts in these ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub struct RingCounts {
     pub rescues: u64,
     /// Times it stood for leadership because it is preferred.
     pub preferences: u64,
+    /// Times it stood for leadership because a member that did not hear the leader asked it to.
+    pub take_overs: u64,
     /// Entries appended so that what was lost is missed.
     pub heartbeats: u64,
     /// Messages dropped that the consensus crate must not handle.
@@ -99,6 +105,8 @@ struct Waits {
     settled: Patience,
     /// To see its tail decided.
     undecided: Patience,
+    /// To hear who leads.
+    deaf: Patience,
 }
 
 impl Waits {
@@ -109,6 +117,7 @@ impl Waits {
             preferred: patience(PREFERENCE_TIMEOUTS),
             settled: patience(SETTLED_TIMEOUTS),
             undecided: patience(HEARTBEAT_TIMEOUTS),
+            deaf: patience(DEAF_TIMEOUTS),
         }
     }
 }
@@ -133,6 +142,14 @@ pub struct PaxosRing {
     /// How often each peer has said that it follows this member's reign.
     support: BTreeMap<NodeId, u64>,
     waits: Waits,
+    /// Whether those above need what is decided.
+    is_needed: bool,
+    /// Who is to be asked to lead.
+    asks: Option<NodeId>,
+    /// Who was asked last.
+    asked: Pid,
+    /// Until then it does not take over.
+    rests_until_ms: u64,
     next_tick_ms: u64,
     decided: u64,
     reign: Option<Ballot>,
@@ -169,6 +186,10 @@ impl PaxosRing {
             nonces,
             behind: BTreeSet::new(),
             support: BTreeMap::new(),
+            is_needed: false,
+            asks: None,
+            asked: 0,
+            rests_until_ms: 0,
             next_tick_ms: 0,
             reign: None,
             entered_accept_with: 0,
@@ -216,6 +237,7 @@ impl PaxosRing {
         self.watch_participation();
         self.watch_preference();
         self.watch_tail();
+        self.watch_leader();
     }
 
     /// A member can be stranded: with a higher promise than the leader's it never takes part again, and nobody notices.
@@ -256,6 +278,44 @@ impl PaxosRing {
         } else if self.waits.undecided.endure() && self.has_heartbeats() {
             self.counts.heartbeats += 1;
             self.append(Entry::heartbeat());
+        }
+    }
+
+    /// A quorum may hear a leader whom this member does not, and then sees no reason to elect another. In a ring of three
+    /// whoever this member does hear is heard by all, so nobody asks in turn; only the preferred leader claims its place back,
+    /// and that ever more rarely. So a leader that is heard makes the next wait the first again.
+    fn watch_leader(&mut self) {
+        match self.whom_to_ask() {
+            None => self.waits.deaf.relieve(),
+            Some(pid) if self.waits.deaf.endure() => {
+                self.asked = pid;
+                self.asks = Some(self.membership.node(pid));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Where what is decided is needed and does not come here: those who are heard and do not lead, in turn.
+    fn whom_to_ask(&self) -> Option<Pid> {
+        if !self.is_needed || !self.is_accepting() {
+            return None;
+        }
+        let heard = self.paxos.get_ui_states().heartbeats;
+        if self.hears_leader(&heard) {
+            return None;
+        }
+        let pids = || heard.iter().filter(|reply| !leads(reply)).map(|reply| reply.ballot.pid);
+        pids().filter(|pid| *pid > self.asked).min().or_else(|| pids().min())
+    }
+
+    /// Whether what is decided comes here: because a quorum follows this member, or from who leads.
+    fn hears_leader(&self, heard: &[HeartbeatReply]) -> bool {
+        match self.reign {
+            Some(reign) => {
+                let followers = heard.iter().filter(|reply| reply.leader == reign).count();
+                followers + 1 >= self.membership.quorum()
+            }
+            None => heard.iter().any(leads),
         }
     }
 
@@ -309,7 +369,7 @@ impl PaxosRing {
 
     #[cfg(not(test))]
     fn has_heartbeats(&self) -> bool {
-        !LOST_TAIL.is_planted()
+        true
     }
 
     #[cfg(test)]
@@ -321,6 +381,11 @@ impl PaxosRing {
     fn has_heartbeats(&self) -> bool {
         self.planted != Some(super::sim::Fault::NoReconnect)
     }
+}
+
+/// Whether a member says that it leads.
+fn leads(reply: &HeartbeatReply) -> bool {
+    reply.leader.pid == reply.ballot.pid
 }
 
 /// Batches of one: an entry is a batch, and the crate would batch at followers too. A preferred member's ballots win
@@ -370,6 +435,23 @@ impl Ring for PaxosRing {
 
     fn entered_accept_with(&self) -> u64 {
         self.entered_accept_with
+    }
+
+    fn need(&mut self, is_needed: bool) -> Option<NodeId> {
+        self.is_needed = is_needed;
+        self.asks.take()
+    }
+
+    fn take_over(&mut self) {
+        let follows = self.is_accepting() && !self.leads();
+        if !follows || !self.hears_quorum() || self.next_tick_ms < self.rests_until_ms {
+            return;
+        }
+        let RingTiming { tick_ms, election_ticks, .. } = self.timing;
+        self.rests_until_ms = self.next_tick_ms + TAKE_OVER_TIMEOUTS * election_ticks * tick_ms;
+        self.counts.take_overs += 1;
+        self.paxos.try_become_leader();
+        self.observe();
     }
 
     fn append(&mut self, entry: Bytes) {

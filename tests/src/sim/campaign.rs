@@ -180,7 +180,11 @@ pub fn visit(only: Option<&str>, seeds: u64, threads: usize, tell: impl Fn(&Catc
 }
 
 fn look_for(exhibit: &Exhibit, seeds: u64) -> Catch {
-    let violation = |seed| guarded(&(exhibit.plan)(seed), Some(exhibit.fault), false).violation;
-    let found = (0..seeds).find_map(|seed| Some((seed + 1, violation(seed)?)));
+    let violation = |seed, fault| guarded(&(exhibit.plan)(seed), fault, false).violation;
+    // What is found without the bug too is not the bug.
+    let found = (0..seeds).find_map(|seed| {
+        let violation_with = violation(seed, Some(exhibit.fault))?;
+        violation(seed, None).is_none().then_some((seed + 1, violation_with))
+    });
     Catch { fault: exhibit.fault, found }
 }

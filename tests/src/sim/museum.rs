@@ -2,7 +2,11 @@
 
 use super::run::Plan;
 use eyrie::Fault;
-use eyrie::sim::{Misfortune, Swarm};
+use eyrie::sim::Misfortune::{
+    self, Blackout, BlankDisk, BreakClients, BreakLinks, CutOneWay, CutPair, Isolate, Kill, Pause, PowerLoss,
+    SlowDisk, SlowNetwork,
+};
+use eyrie::sim::Swarm;
 
 /// A bug, and the plans by which it is looked for.
 #[derive(Clone, Copy)]
@@ -21,38 +25,28 @@ pub fn exhibits() -> Vec<Exhibit> {
 
 /// Where a bug shows in few runs only, runs are drawn that have what it takes.
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
-    use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, VALUES_DROPPED};
+    use eyrie::faults::{CLOSED_CLIENT_TAKEN, LETTER_ACKNOWLEDGED_UNSYNCED, VALUES_DROPPED};
     use eyrie::multicast_faults::{
-        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, SEND_BEFORE_SYNC,
-        TORN_RECORD,
+        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NEVER_SENT_AGAIN, NO_FENCING, NO_PREV_CHECK,
+        SEND_BEFORE_SYNC, TORN_RECORD,
     };
-    if fault == AMNESIAC_VOTER {
-        |seed| {
-            meeting(
-                seed,
-                &[
-                    (Misfortune::BlankDisk, 2_000),
-                    (Misfortune::Blackout, 4_000),
-                    (Misfortune::Isolate, 3_000),
-                ],
-            )
+    use volery::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE};
+    match fault {
+        AMNESIAC_VOTER => |seed| meeting(seed, &[(BlankDisk, 3_000), (Isolate, 700), (Kill, 1_500)]),
+        SEND_BEFORE_SYNC | ACKNOWLEDGE_BEFORE_SYNC | TORN_RECORD => {
+            |seed| meeting(seed, &[(Blackout, 1_500), (SlowDisk, 1_500)])
         }
-    } else if [SEND_BEFORE_SYNC, ACKNOWLEDGE_BEFORE_SYNC, TORN_RECORD].contains(&fault) {
-        |seed| meeting(seed, &[(Misfortune::Blackout, 1_500), (Misfortune::SlowDisk, 1_500)])
-    } else if [CURSOR_KEPT, NO_PREV_CHECK, NO_FENCING].contains(&fault) {
-        |seed| {
-            meeting(
-                seed,
-                &[(Misfortune::Isolate, 1_500), (Misfortune::BreakLinks, 1_000), (Misfortune::Pause, 2_000)],
-            )
+        CURSOR_KEPT | NO_PREV_CHECK | NO_FENCING => {
+            |seed| meeting(seed, &[(Isolate, 700), (BreakLinks, 700), (Pause, 1_500), (CutOneWay, 700)])
         }
-    } else if [VALUES_DROPPED, LETTER_ACKNOWLEDGED_UNSYNCED].contains(&fault) {
-        |seed| Plan {
-            shape: apart(seed),
-            ..meeting(seed, &[(Misfortune::PowerLoss, 1_500), (Misfortune::BreakLinks, 1_500)])
-        }
-    } else {
-        Plan::of
+        NEVER_SENT_AGAIN => |seed| meeting(seed, &[(BreakLinks, 200), (SlowNetwork, 2_000)]),
+        CLOSED_CLIENT_TAKEN | PONG_AT_ONCE => |seed| meeting(seed, &[(Isolate, 1_500), (CutPair, 1_000)]),
+        NEWEST_IN_HEADER => |seed| {
+            meeting(seed, &[(BreakClients, 300), (CutOneWay, 1_000), (SlowNetwork, 2_000), (Pause, 1_500)])
+        },
+        VALUES_DROPPED => |seed| apart(meeting(seed, &[(PowerLoss, 1_500), (BreakLinks, 1_500)])),
+        LETTER_ACKNOWLEDGED_UNSYNCED => |seed| apart(meeting(seed, &[(PowerLoss, 700), (SlowDisk, 700)])),
+        _ => Plan::of,
     }
 }
 
@@ -63,7 +57,8 @@ fn meeting(seed: u64, misfortunes: &[(Misfortune, u64)]) -> Plan {
     plan
 }
 
-/// A cluster in which no node has replicas of all partitions.
-fn apart(seed: u64) -> eyrie::sim::Shape {
-    eyrie::sim::Shape { nodes: 4, ..Plan::of(seed).shape }
+/// The same, where no node has replicas of all partitions.
+fn apart(mut plan: Plan) -> Plan {
+    plan.shape.nodes = 4;
+    plan
 }
