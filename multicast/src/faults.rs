@@ -16,8 +16,6 @@ pub const CURSOR_KEPT: Fault = Fault::new("relay cursor kept from an earlier rei
 pub const AMNESIAC_VOTER: Fault = Fault::new("amnesiac voter accepted");
 /// A block is taken from the log though its checksum is wrong.
 pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
-/// What a submitter has no answer to is never sent again.
-pub const NEVER_SENT_AGAIN: Fault = Fault::new("submissions never sent again");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -28,5 +26,4 @@ pub const FAULTS: &[Fault] = &[
     CURSOR_KEPT,
     AMNESIAC_VOTER,
     TORN_RECORD,
-    NEVER_SENT_AGAIN,
 ];

@@ -2,7 +2,6 @@
 
 use crate::entry::Entry;
 use crate::envelope::{CommandId, Envelope};
-use crate::faults::NEVER_SENT_AGAIN;
 use crate::lane::{Lane, PartitionLane};
 use crate::layout::Layout;
 use crate::link::StreamId;
@@ -232,9 +231,6 @@ impl Multicast {
     /// Sends again what has waited too long for its reply.
     pub fn resend(&mut self) {
         for envelope in self.submissions.due(self.clock.now_ms) {
-            if NEVER_SENT_AGAIN.is_planted() {
-                continue;
-            }
             self.send(&envelope);
         }
     }

@@ -30,6 +30,8 @@ pub struct Served {
     disk: Arc<MemoryDisk>,
     now_ms: u64,
     sent: BTreeMap<ConnectionId, Sent>,
+    /// The states of the partitions as the log had them, before this start of the node did anything.
+    found: Vec<u64>,
 }
 
 /// The gateway's configuration: the shortest session timeout is 2 s.
@@ -64,7 +66,9 @@ impl Served {
         let log = SharedLog::new(NodeLog::recover(on_disk, limits).expect("nothing was damaged"));
         let placement = Placement::new(PARTITIONS, &PlacementConfig::default()).expect("a placement");
         let node = Node::solo(0, Arc::new(placement), log, Gateway::new(config(), PARTITIONS));
-        let mut served = Served { node, disk, now_ms, sent: BTreeMap::new() };
+        let mut served = Served { node, disk, now_ms, sent: BTreeMap::new(), found: Vec::new() };
+        served.node.deliver().expect("a log that can be followed");
+        served.found = served.state_hashes();
         served.settle();
         served.node.restarted();
         served
@@ -132,6 +136,11 @@ impl Served {
     /// What the clients have been sent so far.
     pub fn sent(&self) -> &BTreeMap<ConnectionId, Sent> {
         &self.sent
+    }
+
+    /// The states of the partitions as the log had them at the start.
+    pub fn found(&self) -> &[u64] {
+        &self.found
     }
 
     /// The states of the partitions.
