@@ -1,4 +1,5 @@
-//! What crosses crates: client suites, regression schedules, and load-and-check.
+//! What crosses crates: simulated clusters ([`sim`]), fuzzed parts ([`fuzz`]), client suites, regression schedules, a model,
+//! and load-and-check.
 //!
 //! # Load-and-check
 //!

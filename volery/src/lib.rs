@@ -24,7 +24,8 @@
 //! - **The [gateway]** is the front: connections, pipelines, watches, timers. It decides nothing about znodes.
 //!
 //! - **Gateways of several nodes** serve any client and any znode alike. A session's liveness belongs to its home's leader: who
-//!   hears of the client tells that leader, and only that leader expires it. A session that comes to another gateway is in
+//!   hears of the client tells that leader, and only that leader expires it, within a *reign* that it has begun by a command:
+//!   what it ordered before another reign began is void. A session that comes to another gateway is in
 //!   a later epoch there, and what its old connection asks for is refused.
 //!
 //! Caveats: quotas, SASL, TLS and reconfiguration are not served.

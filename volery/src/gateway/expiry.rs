@@ -4,6 +4,11 @@
 //! epoch it knows, and that is void if the session has moved in the meantime. Timers are soft state: every node with a
 //! replica of the home keeps them, only who leads it acts on them, and they start afresh for all its sessions when a
 //! leader is elected, and when a node starts.
+//!
+//! Who is elected begins a *reign*: a command at the home, whose number every `Expire` carries. An `Expire` may be executed late,
+//! when another leader has heard of the client and has had its ping answered; then another reign has begun before that, and
+//! the `Expire` is void. A leader that is none any more may go on confirming for as long as it is sure of itself, so the timers
+//! of a new reign begin that much later.
 
 use crate::session::SessionId;
 use eyrie::Epoch;
