@@ -53,6 +53,8 @@ def moved_session_keeps_its_ephemerals_and_leaves_its_old_connection_behind(worl
     session = old.client_id
     new = world.client_at(2, client_id=session)
     equal(new.client_id, session)
+    # Its client would now and then come back at once, and take the session away from the new connection.
+    old.set_hosts("127.0.0.1:1" + world.chroot)
     raises(CUT_OFF, old.set, "/node", b"behind the new connection's back")
     wait_until(lambda: not old.connected, what="the old connection's end")
     new.create("/another", ephemeral=True)
