@@ -7,7 +7,8 @@
 //! **No session sees a change before the event it asked for.** Events of one partition reach the gateway before the
 //! answer of the command that caused them, so within a partition the order is that of the calls. Across partitions an
 //! answer carries the places that it may depend on ([`Answer::seen`](eyrie::Answer::seen)), and its reply is held until this node's replicas
-//! of the partitions where the session has watches have passed them.
+//! of the partitions where the session has watches have passed them. What a client has read is not carried along with what it
+//! writes elsewhere afterwards: so a third one may see the write before the event of the change that had been read.
 //!
 //! **A reply's header carries a low-water mark**: the minimum, over the partitions where the session has watches, of a
 //! zxid below which every event has left for this client. The client sends it back in SetWatches, where it decides what
