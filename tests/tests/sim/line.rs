@@ -20,7 +20,7 @@ pub struct Line {
 
 impl Line {
     /// Dials a node and asks for a session, a new one or an earlier one; the answer is not waited for.
-    pub fn ask(world: &mut Cluster, node: usize, timeout_ms: i32, earlier: Option<&ConnectResponse>) -> Line {
+    fn ask(world: &mut Cluster, node: usize, timeout_ms: i32, earlier: Option<&ConnectResponse>) -> Line {
         let line = Line { end: world.dial(0, node), input: BytesMut::new() };
         let request = ConnectRequest {
             protocol_version: 0,
@@ -36,11 +36,16 @@ impl Line {
         line
     }
 
-    /// A session at some node, as soon as one gives it.
-    pub fn open(world: &mut Cluster, node: usize, timeout_ms: i32) -> (Line, ConnectResponse) {
+    /// A session at a node, a new one or an earlier one, as soon as the node is there.
+    pub fn open(
+        world: &mut Cluster,
+        node: usize,
+        timeout_ms: i32,
+        earlier: Option<&ConnectResponse>,
+    ) -> (Line, ConnectResponse) {
         let until_us = world.now_us() + PATIENCE_US;
         while world.now_us() < until_us {
-            let mut line = Line::ask(world, node, timeout_ms, None);
+            let mut line = Line::ask(world, node, timeout_ms, earlier);
             if let Some(response) = line.answer(world) {
                 return (line, response);
             }
@@ -49,7 +54,7 @@ impl Line {
     }
 
     /// The answer to the handshake; nothing if the connection ends without one.
-    pub fn answer(&mut self, world: &mut Cluster) -> Option<ConnectResponse> {
+    fn answer(&mut self, world: &mut Cluster) -> Option<ConnectResponse> {
         self.frame(world).map(|mut reader| ConnectResponse::read(&mut reader).expect("an answer"))
     }
 
@@ -78,7 +83,11 @@ impl Line {
             if let Some(frame) = take_frame(&mut self.input, FRAME_BYTES_MAX).expect("a frame") {
                 return Some(Reader::new(frame));
             }
-            self.input.extend_from_slice(&world.read(self.end)?);
+            let bytes = world.read(self.end)?;
+            self.input.extend_from_slice(&bytes);
+            if !bytes.is_empty() {
+                continue;
+            }
             assert!(world.now_us() < until_us, "no answer");
             world.next(until_us);
         }
