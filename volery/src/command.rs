@@ -110,7 +110,7 @@ pub enum Reply {
     NoSession,
     /// The session has moved on.
     SessionMoved,
-    /// The number of the reign that has begun.
+    /// The number of the reign that has begun, or for an expiry that is void the current one's.
     Reign(Epoch),
     /// It is done, or there was nothing to do.
     Done,

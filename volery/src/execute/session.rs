@@ -98,8 +98,9 @@ pub(super) fn expire(
     reign: Epoch,
 ) -> Result<Reply, Interrupt> {
     let home = session.home(view.oracle().partitions());
-    if current_reign(view, home)? != reign && !EXPIRED_IN_ANY_REIGN.is_planted() {
-        return Ok(Reply::Done);
+    let current = current_reign(view, home)?;
+    if current != reign && !EXPIRED_IN_ANY_REIGN.is_planted() {
+        return Ok(Reply::Reign(current));
     }
     end(view, session, epoch)
 }

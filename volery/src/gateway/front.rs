@@ -75,6 +75,13 @@ impl Front<Volery> for Gateway {
                     self.begin_reign(partition, *reign);
                 }
             }
+            Some(Purpose::Expire(home)) => {
+                // A reign that an earlier leader had asked for may have begun late, and made this one's void.
+                if matches!(answer.outcome.as_ref(), Outcome::Reply(Reply::Reign(_))) && self.leads(home) {
+                    self.reigns[home.index()] = None;
+                    self.claims = self.claims.union(home.into());
+                }
+            }
             Some(Purpose::Chore) | None => {}
         }
     }
@@ -118,10 +125,11 @@ impl Front<Volery> for Gateway {
         self.hearings.tick(now_ms);
         let expiry_ms = if EXPIRY_BY_WALL_CLOCK.is_planted() { wall_ms } else { now_ms };
         for (session, epoch) in self.expiry.tick(expiry_ms) {
-            let Some(reign) = self.reign(session.home(self.marks.partitions())) else { continue };
+            let home = session.home(self.marks.partitions());
+            let Some(reign) = self.reign(home) else { continue };
             tracing::info!(%session, "not heard of for its timeout: expiring");
             let ticket = commands.errand(Command::Expire { session, epoch, reign }, StampNumber::default());
-            self.purposes.insert(ticket, Purpose::Chore);
+            self.purposes.insert(ticket, Purpose::Expire(home));
         }
         for partition in std::mem::take(&mut self.claims).iter() {
             let ticket = commands.errand(Command::Reign { partition }, StampNumber::default());

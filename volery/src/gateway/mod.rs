@@ -76,6 +76,8 @@ enum Purpose {
     Pipeline(ConnectionId),
     /// The beginning of a reign of this partition.
     Reign(PartitionId),
+    /// The end of a session whose home this is.
+    Expire(PartitionId),
     /// Nothing that is waited for.
     Chore,
 }
