@@ -3,10 +3,10 @@
 //! An errand has a ticket, which stays the same when the command must be planned again with more destinations and so
 //! takes a new id.
 
+use crate::causality::Past;
 use crate::client::{Epoch, node_client, sequence_number};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine};
-use crate::stamp::StampNumber;
 use multicast::{CommandId, Destinations, Envelope, NodeId};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Ticket(u64);
 struct Errand<S: StateMachine> {
     ticket: Ticket,
     command: S::Command,
-    floor: StampNumber,
+    past: Past,
     destinations: Destinations,
     retries: u32,
 }
@@ -52,17 +52,12 @@ impl<S: StateMachine> Errands<S> {
         self.incarnation
     }
 
-    /// Plans a new errand, whose stamp will be greater than `floor`; the envelope is to be submitted.
-    pub fn plan(
-        &mut self,
-        oracle: &S::Oracle,
-        command: S::Command,
-        floor: StampNumber,
-    ) -> (Ticket, Envelope) {
+    /// Plans a new errand, for one who has seen `past`; the envelope is to be submitted.
+    pub fn plan(&mut self, oracle: &S::Oracle, command: S::Command, past: Past) -> (Ticket, Envelope) {
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
         let destinations = oracle.destinations(&command);
-        (ticket, self.send(Errand { ticket, command, floor, destinations, retries: 0 }))
+        (ticket, self.send(Errand { ticket, command, past, destinations, retries: 0 }))
     }
 
     /// Plans the command of `id` again, with `needed` too; `None` if it is no errand in flight.
@@ -102,9 +97,9 @@ impl<S: StateMachine> Errands<S> {
             i: number as u32,
         };
         let request =
-            Request::<S> { origin: self.node(), acknowledged, floor: errand.floor, command: errand.command };
+            Request::<S> { origin: self.node(), acknowledged, past: errand.past, command: errand.command };
         let (destinations, body) = (errand.destinations, request.encode());
-        self.in_flight.insert(number, Errand { command: request.command, ..errand });
+        self.in_flight.insert(number, Errand { command: request.command, past: request.past, ..errand });
         Envelope { id, destinations, body }
     }
 }

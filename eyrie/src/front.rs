@@ -1,8 +1,10 @@
 //! The front: the protocol by which clients speak to a node. Sans-IO, as everything that decides something.
 
 use crate::answer::Answer;
+use crate::causality::Past;
 use crate::client::Epoch;
 use crate::errand::{Errands, Ticket};
+use crate::exchange::Seen;
 use crate::request::Request;
 use crate::service::StateMachine;
 use crate::stamp::StampNumber;
@@ -34,8 +36,9 @@ pub trait Front<S: StateMachine> {
     /// An errand of the front is done.
     fn done(&mut self, ticket: Ticket, answer: &Answer<S>, commands: &mut Commands<S>);
 
-    /// A command of a partition told an event. Called before `passed` for its position.
-    fn happened(&mut self, partition: PartitionId, position: Position, event: S::Event);
+    /// A command of a partition told an event, having seen those places of the others. Called before `passed` for its
+    /// position.
+    fn happened(&mut self, partition: PartitionId, position: Position, seen: &Seen, event: S::Event);
 
     /// This node's replica of a partition has completed everything up to `position`, whose proposal was `proposal` and
     /// whose stamp was `stamp`. Called before `answered` or `done` for it.
@@ -111,10 +114,10 @@ impl<S: StateMachine> Commands<S> {
         self.envelopes.push(Envelope { id, destinations, body: request.encode() });
     }
 
-    /// Submits a command in the node's own name, as often as it takes; its answer comes to [`Front::done`]. Its stamp will
-    /// be greater than `floor`, at every destination: what the client has seen, if it is for one.
-    pub fn errand(&mut self, command: S::Command, floor: StampNumber) -> Ticket {
-        let (ticket, envelope) = self.errands.plan(&self.oracle, command, floor);
+    /// Submits a command in the node's own name, as often as it takes; its answer comes to [`Front::done`]. It comes
+    /// after `past`: what the client has seen, if it is for one.
+    pub fn errand(&mut self, command: S::Command, past: Past) -> Ticket {
+        let (ticket, envelope) = self.errands.plan(&self.oracle, command, past);
         self.envelopes.push(envelope);
         ticket
     }

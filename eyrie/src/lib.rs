@@ -116,6 +116,7 @@
 
 mod acquaintances;
 mod answer;
+mod causality;
 mod client;
 mod codec;
 mod correspondence;
@@ -142,6 +143,7 @@ mod view;
 mod witness;
 
 pub use answer::{Answer, Outcome};
+pub use causality::{CausalHistory, Past};
 pub use client::{Epoch, Refusal, Verdict, WINDOW_MAX, is_node, node_client};
 pub use errand::{RETRIES_MAX, Ticket};
 pub use exchange::{EXCHANGES_MAX, Exchange, Seen, Signal};

@@ -8,6 +8,7 @@
 
 use crate::acquaintances::Acquaintances;
 use crate::answer::{Answer, Outcome};
+use crate::causality::Past;
 use crate::client::{Epoch, Refusal, is_node};
 use crate::correspondence::Correspondence;
 use crate::errand::Errands;
@@ -16,7 +17,7 @@ use crate::front::{Commands, ConnectionId, Front};
 use crate::message::Message;
 use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
-use crate::stamp::{Stamp, StampNumber};
+use crate::stamp::Stamp;
 use crate::status::{NodeStatus, ReplicaStatus};
 use crate::witness::{Witness, Witnessed};
 use bytes::Bytes;
@@ -392,7 +393,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     fn pass_on(&mut self, partition: PartitionId, output: Output<S>) {
         match output {
             Output::Exchange(message) => self.exchanges.push_back(message),
-            Output::Event { position, event } => self.front.happened(partition, position, event),
+            Output::Event { position, seen, event } => self.front.happened(partition, position, &seen, event),
             Output::Passed { position, proposal, stamp } => {
                 self.front.passed(partition, position, proposal, stamp);
             }
@@ -469,7 +470,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         for replica in self.replicas.iter().flatten() {
             if self.multicast.leads(replica.partition()) {
                 for command in S::chores(replica.variables(), self.wall_ms) {
-                    self.commands.errand(command, StampNumber::default());
+                    self.commands.errand(command, Past::default());
                 }
             }
         }

@@ -10,7 +10,7 @@
 use crate::answer::{Answer, Outcome};
 use crate::client::{Clients, Refusal, Verdict};
 use crate::exchange::{Exchange, Inbox, Seen, Signal};
-use crate::faults::{NO_SIGNAL, OWN_STAMP, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT};
+use crate::faults::{NO_SIGNAL, OWN_STAMP, PAST_FORGOTTEN, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::{Proposals, Stamp, StampNumber};
@@ -36,6 +36,8 @@ pub enum Output<S: StateMachine> {
     Event {
         /// The command's place in the sequence.
         position: Position,
+        /// The places of the other partitions that it may depend on.
+        seen: Seen,
         /// The event.
         event: S::Event,
     },
@@ -148,7 +150,7 @@ impl<S: StateMachine> Replica<S> {
     pub fn deliver(&mut self, delivery: Delivery) {
         assert!(self.wants_delivery(), "a replica holds at most {DELIVERED_MAX} deliveries");
         let request = Request::decode(&delivery.envelope.body);
-        let floor = request.as_ref().map(|request| request.floor).unwrap_or_default();
+        let floor = request.as_ref().map(|request| request.past.stamp).unwrap_or_default();
         let delivered = Delivered {
             id: delivery.envelope.id,
             destinations: delivery.envelope.destinations,
@@ -356,6 +358,7 @@ impl<S: StateMachine> Replica<S> {
     fn complete(&mut self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) {
         self.counts.executed += u64::from(matches!(outcome, Outcome::Reply(_)));
         let stamp = Stamp { number: stamp.number.max(self.effects.raised), ..stamp };
+        self.see_past(head);
         self.apply(head.position);
         self.clients.stamped(head.id.client, stamp.number);
         let answer = self.answer(head, stamp, outcome);
@@ -383,7 +386,7 @@ impl<S: StateMachine> Replica<S> {
             }
         }
         let events = self.effects.events.drain(..);
-        self.outputs.extend(events.map(|event| Output::Event { position, event }));
+        self.outputs.extend(events.map(|event| Output::Event { position, seen: self.seen.clone(), event }));
     }
 
     /// Notes for a simulation what an envelope came to, and what was said of it.
@@ -458,6 +461,16 @@ impl<S: StateMachine> Replica<S> {
             *place = (*place).max(signal.position);
         }
         self.seen = seen.into();
+    }
+
+    /// What the client had seen is now seen here.
+    fn see_past(&mut self, head: &Delivered<S>) {
+        let places = head.request.iter().flat_map(|request| &request.past.places);
+        for (partition, place) in places.filter(|_| !PAST_FORGOTTEN.is_planted()) {
+            if self.seen.get(partition.index()).is_some_and(|seen| seen < place) {
+                Arc::make_mut(&mut self.seen)[partition.index()] = *place;
+            }
+        }
     }
 
     fn signal(&mut self, head: &Delivered<S>, verdict: Verdict, values: Vec<(S::Key, Option<S::Value>)>) {

@@ -1,17 +1,17 @@
 //! A request: what a client says beside its command. This is what an envelope's body holds.
 //!
 //! ```text
-//! body   version u8 | origin u16 | acknowledged u64 | floor u64 | command
+//! body   version u8 | origin u16 | acknowledged u64 | past | command
 //! ```
 
+use crate::causality::Past;
 use crate::codec;
 use crate::service::StateMachine;
-use crate::stamp::StampNumber;
 use bytes::{Buf, BufMut, Bytes};
 use multicast::NodeId;
 
-const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 1 + 2 + 8 + 8;
+const VERSION: u8 = 2;
+const HEADER_BYTES: usize = 1 + 2 + 8;
 
 /// A command as a client submits it.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct Request<S: StateMachine> {
     pub origin: NodeId,
     /// The number of the client's first request, in this run, whose answer it does not have.
     pub acknowledged: u64,
-    /// The last stamp that the client has seen; the command's will be greater.
-    pub floor: StampNumber,
+    /// What the client has seen: the command comes after it.
+    pub past: Past,
     /// The command.
     pub command: S::Command,
 }
@@ -33,7 +33,7 @@ impl<S: StateMachine> Request<S> {
         body.put_u8(VERSION);
         body.put_u16_le(self.origin.0);
         body.put_u64_le(self.acknowledged);
-        body.put_u64_le(self.floor.0);
+        self.past.encode_into(&mut body);
         codec::encode_into(&self.command, &mut body).expect("a command can be encoded into memory");
         Bytes::from(body)
     }
@@ -44,8 +44,9 @@ impl<S: StateMachine> Request<S> {
             return None;
         }
         let origin = NodeId(body.get_u16_le());
-        let (acknowledged, floor) = (body.get_u64_le(), StampNumber(body.get_u64_le()));
+        let acknowledged = body.get_u64_le();
+        let past = Past::decode(&mut body)?;
         let command = codec::decode(body).ok()?;
-        Some(Request { origin, acknowledged, floor, command })
+        Some(Request { origin, acknowledged, past, command })
     }
 }

@@ -44,6 +44,7 @@ pub mod campaign;
 pub mod checkers;
 pub mod client;
 pub mod cluster;
+pub mod counts;
 pub mod history;
 pub mod museum;
 pub mod registry;

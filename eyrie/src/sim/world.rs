@@ -409,8 +409,9 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         None
     }
 
-    /// Says whether it could happen.
-    fn meet(&mut self, kind: Misfortune, node: usize, other: usize, until_us: u64) -> bool {
+    /// A misfortune happens to a node now, and to another where it takes two; whatever lasts does so until then. Says whether it
+    /// could happen.
+    pub fn meet(&mut self, kind: Misfortune, node: usize, other: usize, until_us: u64) -> bool {
         let (here, there) = (Place::Node(node), Place::Node(other));
         let runs = self.machines[node].process.is_some();
         match kind {

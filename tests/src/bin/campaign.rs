@@ -128,7 +128,8 @@ fn summarize(totals: &Totals) {
         println!("seed {seed}: {violation}");
         println!("  again: cargo run --release -p tests --bin campaign -- --replay {seed}");
     }
-    let met: Vec<String> = totals.met.iter().map(|(kind, times)| format!("{kind:?} {times}")).collect();
+    let met: Vec<String> =
+        totals.counts.met.iter().map(|(kind, times)| format!("{kind:?} {times}")).collect();
     println!("misfortunes: {}", met.join(", "));
     println!("{}: {totals}", if totals.violations.is_empty() { "ok" } else { "FAILED" });
 }

@@ -3,7 +3,7 @@
 use super::draw::Draw;
 use eyrie::{
     Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, NodeId, Output,
-    PartitionId, PartitioningOracle as _, Position, Replica, Request, SharedIndex, StampNumber, node_client,
+    PartitionId, PartitioningOracle as _, Past, Position, Replica, Request, SharedIndex, node_client,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Replicas {
     pub fn order(&mut self, client: ClientId, epoch: Epoch, command: Command, to: Destinations) -> Envelope {
         self.runs += 1;
         let id = CommandId { client, epoch, run: self.runs, i: 0 };
-        let request = Request { origin: NodeId(0), acknowledged: 0, floor: StampNumber::default(), command };
+        let request = Request { origin: NodeId(0), acknowledged: 0, past: Past::default(), command };
         let envelope = Envelope { id, destinations: to, body: Request::<Volery>::encode(&request) };
         self.order_again(&envelope);
         envelope

@@ -1,9 +1,9 @@
 //! Campaigns: many runs, on all cores, and what they came to.
 
+use super::counts::Counts;
 use super::museum::{Exhibit, exhibits};
 use super::run::{Outcome, Plan, run};
 use eyrie::Fault;
-use eyrie::sim::Misfortune;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,22 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Totals {
     /// Runs.
     pub runs: u64,
-    /// Of their own time, in microseconds.
-    pub simulated_us: u64,
-    /// Misfortunes, by kind.
-    pub met: BTreeMap<Misfortune, u64>,
-    /// Requests that were answered.
-    pub returned: u64,
-    /// Requests that were not.
-    pub unknown: u64,
-    /// Watches that fired.
-    pub notified: u64,
-    /// Commands executed by partitions.
-    pub executed: u64,
-    /// Histories judged from outside: of one znode, or of a few together.
-    pub histories: u64,
-    /// Histories on which the judge gave up.
-    pub given_up: u64,
+    /// What happened in them.
+    pub counts: Counts,
     /// What was wrong, by seed.
     pub violations: BTreeMap<u64, String>,
 }
@@ -39,44 +25,16 @@ pub struct Totals {
 impl Totals {
     fn add(&mut self, seed: u64, outcome: Outcome) {
         self.runs += 1;
-        self.simulated_us += outcome.simulated_us;
-        for (kind, times) in outcome.met {
-            *self.met.entry(kind).or_default() += times;
-        }
-        self.returned += outcome.returned;
-        self.unknown += outcome.unknown;
-        self.notified += outcome.notified;
-        self.executed += outcome.executed;
-        self.histories += outcome.histories;
-        self.given_up += outcome.given_up;
+        self.counts.add(outcome.counts);
         if let Some(violation) = outcome.violation {
             self.violations.insert(seed, violation);
         }
-    }
-
-    /// Misfortunes of all kinds.
-    pub fn misfortunes(&self) -> u64 {
-        self.met.values().sum()
     }
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} seeds, {:.2} simulated hours, {} misfortunes, {} requests answered, {} without an answer, {} watches fired, {} \
-             commands executed, {} histories judged, {} given up, {} violations",
-            self.runs,
-            self.simulated_us as f64 / 3.6e9,
-            self.misfortunes(),
-            self.returned,
-            self.unknown,
-            self.notified,
-            self.executed,
-            self.histories,
-            self.given_up,
-            self.violations.len()
-        )
+        write!(f, "{} seeds, {}, {} violations", self.runs, self.counts, self.violations.len())
     }
 }
 

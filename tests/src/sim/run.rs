@@ -5,12 +5,12 @@ use super::checkers::sessions::check_sessions;
 use super::checkers::watches::check_watches;
 use super::client::{Calls, Client, Mood, Surroundings};
 use super::cluster::{Cluster, blueprint};
-use super::history::History;
+use super::counts::Counts;
+use super::history::{Happening, History};
 use super::workload::Workload;
-use eyrie::sim::{Misfortune, Notice, Shape, Swarm};
+use eyrie::sim::{Notice, Shape, Swarm};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::BTreeMap;
 use volery::service::Volery;
 
 /// How long after everything is mended all must be quiet.
@@ -57,22 +57,8 @@ pub struct Outcome {
     pub violation: Option<String>,
     /// The same for two runs exactly if they went alike.
     pub digest: u64,
-    /// How long it was, in microseconds of its own time.
-    pub simulated_us: u64,
-    /// Misfortunes, by kind.
-    pub met: BTreeMap<Misfortune, u64>,
-    /// Requests that were answered.
-    pub returned: u64,
-    /// Requests that were not.
-    pub unknown: u64,
-    /// Watches that fired.
-    pub notified: u64,
-    /// Commands executed by partitions.
-    pub executed: u64,
-    /// Histories judged from outside.
-    pub histories: u64,
-    /// Histories on which the judge gave up.
-    pub given_up: u64,
+    /// What happened.
+    pub counts: Counts,
     /// The last lines of what happened, if they were asked for.
     pub trace: Vec<String>,
 }
@@ -184,24 +170,23 @@ impl Run {
     }
 
     fn outcome(mut self, violation: Option<String>) -> Outcome {
-        use super::history::Happening;
         let count = |is: fn(&Happening) -> bool| {
             self.history.entries.iter().filter(|entry| is(&entry.happening)).count() as u64
         };
-        let returned = count(|happening| matches!(happening, Happening::Returned { .. }));
-        let unknown = count(|happening| matches!(happening, Happening::Unknown { .. }));
-        let notified = count(|happening| matches!(happening, Happening::Notified { .. }));
-        Outcome {
-            violation,
-            digest: self.world.trace().digest(),
+        let counts = Counts {
+            returned: count(|happening| matches!(happening, Happening::Returned { .. })),
+            unknown: count(|happening| matches!(happening, Happening::Unknown { .. })),
+            notified: count(|happening| matches!(happening, Happening::Notified { .. })),
             simulated_us: self.world.now_us(),
             met: self.world.met().clone(),
-            returned,
-            unknown,
-            notified,
             executed: self.world.audit().executed() as u64,
             histories: self.findings.histories as u64,
             given_up: self.findings.gave_up as u64,
+        };
+        Outcome {
+            violation,
+            digest: self.world.trace().digest(),
+            counts,
             trace: self.world.trace().lines().map(str::to_string).collect(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::registers::{Command, Expression, Places, Registers};
 use eyrie::{
     CommandId, Delivery, Destinations, Envelope, Exchange, Fault, NodeId, Outcome, Output, PartitionId,
-    PartitioningOracle, Position, Replica, Request, SharedIndex, StampNumber, node_client,
+    PartitioningOracle, Past, Position, Replica, Request, SharedIndex, node_client,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,12 +106,8 @@ impl World {
         let number = self.order.iter().position(|known| *known == name).expect("it was invoked") as u32;
         let command = operation.command.clone();
         let destinations: Destinations = self.places.destinations(&command);
-        let request = Request::<Registers> {
-            origin: NodeId(0),
-            acknowledged: 0,
-            floor: StampNumber::default(),
-            command,
-        };
+        let request =
+            Request::<Registers> { origin: NodeId(0), acknowledged: 0, past: Past::default(), command };
         let id = CommandId { client: node_client(0), epoch: 1, run: 0, i: number };
         Envelope { id, destinations, body: request.encode() }
     }

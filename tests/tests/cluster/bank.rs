@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use eyrie::{
     Answer, Commands, ConnectionId, Destinations, Front, Interrupt, NodeId, NodeStatus, Outcome, PartitionId,
-    PartitioningOracle, Position, StampNumber, StateMachine, Ticket, Variables, View,
+    PartitioningOracle, Past, Position, Seen, StampNumber, StateMachine, Ticket, Variables, View,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -139,7 +139,7 @@ impl Front<Bank> for Teller {
             self.left -= 1;
             let order = self.order();
             self.ledger.borrow_mut().asked += is_deposit(&order);
-            self.out.insert(commands.errand(order.clone(), StampNumber::default()), order);
+            self.out.insert(commands.errand(order.clone(), Past::default()), order);
         }
     }
 
@@ -157,7 +157,7 @@ impl Front<Bank> for Teller {
     fn received(&mut self, _: ConnectionId, _: &[u8], _: &mut Commands<Bank>) {}
     fn disconnected(&mut self, _: ConnectionId, _: &mut Commands<Bank>) {}
     fn answered(&mut self, _: &Answer<Bank>, _: &mut Commands<Bank>) {}
-    fn happened(&mut self, _: PartitionId, _: Position, (): ()) {}
+    fn happened(&mut self, _: PartitionId, _: Position, _: &Seen, (): ()) {}
     fn passed(&mut self, _: PartitionId, _: Position, _: StampNumber, _: StampNumber) {}
     fn settle(&mut self, _: &mut Commands<Bank>) {}
     fn restart(&mut self, _: u64) {}

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use eyrie::sim::EndId;
 use tests::sim::cluster::Cluster;
 use volery::wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, Reader, Record, Reply, ReplyHeader, Request, take_frame,
-    write_frame,
+    ConnectRequest, ConnectResponse, ErrorCode, Reader, Record, Reply, ReplyHeader, Request,
+    XID_NOTIFICATION, take_frame, write_frame,
 };
 
 const FRAME_BYTES_MAX: usize = 1 << 20;
@@ -16,12 +16,14 @@ const PATIENCE_US: u64 = 20_000_000;
 pub struct Line {
     end: EndId,
     input: BytesMut,
+    /// How many watches have fired.
+    pub fired: usize,
 }
 
 impl Line {
     /// Dials a node and asks for a session, a new one or an earlier one; the answer is not waited for.
     fn ask(world: &mut Cluster, node: usize, timeout_ms: i32, earlier: Option<&ConnectResponse>) -> Line {
-        let line = Line { end: world.dial(0, node), input: BytesMut::new() };
+        let line = Line { end: world.dial(0, node), input: BytesMut::new(), fired: 0 };
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: 0,
@@ -60,16 +62,32 @@ impl Line {
 
     /// Asks for something, and has the answer.
     pub fn call(&mut self, world: &mut Cluster, xid: i32, request: &Request) -> Result<Reply, ErrorCode> {
+        self.try_call(world, xid, request).expect("a reply")
+    }
+
+    /// The same; nothing if the connection ends without an answer.
+    pub fn try_call(
+        &mut self,
+        world: &mut Cluster,
+        xid: i32,
+        request: &Request,
+    ) -> Option<Result<Reply, ErrorCode>> {
         let mut output = BytesMut::new();
         request.write_frame(xid, &mut output);
         world.write(self.end, &mut output);
-        let mut reader = self.frame(world).expect("a reply");
-        let header = ReplyHeader::read(&mut reader).expect("a header");
+        let (mut reader, header) = loop {
+            let mut reader = self.frame(world)?;
+            let header = ReplyHeader::read(&mut reader).expect("a header");
+            match header.xid {
+                XID_NOTIFICATION => self.fired += 1,
+                _ => break (reader, header),
+            }
+        };
         assert_eq!(header.xid, xid);
-        match header.error {
+        Some(match header.error {
             Some(code) => Err(code),
             None => Ok(Reply::read(request.op(), &mut reader).expect("a body")),
-        }
+        })
     }
 
     /// Gives the connection up.

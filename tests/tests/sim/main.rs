@@ -2,12 +2,15 @@
 
 mod line;
 
-use eyrie::sim::{Shape, Swarm};
+use eyrie::faults::PAST_FORGOTTEN;
+use eyrie::sim::{Misfortune, Shape, Swarm};
+use eyrie::{Fault, PartitionId};
 use line::Line;
+use std::sync::Arc;
 use tests::sim::campaign::guarded;
 use tests::sim::cluster::{Cluster, blueprint};
 use tests::sim::run::Plan;
-use volery::wire::{ErrorCode, Request, XID_PING};
+use volery::wire::{Acl, Create, CreateMode, ErrorCode, Reply, Request, SetData, XID_PING};
 
 const TIMEOUT_MS: i32 = 1_000;
 
@@ -41,6 +44,68 @@ fn a_session_lives_while_its_client_pings_though_a_late_handshake_has_moved_it()
         let (_, answer) = Line::open(&mut world, 2, TIMEOUT_MS, Some(&session));
         assert_eq!(answer.session_id, session.session_id, "seed {seed}: the session was ended");
     }
+}
+
+/// A change in one partition, read by a client who then writes in another: one who watches the former and reads the latter is
+/// told of the change before it sees what was written after it, also where its node cannot hear of the change. Without what
+/// the writer has seen going along with its write, it is not.
+#[test]
+fn what_was_read_goes_along_with_what_is_written_elsewhere() {
+    let seeds = || (0..6).flat_map(|seed| [(seed, 0), (seed, 2)]);
+    for (seed, deaf_to) in seeds() {
+        assert!(is_told_first(seed, deaf_to), "seed {seed}, node 3 deaf to node {deaf_to}");
+    }
+    Fault::plant(Some(PAST_FORGOTTEN));
+    let late = seeds().filter(|(seed, deaf_to)| !is_told_first(*seed, *deaf_to)).count();
+    Fault::plant(None);
+    assert!(late > 0, "the schedule does not show what it is to show");
+}
+
+/// Whether who watches a znode at node 3, deaf to the node from which it may hear of that partition, is told of a change before
+/// it reads elsewhere what was written after that. Its connection may end instead: then it is told when it comes back.
+fn is_told_first(seed: u64, deaf_to: usize) -> bool {
+    let mut world =
+        Cluster::new(seed, blueprint(Shape { nodes: 4, partitions: 2, replicas: 3 }), Swarm::calm());
+    let [a, b] = [PartitionId(0), PartitionId(1)].map(|partition| path_of(&world, partition));
+    wait(&mut world, 5_000_000);
+    let (mut changer, _) = Line::open(&mut world, 2, TIMEOUT_MS * 10, None);
+    let (mut writer, _) = Line::open(&mut world, 1, TIMEOUT_MS * 10, None);
+    let (mut watcher, _) = Line::open(&mut world, 3, TIMEOUT_MS * 10, None);
+    for (path, xid) in [(&a, 1), (&b, 2)] {
+        changer.call(&mut world, xid, &create(path)).expect("created");
+        writer.call(&mut world, xid, &get(path, false)).expect("read");
+        watcher.call(&mut world, xid, &get(path, *path == a)).expect("read");
+    }
+    wait(&mut world, 1_000_000);
+    let until_us = world.now_us() + 3_000_000;
+    world.meet(Misfortune::CutPair, 3, deaf_to, until_us);
+    changer.call(&mut world, 3, &set(&a)).expect("changed");
+    writer.call(&mut world, 3, &get(&a, false)).expect("read");
+    writer.call(&mut world, 4, &set(&b)).expect("written");
+    while let Some(reply) = watcher.try_call(&mut world, 3, &get(&b, false)) {
+        if matches!(reply, Ok(Reply::Data { stat, .. }) if stat.version == 1) {
+            return watcher.fired == 1;
+        }
+    }
+    true
+}
+
+fn path_of(world: &Cluster, partition: PartitionId) -> Arc<str> {
+    let mut paths = (0..).map(|number| Arc::<str>::from(format!("/{number}")));
+    paths.find(|path| world.oracle().of(path) == partition).expect("a path")
+}
+
+fn create(path: &Arc<str>) -> Request {
+    let (acl, mode) = (Acl::open_unsafe(), Ok(CreateMode::Persistent));
+    Request::Create(Create { path: path.clone(), data: None, acl, mode, with_stat: false })
+}
+
+fn get(path: &Arc<str>, watch: bool) -> Request {
+    Request::GetData { path: path.clone(), watch }
+}
+
+fn set(path: &Arc<str>) -> Request {
+    Request::SetData(SetData { path: path.clone(), data: None, version: -1 })
 }
 
 #[test]

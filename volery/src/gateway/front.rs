@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, HANDSHAKE_MS, Phase};
 use super::hearings::Telling;
+use super::watches::Fired;
 use super::{Gateway, Purpose, STALL_MS};
 use crate::command::{Command, Event, Reply};
 use crate::faults::EXPIRY_BY_WALL_CLOCK;
@@ -13,8 +14,8 @@ use crate::wire::EventType;
 use crate::zxid::Zxid;
 use bytes::{Bytes, BytesMut};
 use eyrie::{
-    Answer, Commands, ConnectionId, Front, NodeId, NodeStatus, Outcome, PartitionId, Position, StampNumber,
-    Ticket,
+    Answer, Commands, ConnectionId, Front, NodeId, NodeStatus, Outcome, PartitionId, Past, Position, Seen,
+    StampNumber, Ticket,
 };
 use std::net::SocketAddr;
 
@@ -86,20 +87,26 @@ impl Front<Volery> for Gateway {
         }
     }
 
-    fn happened(&mut self, partition: PartitionId, _position: Position, event: Event) {
-        match event {
-            Event::Created { path, zxid } => self.tell(partition, EventType::NodeCreated, &path, zxid),
-            Event::Deleted { path, zxid } => self.tell(partition, EventType::NodeDeleted, &path, zxid),
-            Event::DataChanged { path, zxid } => {
-                self.tell(partition, EventType::NodeDataChanged, &path, zxid)
-            }
-            Event::ChildrenChanged { path, zxid } => {
-                self.tell(partition, EventType::NodeChildrenChanged, &path, zxid);
-            }
+    fn happened(&mut self, partition: PartitionId, position: Position, seen: &Seen, event: Event) {
+        let (kind, path, zxid) = match event {
+            Event::Created { path, zxid } => (EventType::NodeCreated, path, zxid),
+            Event::Deleted { path, zxid } => (EventType::NodeDeleted, path, zxid),
+            Event::DataChanged { path, zxid } => (EventType::NodeDataChanged, path, zxid),
+            Event::ChildrenChanged { path, zxid } => (EventType::NodeChildrenChanged, path, zxid),
             Event::SessionOpened { session, epoch, timeout_ms } => {
-                self.session_opened(session, epoch, timeout_ms);
+                return self.session_opened(session, epoch, timeout_ms);
             }
-            Event::SessionClosed { session } => self.session_closed(session),
+            Event::SessionClosed { session } => return self.session_closed(session),
+        };
+        self.newest = self.newest.max(zxid);
+        for Fired { connection: id, armed_by } in self.watches.fire(&path, kind) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.notify(partition, kind, &path, zxid, armed_by);
+                if let Some(pipeline) = connection.pipeline() {
+                    pipeline.saw_event(partition, position, seen);
+                }
+                self.relieve(id);
+            }
         }
     }
 
@@ -128,15 +135,15 @@ impl Front<Volery> for Gateway {
             let home = session.home(self.marks.partitions());
             let Some(reign) = self.reign(home) else { continue };
             tracing::info!(%session, "not heard of for its timeout: expiring");
-            let ticket = commands.errand(Command::Expire { session, epoch, reign }, StampNumber::default());
+            let ticket = commands.errand(Command::Expire { session, epoch, reign }, Past::default());
             self.purposes.insert(ticket, Purpose::Expire(home));
         }
         for partition in std::mem::take(&mut self.claims).iter() {
-            let ticket = commands.errand(Command::Reign { partition }, StampNumber::default());
+            let ticket = commands.errand(Command::Reign { partition }, Past::default());
             self.purposes.insert(ticket, Purpose::Reign(partition));
         }
         for partition in self.marks.due(now_ms).iter() {
-            let ticket = commands.errand(Command::Advance { partition }, self.newest.stamp());
+            let ticket = commands.errand(Command::Advance { partition }, Past::at(self.newest.stamp()));
             self.purposes.insert(ticket, Purpose::Chore);
         }
     }

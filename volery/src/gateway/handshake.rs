@@ -9,7 +9,7 @@ use crate::session::{Password, SessionId};
 use crate::wire::{self, ConnectRequest, ConnectResponse, Reader, Record};
 use crate::zxid::Zxid;
 use bytes::Bytes;
-use eyrie::{Answer, Commands, ConnectionId, PARTITIONS_MAX, PartitionId, StampNumber};
+use eyrie::{Answer, Commands, ConnectionId, PARTITIONS_MAX, PartitionId, Past, StampNumber};
 
 impl Gateway {
     pub(super) fn handshake(
@@ -44,7 +44,7 @@ impl Gateway {
             (session, Command::Move { session, password, timeout_ms })
         };
         let seen = Zxid::from_wire(request.last_zxid_seen);
-        let ticket = commands.errand(command, seen.stamp());
+        let ticket = commands.errand(command, Past::at(seen.stamp()));
         self.purposes.insert(ticket, Purpose::Open { connection: id, request, session });
     }
 
@@ -88,8 +88,8 @@ impl Gateway {
         wire::write_frame(&mut connection.output, |output| response.write(output));
         let mut pipeline = Pipeline::new(session, epoch, attached);
         pipeline.saw(Zxid::from_wire(request.last_zxid_seen));
-        // Its stamp is beyond those of all that the session did before, wherever it was attached.
-        pipeline.saw(answer.stamp.number.into());
+        // It comes after all that the session saw before, wherever it was attached.
+        pipeline.saw_answer(answer);
         connection.phase = Phase::Open(pipeline);
         connection.deadline_ms = None;
         connection.timeout_ms = timeout_ms;

@@ -7,8 +7,9 @@
 //! **No session sees a change before the event it asked for.** Events of one partition reach the gateway before the
 //! answer of the command that caused them, so within a partition the order is that of the calls. Across partitions an
 //! answer carries the places that it may depend on ([`Answer::seen`](eyrie::Answer::seen)), and its reply is held until this node's replicas
-//! of the partitions where the session has watches have passed them. What a client has read is not carried along with what it
-//! writes elsewhere afterwards: so a third one may see the write before the event of the change that had been read.
+//! of the partitions where the session has watches have passed them. What a session was shown, by an answer or an event, goes along
+//! with its later requests ([`CausalHistory`](eyrie::CausalHistory)): whoever sees what it wrote is held for what it had read. A
+//! session that moves here takes its history along, for the command that moves it passes everywhere where it is attached.
 //!
 //! **A reply's header carries a low-water mark**: the minimum, over the partitions where the session has watches, of a
 //! zxid below which every event has left for this client. The client sends it back in SetWatches, where it decides what
@@ -35,9 +36,7 @@ use crate::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE, REPLY_NOT_HELD};
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::status::Status;
-use crate::wire::{
-    self, BadRequest, ConnectRequest, ErrorCode, EventType, Reader, Record, Request, RequestHeader,
-};
+use crate::wire::{self, BadRequest, ConnectRequest, ErrorCode, Reader, Record, Request, RequestHeader};
 use crate::zxid::Zxid;
 use authentication::authenticate;
 use bytes::Bytes;
@@ -52,7 +51,7 @@ use plan::{Here, Plan};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use watches::{Fired, Kinds, Watches};
+use watches::{Kinds, Watches};
 
 /// The longest handshake; a connection that has no session yet gets no more room than that.
 const HANDSHAKE_BYTES_MAX: usize = 1_024;
@@ -491,19 +490,16 @@ impl Gateway {
         self.make_ready(id);
     }
 
-    fn tell(&mut self, partition: PartitionId, kind: EventType, path: &Arc<str>, zxid: Zxid) {
-        self.newest = self.newest.max(zxid);
-        for Fired { connection: id, armed_by } in self.watches.fire(path, kind) {
-            if let Some(connection) = self.connections.get_mut(&id) {
-                connection.notify(partition, kind, path, zxid, armed_by);
-                if connection.output.len() > OUTPUT_BYTES_MAX {
-                    tracing::warn!(peer = %connection.peer, "connection closed: its client does not read");
-                    connection.output.clear();
-                    self.drop_connection(id);
-                }
-                self.make_ready(id);
-            }
+    /// Has a connection's new output looked at; one whose client does not read is ended.
+    fn relieve(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && connection.output.len() > OUTPUT_BYTES_MAX
+        {
+            tracing::warn!(peer = %connection.peer, "connection closed: its client does not read");
+            connection.output.clear();
+            self.drop_connection(id);
         }
+        self.make_ready(id);
     }
 
     /// The session is in this epoch now. A connection that has it in an earlier one has lost it, and is told so when it asks

@@ -18,9 +18,10 @@ impl Gateway {
         answer: &Answer<Volery>,
         commands: &Commands<Volery>,
     ) {
-        self.saw(id, answer.stamp.number.into());
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
+        pipeline.saw_answer(answer);
         let effect = pipeline.effect(number);
+        self.newest = self.newest.max(answer.stamp.number.into());
         let result = match answer.outcome.as_ref() {
             Outcome::Reply(reply) => self.outcome(id, number, effect, reply, commands),
             // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.

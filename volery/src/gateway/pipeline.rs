@@ -12,7 +12,10 @@ use crate::service::Volery;
 use crate::session::SessionId;
 use crate::wire::{ErrorCode, Reply, XID_SET_WATCHES};
 use crate::zxid::Zxid;
-use eyrie::{ClientId, CommandId, Commands, Destinations, Epoch, PartitioningOracle, Request, Seen, Ticket};
+use eyrie::{
+    Answer, CausalHistory, ClientId, CommandId, Commands, Destinations, Epoch, PartitionId,
+    PartitioningOracle, Position, Request, Seen, Ticket,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -149,7 +152,7 @@ pub struct Pipeline {
     in_flight: usize,
     errand: Option<(Ticket, u64, Destinations)>,
     run: Run,
-    seen: Zxid,
+    history: CausalHistory,
     closing: bool,
 }
 
@@ -166,7 +169,7 @@ impl Pipeline {
             in_flight: 0,
             errand: None,
             run: Run::default(),
-            seen: Zxid::ZERO,
+            history: CausalHistory::default(),
             closing: false,
         }
     }
@@ -193,12 +196,22 @@ impl Pipeline {
 
     /// A reply carried this zxid: what the session asks for from now on gets a greater one.
     pub fn saw(&mut self, zxid: Zxid) {
-        self.seen = self.seen.max(zxid);
+        self.history.saw_stamp(zxid.stamp());
+    }
+
+    /// The session has an answer: what it asks for from now on comes after that.
+    pub fn saw_answer(&mut self, answer: &Answer<Volery>) {
+        self.history.saw_answer(answer);
+    }
+
+    /// The session was told what happened at a place of a partition.
+    pub fn saw_event(&mut self, partition: PartitionId, place: Position, seen: &Seen) {
+        self.history.saw(partition, place, seen);
     }
 
     /// The greatest zxid that the session has seen.
     pub fn seen(&self) -> Zxid {
-        self.seen
+        self.history.stamp().into()
     }
 
     /// The number of the next reply to leave.
@@ -287,9 +300,9 @@ impl Pipeline {
         self.run.next += 1;
         self.run.sent.push_back(number);
         self.in_flight += 1;
-        let (origin, acknowledged, floor) =
-            (commands.node(), u64::from(self.run.acknowledged), self.seen.stamp());
-        commands.submit(id, destinations, &Request { origin, acknowledged, floor, command });
+        let (origin, acknowledged) = (commands.node(), u64::from(self.run.acknowledged));
+        let past = self.history.past(destinations);
+        commands.submit(id, destinations, &Request { origin, acknowledged, past, command });
     }
 
     /// Sends the first request that needs other partitions: everything before it is answered.
@@ -301,7 +314,9 @@ impl Pipeline {
 
     fn go(&mut self, number: u64, commands: &mut Commands<Volery>, command: Command) -> Ticket {
         let destinations = commands.oracle().destinations(&command);
-        let ticket = commands.errand(command, self.seen.stamp());
+        // It may come to need other destinations.
+        let everywhere = Destinations::all(commands.oracle().partitions());
+        let ticket = commands.errand(command, self.history.past(everywhere));
         self.errand = Some((ticket, number, destinations));
         self.in_flight += 1;
         self.unsent += 1;

@@ -10,8 +10,8 @@ use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{
     Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, NodeId, Outcome, Output,
-    PartitionId, PartitioningOracle, Position, Refusal, Replica, Request, SharedIndex, StampNumber,
-    StateMachine, node_client,
+    PartitionId, PartitioningOracle, Past, Position, Refusal, Replica, Request, SharedIndex, StateMachine,
+    node_client,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -85,8 +85,8 @@ impl Cluster {
         self.ran += 1;
         let id = CommandId { client, epoch, run: self.ran, i: 0 };
         self.addressed.insert(id, to);
-        let floor = self.floors.get(&client).map_or(StampNumber::default(), |zxid| zxid.stamp());
-        let body = Request::<Volery> { origin: NodeId(0), acknowledged: 0, floor, command }.encode();
+        let past = self.floors.get(&client).map_or(Past::default(), |zxid| Past::at(zxid.stamp()));
+        let body = Request::<Volery> { origin: NodeId(0), acknowledged: 0, past, command }.encode();
         let shared = (to.len() > 1).then(|| self.shared.next());
         self.shared = shared.unwrap_or(self.shared);
         for partition in to.iter() {
