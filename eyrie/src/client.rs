@@ -10,7 +10,7 @@
 //! A repeat is answered from the table, a gap is not taken (its predecessor will be sent again), and an unknown client is
 //! refused, never taken for a new one.
 
-use crate::faults::{CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, REPEAT_TAKEN};
+use crate::faults::{CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, READ_BEFORE_OWN_WRITE, REPEAT_TAKEN};
 use crate::stamp::StampNumber;
 use multicast::{ClientId, CommandId};
 use rustc_hash::FxHashMap;
@@ -183,6 +183,19 @@ impl<A: Clone> Clients<A> {
     pub fn close(&mut self, client: ClientId) {
         if !CLOSED_CLIENT_TAKEN.is_planted() {
             self.sessions.remove(&client);
+        }
+    }
+
+    /// Whether a read of this place may be executed: the session's requests before it are complete. A refusal if the session is
+    /// not open here, or in another epoch.
+    pub fn has_reached(&self, place: CommandId) -> Result<bool, Refusal> {
+        match self.sessions.get(&place.client) {
+            Some(session) if session.epoch == place.epoch || EPOCH_NOT_CHECKED.is_planted() => {
+                let reached = (session.run, session.next) >= (place.run, place.i);
+                Ok(reached || place.i == 0 || READ_BEFORE_OWN_WRITE.is_planted())
+            }
+            Some(session) if session.epoch > place.epoch => Err(Refusal::OldEpoch),
+            _ => Err(Refusal::UnknownClient),
         }
     }
 

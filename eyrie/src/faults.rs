@@ -27,6 +27,10 @@ pub const SEEN_FORGOTTEN: Fault = Fault::new("places seen elsewhere forgotten");
 /// What a client has seen in one partition is not carried to the next. Kept for the schedule that shows it: runs drawn from
 /// seeds hardly ever do.
 pub const PAST_FORGOTTEN: Fault = Fault::new("a client's past forgotten");
+/// A read runs once all up to its index is delivered.
+pub const READ_AT_DELIVERY: Fault = Fault::new("read at delivery");
+/// A read does not wait for its session's earlier writes.
+pub const READ_BEFORE_OWN_WRITE: Fault = Fault::new("read before the session's own write");
 
 /// Those that runs drawn from seeds must find.
 pub const FAULTS: &[Fault] = &[
@@ -41,4 +45,6 @@ pub const FAULTS: &[Fault] = &[
     VALUES_DROPPED,
     LETTER_ACKNOWLEDGED_UNSYNCED,
     SEEN_FORGOTTEN,
+    READ_AT_DELIVERY,
+    READ_BEFORE_OWN_WRITE,
 ];

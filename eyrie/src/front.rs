@@ -5,6 +5,7 @@ use crate::causality::Past;
 use crate::client::Epoch;
 use crate::errand::{Errands, Ticket};
 use crate::exchange::Seen;
+use crate::read::Read;
 use crate::request::Request;
 use crate::service::StateMachine;
 use crate::stamp::StampNumber;
@@ -32,6 +33,10 @@ pub trait Front<S: StateMachine> {
 
     /// A command that the front submitted in a client's name is answered: once per command.
     fn answered(&mut self, answer: &Answer<S>, commands: &mut Commands<S>);
+
+    /// A read that the front asked for is answered: once per read, and after the events of all that it saw. `number` is the
+    /// front's own.
+    fn read(&mut self, number: u64, answer: &Answer<S>, commands: &mut Commands<S>);
 
     /// An errand of the front is done.
     fn done(&mut self, ticket: Ticket, answer: &Answer<S>, commands: &mut Commands<S>);
@@ -100,18 +105,44 @@ pub struct Commands<S: StateMachine> {
     oracle: Arc<S::Oracle>,
     errands: Errands<S>,
     envelopes: Vec<Envelope>,
+    reads: Vec<Read<S>>,
+    /// The partitions that have a replica here.
+    hosted: Destinations,
     tellings: Vec<(NodeId, Bytes)>,
     in_flight: u64,
+    /// Reads that are not answered.
+    reading: u64,
 }
 
 impl<S: StateMachine> Commands<S> {
-    pub(crate) fn new(oracle: Arc<S::Oracle>, errands: Errands<S>) -> Commands<S> {
-        Commands { oracle, errands, envelopes: Vec::new(), tellings: Vec::new(), in_flight: 0 }
+    pub(crate) fn new(oracle: Arc<S::Oracle>, errands: Errands<S>, hosted: Destinations) -> Commands<S> {
+        Commands {
+            oracle,
+            errands,
+            envelopes: Vec::new(),
+            reads: Vec::new(),
+            hosted,
+            tellings: Vec::new(),
+            in_flight: 0,
+            reading: 0,
+        }
     }
 
     /// Submits a request in a client's name; its answer comes to [`Front::answered`].
     pub fn submit(&mut self, id: CommandId, destinations: Destinations, request: &Request<S>) {
         self.envelopes.push(Envelope { id, destinations, body: request.encode() });
+    }
+
+    /// Whether a partition has a replica here, so that it may be read off the log.
+    pub fn is_hosted(&self, partition: PartitionId) -> bool {
+        self.hosted.contains(partition)
+    }
+
+    /// Asks for a read in a client's name; its answer comes to [`Front::read`].
+    pub fn read(&mut self, read: Read<S>) {
+        assert!(self.is_hosted(read.partition), "{} has no replica here", read.partition);
+        self.reading += 1;
+        self.reads.push(read);
     }
 
     /// Submits a command in the node's own name, as often as it takes; its answer comes to [`Front::done`]. It comes
@@ -144,7 +175,7 @@ impl<S: StateMachine> Commands<S> {
 
     /// How many commands of this node wait for their answers.
     pub fn in_flight(&self) -> u64 {
-        self.in_flight + self.envelopes.len() as u64
+        self.in_flight + self.envelopes.len() as u64 + self.reading
     }
 
     pub(crate) fn errands(&mut self) -> &mut Errands<S> {
@@ -157,6 +188,18 @@ impl<S: StateMachine> Commands<S> {
 
     pub(crate) fn take(&mut self) -> Vec<Envelope> {
         std::mem::take(&mut self.envelopes)
+    }
+
+    pub(crate) fn take_reads(&mut self) -> Vec<Read<S>> {
+        std::mem::take(&mut self.reads)
+    }
+
+    pub(crate) fn wants_reads(&self) -> bool {
+        !self.reads.is_empty()
+    }
+
+    pub(crate) fn read_answered(&mut self) {
+        self.reading -= 1;
     }
 
     pub(crate) fn take_tellings(&mut self) -> Vec<(NodeId, Bytes)> {

@@ -129,6 +129,7 @@ mod mailbox;
 mod message;
 mod node;
 mod peers;
+mod read;
 mod replica;
 mod request;
 mod retained;
@@ -160,6 +161,7 @@ pub use multicast::{
 pub use multicast::{faults as multicast_faults, link};
 pub use node::{Node, NodeError};
 pub use peers::{Deed, Peers};
+pub use read::Read;
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
 pub use request::Request;
 pub use retained::RETAINED_BYTES_MAX;

@@ -119,7 +119,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             exchanges: VecDeque::new(),
             acquaintances: Acquaintances::recover(log.clone()),
             correspondence,
-            commands: Commands::new(oracle, Errands::new(id, incarnation)),
+            commands: Commands::new(oracle, Errands::new(id, incarnation), hosted),
             front,
             witness: Witness::default(),
             leaders: vec![None; usize::from(partitions)],
@@ -270,8 +270,15 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// Executes whatever is decided. What that leads to, such as relayed commands, waits for the next turn.
     pub fn deliver(&mut self) -> Result<(), FollowError> {
-        while self.deliver_once()? {}
-        self.front.settle(&mut self.commands);
+        loop {
+            self.ask();
+            while self.deliver_once()? {}
+            self.read();
+            self.front.settle(&mut self.commands);
+            if !self.commands.wants_reads() {
+                break;
+            }
+        }
         self.submit();
         self.commands.set_in_flight(self.multicast.counts().in_flight);
         Ok(())
@@ -333,6 +340,29 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.replicas.iter().flatten().for_each(Replica::check_invariants);
         self.correspondence.iter().for_each(Correspondence::check_invariants);
         assert!(self.exchanges.is_empty(), "exchanges between replicas of one node are calls");
+    }
+
+    /// Asks once for all reads that have come of a partition.
+    fn ask(&mut self) {
+        let mut questions = vec![None; self.replicas.len()];
+        for read in self.commands.take_reads() {
+            let partition = read.partition;
+            let question = *questions[partition.index()].get_or_insert_with(|| self.multicast.ask(partition));
+            let replica = self.replicas[partition.index()].as_mut().expect("it is hosted");
+            replica.read(read, question);
+        }
+    }
+
+    /// Executes reads whose index is delivered.
+    fn read(&mut self) {
+        for place in 0..self.replicas.len() {
+            if let Some(replica) = &mut self.replicas[place]
+                && let Some(question) = self.multicast.take_answered(PartitionId(place as u16))
+            {
+                replica.answer_reads(question);
+                self.drain(place);
+            }
+        }
     }
 
     /// One round over the partitions; says whether anything was delivered.
@@ -398,6 +428,10 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
                 self.front.passed(partition, position, proposal, stamp);
             }
             Output::Answer(answer) => self.answer(&answer),
+            Output::Read(number, answer) => {
+                self.commands.read_answered();
+                self.front.read(number, &answer, &mut self.commands);
+            }
         }
     }
 

@@ -10,13 +10,16 @@
 use crate::answer::{Answer, Outcome};
 use crate::client::{Clients, Refusal, Verdict};
 use crate::exchange::{Exchange, Inbox, Seen, Signal};
-use crate::faults::{NO_SIGNAL, OWN_STAMP, PAST_FORGOTTEN, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT};
+use crate::faults::{
+    NO_SIGNAL, OWN_STAMP, PAST_FORGOTTEN, READ_AT_DELIVERY, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT,
+};
+use crate::read::{Read, Reads};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::{Proposals, Stamp, StampNumber};
 use crate::view::{Admit, Effects, Interrupt, Origin, Remote, View};
 use crate::witness::{Completion, Witness, Witnessed};
-use multicast::{CommandId, Delivery, Destinations, PartitionId, Position, SharedIndex};
+use multicast::{ClientId, CommandId, Delivery, Destinations, PartitionId, Position, SharedIndex};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -43,6 +46,8 @@ pub enum Output<S: StateMachine> {
     },
     /// For the client.
     Answer(Answer<S>),
+    /// For the front here that asked for a read, which knows it by this number.
+    Read(u64, Answer<S>),
     /// For those who wait until the partition has passed a place: after the events of the envelope there, before its
     /// answer.
     Passed {
@@ -68,6 +73,8 @@ pub struct ReplicaCounts {
     pub multi_partition: u64,
     /// Envelopes that were not executed: repeats, gaps, refusals.
     pub not_taken: u64,
+    /// Reads off the log.
+    pub read: u64,
 }
 
 /// An envelope that was delivered here and is not complete.
@@ -102,6 +109,9 @@ pub struct Replica<S: StateMachine> {
     ready: Option<Ready<S>>,
     effects: Effects<S>,
     seen: Seen,
+    reads: Reads<S>,
+    /// The last place completed, and what its stamp was.
+    completed: (Position, Stamp),
     state_hash: u64,
     counts: ReplicaCounts,
     witness: Witness,
@@ -123,6 +133,8 @@ impl<S: StateMachine> Replica<S> {
             ready: None,
             effects: Effects::default(),
             seen,
+            reads: Reads::default(),
+            completed: (Position::default(), Stamp::default()),
             state_hash: 0,
             counts: ReplicaCounts::default(),
             witness: Witness::default(),
@@ -166,6 +178,20 @@ impl<S: StateMachine> Replica<S> {
         if self.queue.len() == 1 {
             self.run();
         }
+    }
+
+    /// Takes in a read; this question for the read index was asked after it had arrived.
+    pub fn read(&mut self, read: Read<S>, question: u64) {
+        assert_eq!(read.partition, self.partition, "a read of another partition");
+        self.reads.put(read, question);
+    }
+
+    /// A question for the read index is answered, and everything up to there is delivered.
+    pub fn answer_reads(&mut self, question: u64) {
+        let undelivered = self.queue.back().filter(|_| !READ_AT_DELIVERY.is_planted());
+        let delivered = undelivered.map_or(self.completed.0, |last| last.position);
+        self.reads.answer(question, delivered);
+        self.read_all();
     }
 
     /// Takes in what another destination sent.
@@ -215,6 +241,7 @@ impl<S: StateMachine> Replica<S> {
         assert!(self.ready.is_none() || head.is_some_and(|head| head.shared.is_some()));
         assert!(self.queue.iter().is_sorted_by(|a, b| a.position < b.position));
         self.inbox.check_invariants();
+        self.reads.check_invariants();
     }
 
     /// Completes commands from the head on, until one must wait.
@@ -228,11 +255,13 @@ impl<S: StateMachine> Replica<S> {
                 self.queue.push_front(head);
                 return;
             }
+            self.read_behind(&head);
         }
     }
 
     /// A command of this partition alone.
     fn run_alone(&mut self, head: &Delivered<S>) -> bool {
+        self.read_for(head.id.client, Some(head.id));
         let stamp = self.stamp_here(head);
         let outcome = match self.judge(head) {
             Verdict::Taken => match self.execute(head, stamp, None) {
@@ -401,8 +430,76 @@ impl<S: StateMachine> Replica<S> {
 
     fn pass(&mut self, head: &Delivered<S>, stamp: Stamp) {
         self.counts.completed += 1;
+        self.completed = (head.position, stamp);
         let (position, proposal, stamp) = (head.position, head.proposal.number, stamp.number);
         self.outputs.push_back(Output::Passed { position, proposal, stamp });
+    }
+
+    /// The head is complete: reads may go on that waited for it.
+    fn read_behind(&mut self, head: &Delivered<S>) {
+        if self.reads.complete(head.position) {
+            self.read_all();
+        } else {
+            self.read_for(head.id.client, None);
+        }
+    }
+
+    fn read_all(&mut self) {
+        self.reads.complete(self.completed.0);
+        for session in self.reads.sessions() {
+            self.read_for(session, None);
+        }
+    }
+
+    /// Executes what a session may read now, `next` being its request that is about to be executed, if one is.
+    fn read_for(&mut self, session: ClientId, next: Option<CommandId>) {
+        while !self.reads.is_empty() {
+            let clients = &self.clients;
+            let in_order = |place| clients.has_reached(place).unwrap_or(true);
+            let Some(read) = self.reads.take(session, next, in_order) else { return };
+            self.execute_read(read);
+        }
+    }
+
+    fn execute_read(&mut self, read: Read<S>) {
+        let outcome = match self.clients.has_reached(read.place) {
+            Ok(_) => self.look(&read),
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        let (position, stamp) = self.completed;
+        let answer = Answer {
+            origin: None,
+            id: read.place,
+            partition: self.partition,
+            position,
+            stamp,
+            seen: self.seen.clone(),
+            outcome: Arc::new(outcome),
+        };
+        self.outputs.push_back(Output::Read(read.number, answer));
+    }
+
+    /// Executes a command that changes nothing.
+    fn look(&mut self, read: &Read<S>) -> Outcome<S> {
+        let CommandId { client, epoch, .. } = read.place;
+        self.effects.clear();
+        let mut view = View {
+            variables: &self.variables,
+            oracle: self.oracle.as_ref(),
+            partition: self.partition,
+            origin: Origin { client, epoch, destinations: self.partition.into() },
+            stamp: self.completed.1,
+            effects: &mut self.effects,
+            remote: None,
+        };
+        let result = S::execute(&read.command, &mut view);
+        assert!(self.effects.are_none(), "a read has changed something");
+        self.counts.read += 1;
+        match result {
+            Ok(reply) => Outcome::Reply(reply),
+            Err(Interrupt::Retry { needed }) => Outcome::Retry(needed),
+            Err(Interrupt::Missing) => unreachable!("a read is of one partition"),
+        }
     }
 
     fn answer(&self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) -> Answer<S> {

@@ -111,6 +111,7 @@ impl Source {
     pub fn put_out<S: StateMachine>(&mut self, output: &Output<S>) {
         match output {
             Output::Exchange(letter) => self.keep(letter.command, letter.to, output),
+            Output::Read(..) => {}
             Output::Event { .. } | Output::Passed { .. } if self.subscribers.is_empty() => {}
             Output::Event { .. } => self.tell(output, false, |_| true),
             Output::Passed { .. } => self.tell(output, true, |_| true),

@@ -65,6 +65,11 @@ impl<S: StateMachine> Default for Effects<S> {
 }
 
 impl<S: StateMachine> Effects<S> {
+    /// Whether there are none.
+    pub fn are_none(&self) -> bool {
+        self.writes.is_empty() && self.events.is_empty() && self.admits.is_empty()
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         self.writes.clear();

@@ -478,7 +478,7 @@ fn what_addresses_a_partition_is_sent_again_when_asked() {
         let sent = multicast.drain().into_iter();
         sent.filter_map(|sent| match Message::decode(sent.message).expect("a message") {
             Message::Submit(ring, _) => Some((sent.to, ring)),
-            Message::Step(..) | Message::Follow(..) | Message::Lead(_) => None,
+            _ => None,
         })
         .collect()
     };

@@ -16,6 +16,8 @@ pub const CURSOR_KEPT: Fault = Fault::new("relay cursor kept from an earlier rei
 pub const AMNESIAC_VOTER: Fault = Fault::new("amnesiac voter accepted");
 /// A block is taken from the log though its checksum is wrong.
 pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
+/// A leader names the read index without asking whether it still leads.
+pub const OLD_LEADER_READS: Fault = Fault::new("old leader answers reads");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -26,4 +28,5 @@ pub const FAULTS: &[Fault] = &[
     CURSOR_KEPT,
     AMNESIAC_VOTER,
     TORN_RECORD,
+    OLD_LEADER_READS,
 ];

@@ -8,6 +8,7 @@ use crate::link::StreamId;
 use crate::log::SharedLog;
 use crate::message::Message;
 use crate::multicast::{ENTRY_BYTES, LEADS_SURELY_MS, Sent};
+use crate::read_index::{MEMBERS_MAX, ReadIndex, Told};
 use crate::relay::{FollowError, Relay, Survey};
 use crate::ring::{Amnesiac, Followers, Outgoing, Ring, StepError};
 use crate::ring_id::RingId;
@@ -36,6 +37,8 @@ pub(crate) struct Lane {
     forwarded: EntryBuilder,
     /// Who led when submissions were last sent there.
     leader: Option<NodeId>,
+    /// What this node asks the other members, and has been told.
+    pub(crate) read_index: ReadIndex,
     /// When each other member last said that it follows this node's reign.
     supported: BTreeMap<NodeId, u64>,
 }
@@ -57,6 +60,7 @@ impl Lane {
             proposed: false,
             forwarded: EntryBuilder::default(),
             leader: None,
+            read_index: ReadIndex::default(),
             supported: BTreeMap::new(),
         }
     }
@@ -176,6 +180,55 @@ impl Lane {
         }
         self.ring.take_over();
         Some(Ok(()))
+    }
+
+    /// Asks for the read index. The number of the question, and what carries it.
+    pub(crate) fn ask(&mut self, now_ms: u64) -> (u64, Vec<Sent>) {
+        assert!(self.is_member(), "only members of {} read", self.id());
+        assert!(self.members.len() <= MEMBERS_MAX, "two members of {} are a quorum", self.id());
+        let number = self.read_index.ask(self.ring.as_ref(), self.members.len(), now_ms);
+        let sent = if self.read_index.is_open() { self.questions(number) } else { Vec::new() };
+        (number, sent)
+    }
+
+    /// Asks again, if the last question has waited for too long.
+    pub(crate) fn ask_again(&mut self, now_ms: u64) -> Vec<Sent> {
+        if self.read_index.is_due(now_ms) { self.ask(now_ms).1 } else { Vec::new() }
+    }
+
+    /// A question goes to who leads, as far as is known; who leads itself asks all others, of whom one will do.
+    fn questions(&self, number: u64) -> Vec<Sent> {
+        let id = self.id();
+        let whom = |member: &NodeId| match self.ring.leads() {
+            true => *member != self.me,
+            false => self.ring.leader() == Some(*member),
+        };
+        let message = Message::Ask(id, number).encode();
+        let sent =
+            |to: &NodeId| Sent { to: *to, stream: unordered(id), after: None, message: message.clone() };
+        self.members.iter().filter(|member| whom(member)).map(sent).collect()
+    }
+
+    /// Another member asks for the read index. Gives that back if this node is none.
+    pub(crate) fn asked(&mut self, from: NodeId, number: u64) -> Option<Result<Sent, StepError>> {
+        if !self.is_member() {
+            return None;
+        }
+        if from == self.me || !self.members.contains(&from) {
+            return Some(Err(StepError::Stranger(from)));
+        }
+        let (ring, told) = (self.id(), Told::by(self.ring.as_ref(), number));
+        let message = Message::Tell(ring, told.encode()).encode();
+        Some(Ok(Sent { to: from, stream: unordered(ring), after: None, message }))
+    }
+
+    /// Another member has answered a question.
+    pub(crate) fn told(&mut self, from: NodeId, told: Told) -> Result<(), StepError> {
+        if from == self.me || !self.members.contains(&from) {
+            return Err(StepError::Stranger(from));
+        }
+        self.read_index.told(self.ring.as_ref(), told);
+        Ok(())
     }
 
     /// Whether this node leads the ring, and a quorum of it has said so of late.

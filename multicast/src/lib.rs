@@ -61,6 +61,7 @@ mod multicast;
 mod multicast_test;
 mod node_id;
 mod partition;
+mod read_index;
 mod relay;
 mod ring;
 mod ring_id;

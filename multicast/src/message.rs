@@ -6,6 +6,8 @@
 //! kind 1    rest is an entry of the envelopes to be proposed there: the receiver leads the ring, or forgets them
 //! kind 2    rest is a request of a node that follows the ring: the receiver is a member, and answers by kind 0
 //! kind 3    no rest: a member asks the receiver, another one, to lead the ring
+//! kind 4    rest is the number of a question for the ring's read index, of a member to another
+//! kind 5    rest is the answer
 //! ```
 
 use crate::RingId;
@@ -18,6 +20,8 @@ const STEP: u8 = 0;
 const SUBMIT: u8 = 1;
 const FOLLOW: u8 = 2;
 const LEAD: u8 = 3;
+const ASK: u8 = 4;
+const TELL: u8 = 5;
 
 /// A message between nodes, about one ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,10 @@ pub enum Message {
     Follow(RingId, Bytes),
     /// From a member that cannot hear who leads to another that it hears: to lead in its stead.
     Lead(RingId),
+    /// From a member to another: the number of a question for the read index.
+    Ask(RingId, u64),
+    /// Back again: the answer.
+    Tell(RingId, Bytes),
 }
 
 /// Bytes that are no message of this version.
@@ -48,6 +56,8 @@ impl Message {
             Message::Submit(ring, rest) => (SUBMIT, ring, rest),
             Message::Follow(ring, rest) => (FOLLOW, ring, rest),
             Message::Lead(ring) => (LEAD, ring, &Bytes::new()),
+            Message::Ask(ring, number) => (ASK, ring, &Bytes::copy_from_slice(&number.to_le_bytes())),
+            Message::Tell(ring, rest) => (TELL, ring, rest),
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + rest.len());
         bytes.put_u8(VERSION);
@@ -69,6 +79,8 @@ impl Message {
             SUBMIT => Ok(Message::Submit(ring, bytes)),
             FOLLOW => Ok(Message::Follow(ring, bytes)),
             LEAD if bytes.is_empty() => Ok(Message::Lead(ring)),
+            ASK if bytes.len() == size_of::<u64>() => Ok(Message::Ask(ring, bytes.get_u64_le())),
+            TELL => Ok(Message::Tell(ring, bytes)),
             _ => Err(malformed),
         }
     }
@@ -94,7 +106,14 @@ mod tests {
         assert_eq!(lead.encode().as_ref(), [1, 3, 3, 0]);
         assert_eq!(Message::decode(lead.encode()), Ok(lead));
         assert!(Message::decode(Bytes::from_static(&[1, 3, 3, 0, 0])).is_err());
+        let ask = Message::Ask(RingId(3), 7);
+        assert_eq!(ask.encode().as_ref(), [1, 4, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Message::decode(ask.encode()), Ok(ask));
         assert!(Message::decode(Bytes::from_static(&[1, 4, 3, 0])).is_err());
+        let tell = Message::Tell(RingId(3), Bytes::from_static(b"d"));
+        assert_eq!(tell.encode().as_ref(), [1, 5, 3, 0, b'd']);
+        assert_eq!(Message::decode(tell.encode()), Ok(tell));
+        assert!(Message::decode(Bytes::from_static(&[1, 6, 3, 0])).is_err());
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use crate::layout::Layout;
 use crate::link::StreamId;
 use crate::log::{Buffer, LogPosition, SharedLog};
 use crate::message::{MalformedMessage, Message};
+use crate::read_index::Told;
 use crate::relay::FollowError;
 use crate::ring::{
     Amnesiac, FollowerRing, Following, PaxosRing, RecoverError, Ring, RingConfig, RingTiming, SoloRing,
@@ -191,6 +192,7 @@ impl Multicast {
             lane.ring_mut().tick(now_ms);
         }
         self.need_shared();
+        self.ask_again();
         self.send_to_new_leaders();
     }
 
@@ -217,6 +219,15 @@ impl Multicast {
                 self.lane(ring)?.follow(from, request).ok_or(PeerError::NoRing(ring))??;
             }
             Message::Lead(ring) => self.lane(ring)?.lead(from).ok_or(PeerError::NoRing(ring))??,
+            Message::Ask(ring, number) => {
+                let told = self.lane(ring)?.asked(from, number).ok_or(PeerError::NoRing(ring))??;
+                self.sent.push(told);
+            }
+            Message::Tell(ring, told) => {
+                let malformed = MalformedMessage { length: told.len() };
+                let told = Told::decode(told).ok_or(malformed)?;
+                self.lane(ring)?.told(from, told)?;
+            }
         }
         self.send_to_new_leaders();
         Ok(())
@@ -283,6 +294,21 @@ impl Multicast {
     /// The entry of a partition's ring that holds the last envelope delivered, counted from 0.
     pub fn delivered_entry(&self, partition: PartitionId) -> u64 {
         self.partitions[partition.index()].sequence.entry()
+    }
+
+    /// Asks up to where the partition's sequence must be followed so that nothing is missing that was decided anywhere before.
+    /// The question's number; asked at most once a turn, for all that waits. Panics if there is no replica here.
+    pub fn ask(&mut self, partition: PartitionId) -> u64 {
+        let (number, sent) = self.partitions[partition.index()].lane.ask(self.clock.now_ms);
+        self.sent.extend(sent);
+        number
+    }
+
+    /// The last question whose answer has come, if everything up to there is delivered; each is given out once. It answers
+    /// those before it too.
+    pub fn take_answered(&mut self, partition: PartitionId) -> Option<u64> {
+        let PartitionLane { lane, sequence, .. } = &mut self.partitions[partition.index()];
+        lane.read_index.take(sequence.whole_entries())
     }
 
     /// Whether this node leads the partition's ring.
@@ -369,6 +395,13 @@ impl Multicast {
     fn need_shared(&mut self) {
         let is_needed = self.partitions.iter().any(|partition| partition.lane.ring().leads());
         self.sent.extend(self.shared.need(is_needed));
+    }
+
+    /// Asks again where questions wait for too long.
+    fn ask_again(&mut self) {
+        for partition in &mut self.partitions {
+            self.sent.extend(partition.lane.ask_again(self.clock.now_ms));
+        }
     }
 
     /// Takes over what the rings want to send.

@@ -66,6 +66,11 @@ impl Sequence {
         self.entries.saturating_sub(1)
     }
 
+    /// How many entries are delivered to their ends.
+    pub fn whole_entries(&self) -> u64 {
+        self.entries - u64::from(self.open.is_some())
+    }
+
     /// The relay's rule folded over what is delivered.
     pub fn taken(&self) -> Taken {
         self.taken

@@ -157,6 +157,10 @@ pub struct Amnesiac {
     pub shown: u64,
 }
 
+/// A ballot that a member has promised, so that it can be compared with another's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promise(pub u128);
+
 /// One replicated log, as this node sees it, which is a member of it or follows it. Entries are numbered from 0.
 pub trait Ring {
     /// Which ring it is.
@@ -190,6 +194,12 @@ pub trait Ring {
     /// How many entries the log held when this member last began to lead. Only when all of these are decided does the
     /// decided index cover everything that an earlier leader acknowledged.
     fn entered_accept_with(&self) -> u64;
+
+    /// The highest ballot that this member has promised: it takes part in none below. Always the same where there is but one
+    /// member; a node that is none has promised nothing.
+    fn promise(&self) -> Promise {
+        Promise::default()
+    }
 
     /// Appends one entry. Panics unless this member leads: the ring never forwards.
     fn append(&mut self, entry: Bytes);

@@ -8,7 +8,7 @@ use super::nonces::Nonces;
 use super::outbox::{Outbox, class};
 use super::patience::Patience;
 use super::storage::{LogEntry, NONCES, RingStorage};
-use super::{Amnesiac, Outgoing, Ring, StepError};
+use super::{Amnesiac, Outgoing, Promise, Ring, StepError};
 use crate::log::{LogError, LogPosition, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
@@ -435,6 +435,11 @@ impl Ring for PaxosRing {
 
     fn entered_accept_with(&self) -> u64 {
         self.entered_accept_with
+    }
+
+    fn promise(&self) -> Promise {
+        let Ballot { n, priority, pid, .. } = self.paxos.get_promise();
+        Promise(u128::from(n) << 96 | u128::from(priority) << 64 | u128::from(pid))
     }
 
     fn need(&mut self, is_needed: bool) -> Option<NodeId> {

@@ -167,7 +167,7 @@ impl Replicas {
                     let answers = self.answers.entry(answer.id).or_default();
                     answers.entry((node, answer.partition)).or_insert(answer);
                 }
-                Output::Event { .. } | Output::Passed { .. } => {}
+                Output::Event { .. } | Output::Passed { .. } | Output::Read(..) => {}
             }
         }
     }

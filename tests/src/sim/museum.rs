@@ -27,8 +27,8 @@ pub fn exhibits() -> Vec<Exhibit> {
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
     use eyrie::faults::{CLOSED_CLIENT_TAKEN, LETTER_ACKNOWLEDGED_UNSYNCED, VALUES_DROPPED};
     use eyrie::multicast_faults::{
-        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, SEND_BEFORE_SYNC,
-        TORN_RECORD,
+        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, OLD_LEADER_READS,
+        SEND_BEFORE_SYNC, TORN_RECORD,
     };
     use volery::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE};
     match fault {
@@ -39,6 +39,7 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         CURSOR_KEPT | NO_PREV_CHECK | NO_FENCING => {
             |seed| meeting(seed, &[(Isolate, 700), (BreakLinks, 700), (Pause, 1_500), (CutOneWay, 700)])
         }
+        OLD_LEADER_READS => |seed| meeting(seed, &[(Isolate, 1_500)]),
         CLOSED_CLIENT_TAKEN | PONG_AT_ONCE => |seed| meeting(seed, &[(Isolate, 1_500), (CutPair, 1_000)]),
         NEWEST_IN_HEADER => |seed| {
             meeting(seed, &[(BreakClients, 300), (CutOneWay, 1_000), (SlowNetwork, 2_000), (Pause, 1_500)])

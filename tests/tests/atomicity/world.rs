@@ -128,7 +128,7 @@ impl World {
                     );
                     operation.answered.get_or_insert((self.step, reply));
                 }
-                Output::Event { .. } | Output::Passed { .. } => {}
+                Output::Event { .. } | Output::Passed { .. } | Output::Read(..) => {}
             }
         }
     }

@@ -157,6 +157,7 @@ impl Front<Bank> for Teller {
     fn received(&mut self, _: ConnectionId, _: &[u8], _: &mut Commands<Bank>) {}
     fn disconnected(&mut self, _: ConnectionId, _: &mut Commands<Bank>) {}
     fn answered(&mut self, _: &Answer<Bank>, _: &mut Commands<Bank>) {}
+    fn read(&mut self, _: u64, _: &Answer<Bank>, _: &mut Commands<Bank>) {}
     fn happened(&mut self, _: PartitionId, _: Position, _: &Seen, (): ()) {}
     fn passed(&mut self, _: PartitionId, _: Position, _: StampNumber, _: StampNumber) {}
     fn settle(&mut self, _: &mut Commands<Bank>) {}

@@ -90,6 +90,23 @@ impl Line {
         })
     }
 
+    /// Asks for something, and does not wait.
+    pub fn send(&mut self, world: &mut Cluster, xid: i32, request: &Request) {
+        let mut output = BytesMut::new();
+        request.write_frame(xid, &mut output);
+        world.write(self.end, &mut output);
+    }
+
+    /// Whether an answer to this has come before the connection ended.
+    pub fn is_answered(&mut self, world: &mut Cluster, xid: i32) -> bool {
+        while let Some(mut reader) = self.frame(world) {
+            if ReplyHeader::read(&mut reader).expect("a header").xid == xid {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Gives the connection up.
     pub fn close(self, world: &mut Cluster) {
         world.close(self.end);

@@ -46,6 +46,33 @@ fn a_session_lives_while_its_client_pings_though_a_late_handshake_has_moved_it()
     }
 }
 
+/// A ping that reaches the leader of the session's home too late, because its node was cut off, is not answered: the session's end
+/// was ordered meanwhile. An answer would say that it lives.
+#[test]
+fn a_ping_that_comes_too_late_is_not_answered() {
+    let mut ended = 0;
+    for seed in 0..24 {
+        let mut world = calm(seed);
+        wait(&mut world, 5_000_000);
+        let (mut line, session) = Line::open(&mut world, 2, TIMEOUT_MS, None);
+        wait(&mut world, 700_000);
+        let until_us = world.now_us() + 200_000 + seed * 20_000;
+        world.meet(Misfortune::Isolate, 2, 0, until_us);
+        wait(&mut world, 50_000);
+        line.send(&mut world, XID_PING, &Request::Ping);
+        let answered = line.is_answered(&mut world, XID_PING);
+        if answered {
+            let asked = line.try_call(&mut world, 1, &Request::Sync { path: "/".into() });
+            assert!(matches!(asked, Some(Ok(_))), "seed {seed}: it was told that it lived: {asked:?}");
+        } else {
+            ended += 1;
+            let (_, answer) = Line::open(&mut world, 1, TIMEOUT_MS, Some(&session));
+            assert_eq!(answer.session_id, 0, "seed {seed}: it was not answered and lives");
+        }
+    }
+    assert!((4..24).contains(&ended), "{ended} of 24 sessions ended");
+}
+
 /// A change in one partition, read by a client who then writes in another: one who watches the former and reads the latter is
 /// told of the change before it sees what was written after it, also where its node cannot hear of the change. Without what
 /// the writer has seen going along with its write, it is not.

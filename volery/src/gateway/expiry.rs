@@ -8,7 +8,8 @@
 //! Who is elected begins a *reign*: a command at the home, whose number every `Expire` carries. An `Expire` may be executed late,
 //! when another leader has heard of the client and has had its ping answered; then another reign has begun before that, and
 //! the `Expire` is void. A leader that is none any more may go on confirming for as long as it is sure of itself, so the timers
-//! of a new reign begin that much later.
+//! of a new reign begin that much later. And what is heard of a client after its session's end was ordered comes too late: it is
+//! not confirmed.
 
 use crate::session::SessionId;
 use eyrie::Epoch;
@@ -22,6 +23,8 @@ struct Timer {
     deadline_ms: u64,
     /// Where the session stands in the queue.
     queued_ms: u64,
+    /// Whether its end is ordered here.
+    is_ending: bool,
 }
 
 /// Every session's timer. A touch is one look-up; the queue is mended when a deadline that was put off comes due.
@@ -40,14 +43,24 @@ impl Expiry {
         let timeout_ms = u64::from(timeout_ms);
         let deadline_ms = self.now_ms + timeout_ms;
         self.stop(session);
-        self.timers.insert(session, Timer { epoch, timeout_ms, deadline_ms, queued_ms: deadline_ms });
+        let timer = Timer { epoch, timeout_ms, deadline_ms, queued_ms: deadline_ms, is_ending: false };
+        self.timers.insert(session, timer);
         self.queue.insert((deadline_ms, session));
     }
 
-    /// The client was heard of.
-    pub fn touch(&mut self, session: SessionId) {
+    /// The client was heard of. Says whether the session lives for a timeout from now on; not if it is not known here, or its end
+    /// is ordered.
+    pub fn touch(&mut self, session: SessionId) -> bool {
+        let timer = self.timers.get_mut(&session).filter(|timer| !timer.is_ending);
+        let Some(timer) = timer else { return false };
+        timer.deadline_ms = self.now_ms + timer.timeout_ms;
+        true
+    }
+
+    /// The session's end is ordered. It may come to nothing, if the session moves or another reign begins before it.
+    pub fn end(&mut self, session: SessionId) {
         if let Some(timer) = self.timers.get_mut(&session) {
-            timer.deadline_ms = self.now_ms + timer.timeout_ms;
+            timer.is_ending = true;
         }
     }
 
@@ -83,6 +96,7 @@ impl Expiry {
     pub fn restart(&mut self, grace_ms: u64, of: impl Fn(SessionId) -> bool) {
         for (_, timer) in self.timers.iter_mut().filter(|(session, _)| of(**session)) {
             timer.deadline_ms = self.now_ms + grace_ms + timer.timeout_ms;
+            timer.is_ending = false;
         }
     }
 }
@@ -100,9 +114,12 @@ mod tests {
         expiry.start(A, 1, 100);
         expiry.start(B, 1, 100);
         assert!(expiry.tick(60).is_empty());
-        expiry.touch(A);
+        assert!(expiry.touch(A));
         assert_eq!(expiry.tick(100), [(B, 1)]);
+        expiry.end(B);
+        assert!(!expiry.touch(B), "what is heard of it now comes too late");
         expiry.stop(B);
+        assert!(!expiry.touch(B), "it has ended");
         assert!(expiry.tick(159).is_empty());
         assert_eq!(expiry.tick(160), [(A, 1)]);
         assert_eq!(expiry.tick(260), [(A, 1)], "it is asked for again while nothing comes of it");

@@ -54,6 +54,15 @@ impl Front<Volery> for Gateway {
         }
     }
 
+    fn read(&mut self, number: u64, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
+        let Some(id) = self.sessions.get(&SessionId(answer.id.client.0)).copied() else { return };
+        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
+        if pipeline.reads(answer.id, number) {
+            self.operated(id, number, answer, commands);
+            self.unsettle(id);
+        }
+    }
+
     fn done(&mut self, ticket: Ticket, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
         match self.purposes.remove(&ticket) {
             Some(Purpose::Open { connection, request, session }) => {
@@ -137,6 +146,7 @@ impl Front<Volery> for Gateway {
             tracing::info!(%session, "not heard of for its timeout: expiring");
             let ticket = commands.errand(Command::Expire { session, epoch, reign }, Past::default());
             self.purposes.insert(ticket, Purpose::Expire(home));
+            self.expiry.end(session);
         }
         for partition in std::mem::take(&mut self.claims).iter() {
             let ticket = commands.errand(Command::Reign { partition }, Past::default());
@@ -182,12 +192,12 @@ impl Front<Volery> for Gateway {
         match Telling::decode(message) {
             Some(Telling::Hearing { partition, round, sessions }) => {
                 if partition.0 < self.marks.partitions() && self.reign(partition).is_some() {
-                    sessions.iter().for_each(|session| self.expiry.touch(*session));
-                    commands.tell(from, Telling::Heard { partition, round }.encode());
+                    let late = sessions.into_iter().filter(|session| !self.expiry.touch(*session)).collect();
+                    commands.tell(from, Telling::Heard { partition, round, late }.encode());
                 }
             }
-            Some(Telling::Heard { partition, round }) => {
-                let pings = self.hearings.confirmed(from, partition, round);
+            Some(Telling::Heard { partition, round, late }) => {
+                let pings = self.hearings.confirmed(from, partition, round, &late);
                 self.pong(pings);
             }
             None => tracing::warn!(%from, "a gateway said what this one does not understand"),

@@ -7,8 +7,11 @@
 //!
 //! ```text
 //! hearing  version u8 | 0 | partition u16 | round u64 | sessions u64 each
-//! heard    version u8 | 1 | partition u16 | round u64
+//! heard    version u8 | 1 | partition u16 | round u64 | sessions u64 each
 //! ```
+//!
+//! The leader names those of the sessions that it can not confirm: their ends are ordered, or they have ended. Their pings are
+//! not answered; their clients are told of the end, or that there is none after all when they ping again.
 //!
 //! A ping makes the gateway tell at the end of the turn, everything else within [`TELL_EVERY_MS`]. What is not confirmed is
 //! told again.
@@ -31,8 +34,8 @@ const HEADER_BYTES: usize = 12;
 pub enum Telling {
     /// To the leader of a partition: these sessions, whose home it is, were heard of.
     Hearing { partition: PartitionId, round: u64, sessions: Vec<SessionId> },
-    /// The leader was told, and surely leads.
-    Heard { partition: PartitionId, round: u64 },
+    /// The leader was told, and surely leads. These of the sessions are too late.
+    Heard { partition: PartitionId, round: u64, late: Vec<SessionId> },
 }
 
 impl Telling {
@@ -42,7 +45,7 @@ impl Telling {
             Telling::Hearing { partition, round, sessions } => {
                 (HEARING, partition, round, sessions.as_slice())
             }
-            Telling::Heard { partition, round } => (HEARD, partition, round, [].as_slice()),
+            Telling::Heard { partition, round, late } => (HEARD, partition, round, late.as_slice()),
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + 8 * sessions.len());
         bytes.put_u8(VERSION);
@@ -60,14 +63,15 @@ impl Telling {
         }
         let (kind, partition, round) = (bytes.get_u8(), PartitionId(bytes.get_u16_le()), bytes.get_u64_le());
         match (kind, bytes.len() % 8) {
-            (HEARING, 0) => {
-                let sessions = (0..bytes.len() / 8).map(|_| SessionId(bytes.get_u64_le())).collect();
-                Some(Telling::Hearing { partition, round, sessions })
-            }
-            (HEARD, 0) if bytes.is_empty() => Some(Telling::Heard { partition, round }),
+            (HEARING, 0) => Some(Telling::Hearing { partition, round, sessions: sessions(bytes) }),
+            (HEARD, 0) => Some(Telling::Heard { partition, round, late: sessions(bytes) }),
             _ => None,
         }
     }
+}
+
+fn sessions(mut bytes: Bytes) -> Vec<SessionId> {
+    (0..bytes.len() / 8).map(|_| SessionId(bytes.get_u64_le())).collect()
 }
 
 /// A ping that is answered when its session was told of.
@@ -77,6 +81,8 @@ pub struct Ping {
     pub connection: ConnectionId,
     /// Its xid.
     pub xid: i32,
+    /// The session.
+    pub session: SessionId,
 }
 
 /// What must be told to the leader of one partition.
@@ -132,11 +138,16 @@ impl Hearings {
     }
 
     /// A session pings.
-    pub fn ping(&mut self, home: PartitionId, session: SessionId, ping: Ping) {
-        self.hear(home, session);
+    pub fn ping(&mut self, home: PartitionId, ping: Ping) {
+        self.hear(home, ping.session);
         let home = &mut self.homes[home.index()];
         home.pings.insert(ping.connection, (home.round, ping));
         home.pinged = true;
+    }
+
+    /// A connection has gone: there is nobody to answer.
+    pub fn forget(&mut self, home: PartitionId, connection: ConnectionId) {
+        self.homes[home.index()].pings.remove(&connection);
     }
 
     /// What is to be told now, and to whom.
@@ -146,10 +157,16 @@ impl Hearings {
         homes.filter_map(|(home, partition)| home.tell(partition, now_ms)).collect()
     }
 
-    /// A leader has confirmed a round. Returns the pings that may be answered.
-    pub fn confirmed(&mut self, from: NodeId, partition: PartitionId, round: u64) -> Vec<Ping> {
+    /// A leader has confirmed a round, but for what came too late. Returns the pings that may be answered.
+    pub fn confirmed(
+        &mut self,
+        from: NodeId,
+        partition: PartitionId,
+        round: u64,
+        late: &[SessionId],
+    ) -> Vec<Ping> {
         match self.homes.get_mut(partition.index()) {
-            Some(home) if home.leader == Some(from) => home.confirmed(round),
+            Some(home) if home.leader == Some(from) => home.confirmed(round, late),
             _ => Vec::new(),
         }
     }
@@ -157,7 +174,7 @@ impl Hearings {
     /// This node leads the partition itself: returns the pings that may be answered, for it has heard all of them.
     pub fn confirmed_here(&mut self, partition: PartitionId) -> Vec<Ping> {
         let home = &mut self.homes[partition.index()];
-        home.confirmed(home.round)
+        home.confirmed(home.round, &[])
     }
 }
 
@@ -172,12 +189,12 @@ impl Home {
         Some((leader, Telling::Hearing { partition, round, sessions }))
     }
 
-    fn confirmed(&mut self, round: u64) -> Vec<Ping> {
+    fn confirmed(&mut self, round: u64, late: &[SessionId]) -> Vec<Ping> {
         self.heard.retain(|_, heard| *heard > round);
-        let answered =
+        let answered: Vec<Ping> =
             self.pings.values().filter(|(asked, _)| *asked <= round).map(|(_, ping)| *ping).collect();
         self.pings.retain(|_, (asked, _)| *asked > round);
-        answered
+        answered.into_iter().filter(|ping| !late.contains(&ping.session)).collect()
     }
 }
 
@@ -190,8 +207,8 @@ mod tests {
     const B: SessionId = SessionId(8);
     const LEADER: NodeId = NodeId(2);
 
-    fn ping(connection: u64) -> Ping {
-        Ping { connection: ConnectionId(connection), xid: -2 }
+    fn ping(connection: u64, session: SessionId) -> Ping {
+        Ping { connection: ConnectionId(connection), xid: -2, session }
     }
 
     fn hearing(round: u64, sessions: &[SessionId]) -> (NodeId, Telling) {
@@ -201,27 +218,38 @@ mod tests {
     #[test]
     fn a_ping_is_answered_when_the_leader_knows_of_it() {
         let mut hearings = Hearings::new(1);
-        hearings.ping(HOME, A, ping(1));
+        hearings.ping(HOME, ping(1, A));
         assert!(hearings.take_tellings().is_empty(), "nobody leads");
         hearings.led(HOME, Some(LEADER));
         assert_eq!(hearings.take_tellings(), [hearing(0, &[A])]);
-        hearings.ping(HOME, B, ping(2));
+        hearings.ping(HOME, ping(2, B));
         assert_eq!(hearings.take_tellings(), [hearing(1, &[A, B])], "A is not confirmed yet");
-        assert_eq!(hearings.confirmed(NodeId(3), HOME, 1), [], "it does not lead");
-        assert_eq!(hearings.confirmed(LEADER, HOME, 0), [ping(1)]);
-        assert_eq!(hearings.confirmed(LEADER, HOME, 1), [ping(2)]);
+        assert_eq!(hearings.confirmed(NodeId(3), HOME, 1, &[]), [], "it does not lead");
+        assert_eq!(hearings.confirmed(LEADER, HOME, 0, &[]), [ping(1, A)]);
+        assert_eq!(hearings.confirmed(LEADER, HOME, 1, &[]), [ping(2, B)]);
         assert!(hearings.take_tellings().is_empty());
+    }
+
+    #[test]
+    fn what_the_leader_hears_of_too_late_is_not_answered() {
+        let mut hearings = Hearings::new(1);
+        hearings.led(HOME, Some(LEADER));
+        hearings.ping(HOME, ping(1, A));
+        hearings.ping(HOME, ping(2, B));
+        assert_eq!(hearings.take_tellings(), [hearing(0, &[A, B])]);
+        assert_eq!(hearings.confirmed(LEADER, HOME, 0, &[A]), [ping(2, B)]);
+        assert!(hearings.take_tellings().is_empty(), "its client would have to ping again");
     }
 
     #[test]
     fn what_was_heard_is_told_again_to_the_next_leader() {
         let mut hearings = Hearings::new(1);
         hearings.led(HOME, Some(NodeId(1)));
-        hearings.ping(HOME, A, ping(1));
+        hearings.ping(HOME, ping(1, A));
         assert_eq!(hearings.take_tellings().len(), 1);
         hearings.led(HOME, Some(LEADER));
         assert_eq!(hearings.take_tellings(), [hearing(1, &[A])]);
-        assert_eq!(hearings.confirmed(LEADER, HOME, 1), [ping(1)]);
+        assert_eq!(hearings.confirmed(LEADER, HOME, 1, &[]), [ping(1, A)]);
     }
 
     #[test]
@@ -244,7 +272,7 @@ mod tests {
             [1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]
         );
         assert_eq!(Telling::decode(bytes.clone()), Some(telling));
-        let heard = Telling::Heard { partition: PartitionId(1), round: 9 };
+        let heard = Telling::Heard { partition: PartitionId(1), round: 9, late: vec![A] };
         assert_eq!(Telling::decode(heard.encode()), Some(heard));
         for cut in [0, 5, 13] {
             assert_eq!(Telling::decode(bytes.slice(..cut)), None);

@@ -242,15 +242,16 @@ impl Gateway {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         let session = pipeline.session();
         let home = session.home(self.marks.partitions());
-        if self.reign(home).is_some() || PONG_AT_ONCE.is_planted() {
+        let is_confirmed = self.reign(home).is_some() && self.expiry.touch(session);
+        if is_confirmed || PONG_AT_ONCE.is_planted() {
             return self.enqueue(id, xid, Plan::Here(Here::Nothing));
         }
-        self.hearings.ping(home, session, Ping { connection: id, xid });
+        self.hearings.ping(home, Ping { connection: id, xid, session });
     }
 
     /// These pings may be answered.
     fn pong(&mut self, pings: Vec<Ping>) {
-        for Ping { connection, xid } in pings {
+        for Ping { connection, xid, .. } in pings {
             self.enqueue(connection, xid, Plan::Here(Here::Nothing));
             self.unsettle(connection);
         }
@@ -260,7 +261,8 @@ impl Gateway {
     fn hear(&mut self, session: SessionId) {
         let home = session.home(self.marks.partitions());
         if self.reign(home).is_some() {
-            return self.expiry.touch(session);
+            self.expiry.touch(session);
+            return;
         }
         self.hearings.hear(home, session);
     }
@@ -484,6 +486,7 @@ impl Gateway {
             if self.sessions.get(&session) == Some(&id) {
                 self.sessions.remove(&session);
             }
+            self.hearings.forget(session.home(self.marks.partitions()), id);
         }
         connection.close(self.now_ms);
         self.watches.forget(id);

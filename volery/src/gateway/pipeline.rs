@@ -14,7 +14,7 @@ use crate::wire::{ErrorCode, Reply, XID_SET_WATCHES};
 use crate::zxid::Zxid;
 use eyrie::{
     Answer, CausalHistory, ClientId, CommandId, Commands, Destinations, Epoch, PartitionId,
-    PartitioningOracle, Position, Request, Seen, Ticket,
+    PartitioningOracle, Position, Read, Request, Seen, Ticket,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -271,8 +271,13 @@ impl Pipeline {
                     if self.in_flight > 0 && !self.run.takes(destinations) && !RUNS_OVERLAP.is_planted() {
                         return None;
                     }
+                    let off_log = readable_here(operation, destinations, commands);
                     let (caller, operation) = item.take();
-                    self.follow(number, destinations, Command::Operate { caller, operation }, commands);
+                    let command = Command::Operate { caller, operation };
+                    match off_log {
+                        Some(partition) => self.look(number, partition, command, commands),
+                        None => self.follow(number, destinations, command, commands),
+                    }
                 }
             }
             self.unsent += 1;
@@ -288,21 +293,35 @@ impl Pipeline {
         command: Command,
         commands: &mut Commands<Volery>,
     ) {
-        if !self.run.takes(destinations) {
-            self.run = Run { number: self.run.number + 1, destinations, ..Run::default() };
-        }
-        let id = CommandId {
-            client: ClientId(self.session.0),
-            epoch: self.epoch,
-            run: self.run.number,
-            i: self.run.next,
-        };
+        let id = self.next_of_run(destinations);
         self.run.next += 1;
         self.run.sent.push_back(number);
         self.in_flight += 1;
         let (origin, acknowledged) = (commands.node(), u64::from(self.run.acknowledged));
         let past = self.history.past(destinations);
         commands.submit(id, destinations, &Request { origin, acknowledged, past, command });
+    }
+
+    /// Has a request read off the log, in its place among those of its run.
+    fn look(
+        &mut self,
+        number: u64,
+        partition: PartitionId,
+        command: Command,
+        commands: &mut Commands<Volery>,
+    ) {
+        let place = self.next_of_run(partition.into());
+        self.in_flight += 1;
+        commands.read(Read { partition, place, number, command });
+    }
+
+    /// What the next request of the run is named, or the first of another one where it goes elsewhere.
+    fn next_of_run(&mut self, destinations: Destinations) -> CommandId {
+        if !self.run.takes(destinations) {
+            self.run = Run { number: self.run.number + 1, destinations, ..Run::default() };
+        }
+        let client = ClientId(self.session.0);
+        CommandId { client, epoch: self.epoch, run: self.run.number, i: self.run.next }
     }
 
     /// Sends the first request that needs other partitions: everything before it is answered.
@@ -328,6 +347,12 @@ impl Pipeline {
         let mine = id.epoch == self.epoch && id.run == self.run.number;
         let place = id.i.checked_sub(self.run.acknowledged)?;
         self.run.sent.get(place as usize).copied().filter(|_| mine)
+    }
+
+    /// Whether a read of this place and number waits for its answer here.
+    pub fn reads(&self, place: CommandId, number: u64) -> bool {
+        let item = number.checked_sub(self.base).and_then(|place| self.items.get(place as usize));
+        place.epoch == self.epoch && item.is_some_and(|item| matches!(item.stage, Stage::Sent))
     }
 
     /// The request that an errand was for; if it attached the session, then wherever it went.
@@ -404,6 +429,16 @@ impl Pipeline {
             self.run.acknowledged += 1;
         }
     }
+}
+
+/// The partition whose replica here may tell what is asked without its being ordered.
+fn readable_here(
+    operation: &Operation,
+    destinations: Destinations,
+    commands: &Commands<Volery>,
+) -> Option<PartitionId> {
+    let only_looks = matches!(operation, Operation::Look(_) | Operation::MultiRead(_));
+    destinations.single().filter(|partition| only_looks && commands.is_hosted(*partition))
 }
 
 /// Whether an operation goes unattached: with a planted fault only.

@@ -116,7 +116,7 @@ impl Cluster {
                 Output::Event { event, .. } if replica == 0 => {
                     self.events.push((PartitionId(at as u16), event))
                 }
-                Output::Exchange(_) | Output::Event { .. } | Output::Passed { .. } => {}
+                Output::Exchange(_) | Output::Event { .. } | Output::Passed { .. } | Output::Read(..) => {}
                 Output::Answer(answer) => self.answers.entry(answer.id).or_default().push(answer),
             }
         }

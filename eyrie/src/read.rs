@@ -1,0 +1,127 @@
+//! Reads off the log: commands that change nothing, at one replica, at a moment of its choice.
+//!
+//! A read has a *place* in its session's order, beside the commands: it comes behind the session's request before that of its
+//! place, and before that one. It is executed as soon as
+//!
+//! - everything is complete here that was decided anywhere when it arrived, by the ring's read index
+//!   ([`Multicast::ask`](multicast::Multicast::ask)); and
+//! - the session's requests before it are complete here.
+//!
+//! At the latest that is just before the session's next request executes, whatever the index: that request was submitted when
+//! the read had arrived, so what had been decided then is before it in the log.
+//!
+//! **Why that is linearizable**, beside commands of several partitions too. Take the order of completions at each partition, and
+//! the read between the two of its replica where it was executed. (1) A command answered before the read arrived is complete
+//! here: it was decided in this partition, as its copy if it is of several, before any of its destinations completed it, for
+//! they all wait for this one's signal, and a replica signals what it was delivered. So it lies below the index. (2) What the read
+//! sees, every later read of the partition sees: it is complete, so decided, and lies below the index of any read that arrives
+//! afterwards. (3) If it sees a command of several partitions, a later read elsewhere sees that too: the command is complete here,
+//! so all others have signalled it, so it is decided there. *Delivered* would not be enough for (2): a read that runs between a
+//! delivery and its completion sees less than one that was answered before elsewhere.
+//!
+//! Nothing of a read is replicated, and nothing that is replicated depends on one.
+
+use crate::service::StateMachine;
+use multicast::{ClientId, CommandId, PartitionId, Position};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A read that a front asks for.
+pub struct Read<S: StateMachine> {
+    /// The partition that it reads from. It has a replica on this node.
+    pub partition: PartitionId,
+    /// Its place: the request of this session that it comes before, submitted or not.
+    pub place: CommandId,
+    /// What the front knows it by.
+    pub number: u64,
+    /// What it executes: it reads variables of that partition, and writes none.
+    pub command: S::Command,
+}
+
+struct Waiting<S: StateMachine> {
+    read: Read<S>,
+    question: u64,
+}
+
+/// The reads that wait at one replica.
+///
+/// Invariants:
+/// - questions ascend along `answered` and along each session's reads.
+/// - no session has an empty queue.
+pub struct Reads<S: StateMachine> {
+    /// By session, in its order.
+    waiting: BTreeMap<ClientId, VecDeque<Waiting<S>>>,
+    /// Questions answered, and the place that must be complete for each.
+    answered: VecDeque<(u64, Position)>,
+    /// The last question for whose answer everything is complete.
+    reached: u64,
+}
+
+impl<S: StateMachine> Default for Reads<S> {
+    fn default() -> Reads<S> {
+        Reads { waiting: BTreeMap::new(), answered: VecDeque::new(), reached: 0 }
+    }
+}
+
+impl<S: StateMachine> Reads<S> {
+    /// A read has arrived; this question was asked after that.
+    pub fn put(&mut self, read: Read<S>, question: u64) {
+        self.waiting.entry(read.place.client).or_default().push_back(Waiting { read, question });
+    }
+
+    /// A question is answered: what is delivered ends here.
+    pub fn answer(&mut self, question: u64, delivered: Position) {
+        self.answered.push_back((question, delivered));
+    }
+
+    /// Everything up to a place is complete. Says whether that answers a question.
+    pub fn complete(&mut self, place: Position) -> bool {
+        let before = self.reached;
+        while let Some((question, _)) = self.answered.front().filter(|(_, needed)| *needed <= place) {
+            self.reached = *question;
+            self.answered.pop_front();
+        }
+        self.reached > before
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The sessions that have something to read.
+    pub fn sessions(&self) -> Vec<ClientId> {
+        self.waiting.keys().copied().collect()
+    }
+
+    /// A session's next read, if the index has been reached and the session's requests before it are complete; or if
+    /// it comes before `next`, which is about to be executed.
+    pub fn take(
+        &mut self,
+        session: ClientId,
+        next: Option<CommandId>,
+        is_next_in_order: impl Fn(CommandId) -> bool,
+    ) -> Option<Read<S>> {
+        let reads = self.waiting.get_mut(&session)?;
+        let first = reads.front()?;
+        let is_last_moment = next.is_some_and(|next| comes_before(first.read.place, next));
+        let is_free = first.question <= self.reached || is_last_moment;
+        let read = if is_free && is_next_in_order(first.read.place) { reads.pop_front() } else { None };
+        if reads.is_empty() {
+            self.waiting.remove(&session);
+        }
+        read.map(|waiting| waiting.read)
+    }
+
+    /// Panics unless the invariants hold.
+    pub fn check_invariants(&self) {
+        assert!(self.waiting.values().all(|reads| !reads.is_empty()), "a session without reads waits");
+        let mut questions = self.answered.iter().zip(self.answered.iter().skip(1));
+        assert!(questions.all(|(earlier, later)| earlier.0 < later.0 && earlier.1 <= later.1));
+        assert!(self.answered.iter().all(|(question, _)| *question > self.reached));
+    }
+}
+
+/// Whether a read of this place comes before a request of the same session.
+fn comes_before(place: CommandId, next: CommandId) -> bool {
+    (place.epoch, place.run, place.i) <= (next.epoch, next.run, next.i)
+}
