@@ -152,7 +152,7 @@ pub use front::{Commands, ConnectionId, Front};
 pub use message::{MalformedMessage, Message};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
 #[cfg(feature = "faults")]
-pub use multicast::disk::{LimitedDisk, VolatileDisk};
+pub use multicast::disk::{LimitedDisk, SlowDisk, VolatileDisk};
 pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogPosition, NodeLog, SharedLog};
 pub use multicast::{
     Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Layout, NodeId, PARTITIONS_MAX,

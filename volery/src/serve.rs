@@ -129,13 +129,19 @@ fn open_disk(directory: &DataDirectory) -> Result<Arc<dyn Disk>, ServeError> {
     Ok(disk)
 }
 
-/// A disk that a test can fill, by a file in the data directory, and make to lose what is not synced, by the environment.
+/// A disk that a test can fill, by a file in the data directory; and by the environment make to lose what is not synced
+/// (`VOLERY_DISK=volatile`), or slow down by so many milliseconds a sync (`VOLERY_DISK=slow:5`).
 /// It says so, since nobody should take such a binary for one to keep data with.
 #[cfg(feature = "faults")]
 fn with_faults(mut disk: Arc<dyn Disk>, data: &Path) -> Arc<dyn Disk> {
-    if std::env::var_os("VOLERY_DISK").is_some_and(|disk| disk == "volatile") {
+    let how = std::env::var("VOLERY_DISK").unwrap_or_default();
+    if how == "volatile" {
         println!("built with faults: what is not synced is lost with the process");
         disk = Arc::new(eyrie::VolatileDisk::new(disk));
+    }
+    if let Some(delay_ms) = how.strip_prefix("slow:").and_then(|ms| ms.parse().ok()) {
+        println!("built with faults: every sync takes {delay_ms} ms longer");
+        disk = Arc::new(eyrie::SlowDisk::new(disk, std::time::Duration::from_millis(delay_ms)));
     }
     let marker = data.join("disk-full");
     println!("built with faults: the disk is full while there is {}", marker.display());

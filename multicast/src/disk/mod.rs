@@ -4,7 +4,7 @@
 //! and synced. [`FileDisk`] is a directory of real files. [`MemoryDisk`] forgets, tears, rots and fails as real disks
 //! do, and does it again for the same seed. [`DataDirectory`] is the directory a node owns: it holds the lock that
 //! keeps a second process out and the identity that keeps another node's configuration out. With the feature `faults`,
-//! which the shipped binary lacks, a real disk can lose what was not synced and be full as well, each by a disk around it.
+//! which the shipped binary lacks, a real disk can lose what was not synced, be full and be slow as well, each by a disk around it.
 //!
 //! Offsets and lengths are bytes. The calls take `&self`, because the log reads old entries while its writer's thread
 //! writes new ones; the two never touch the same bytes.
@@ -14,6 +14,8 @@ mod file;
 #[cfg(feature = "faults")]
 mod limited;
 mod memory;
+#[cfg(feature = "faults")]
+mod slow;
 mod spare;
 #[cfg(feature = "faults")]
 mod volatile;
@@ -23,6 +25,8 @@ pub use file::FileDisk;
 #[cfg(feature = "faults")]
 pub use limited::LimitedDisk;
 pub use memory::MemoryDisk;
+#[cfg(feature = "faults")]
+pub use slow::SlowDisk;
 #[cfg(feature = "faults")]
 pub use volatile::VolatileDisk;
 
