@@ -178,12 +178,12 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         if !self.in_flight
             && let Some(buffer) = self.node.propose()?
         {
+            // What does not wait for the sync leaves before it: the followers sync meanwhile.
+            self.give_out();
             self.write(buffer)?;
         }
         self.node.deliver()?;
-        if let Some(peers) = &mut self.peers {
-            peers.give_out(&mut self.node, self.poll.registry());
-        }
+        self.give_out();
         if self.node.wants_status() {
             self.node.show_status(open_files());
         }
@@ -332,6 +332,12 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             if let Some(peers) = &mut self.peers {
                 peers.durable(position);
             }
+        }
+    }
+
+    fn give_out(&mut self) {
+        if let Some(peers) = &mut self.peers {
+            peers.give_out(&mut self.node, self.poll.registry());
         }
     }
 

@@ -35,7 +35,8 @@
 //! | heartbeat request and reply | nothing | an election's ballot is an opinion; what it leads to begins with a Prepare. So a slow disk does not look like a dead node |
 //! | Prepare | the log | it says how much of which round the sender holds, and the promises that answer it are cut to fit. A candidate that forgot its own promise may stand under the same ballot again with a shorter log; fencing keeps the old answers from it, and one sync an election makes that not the only thing that does |
 //! | Promise | the log | it vouches for the promise and for the entries it names |
-//! | AcceptSync, AcceptDecide | the log | the leader has counted its own vote for these entries, so nobody else may vote before that vote is true |
+//! | AcceptSync | the log | it ends an election, as a Prepare begins one; what it says was held before is |
+//! | AcceptDecide | the messages before it | it asks for votes and is none: the leader's own counts once it is synced (`Votes`), so its sync and its followers' overlap |
 //! | Accepted | the log | it is the vote |
 //! | Decide | the messages before it | what it says needs no sync here, but it is numbered in one sequence with AcceptSync and AcceptDecide: overtaking one, it would look like a loss |
 //! | PrepareReq, NotAccepted | the messages before them | they vouch for nothing; in order, an answer never meets a state that the messages before it would have changed |
@@ -103,6 +104,7 @@ mod rows_test;
 mod sim;
 mod solo;
 mod storage;
+mod votes;
 
 pub use follower::{FOLLOW_PATIENCE_MS, FollowerRing, Following};
 pub(crate) use followers::Followers;

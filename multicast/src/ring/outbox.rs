@@ -5,7 +5,7 @@ use super::codec::{PaxosMessage, encode_message};
 use super::fragment::{WHOLE_HEAD, frames};
 use super::membership::Membership;
 use crate::NodeId;
-use crate::faults::{ACKNOWLEDGE_BEFORE_SYNC, SEND_BEFORE_SYNC};
+use crate::faults::SEND_BEFORE_SYNC;
 use crate::log::{LogPosition, SharedLog};
 use bytes::Bytes;
 use omnipaxos::messages::Message;
@@ -28,15 +28,13 @@ pub(super) fn class(message: &PaxosMessage) -> Class {
     let Message::SequencePaxos(message) = message else { return Class::Free };
     match message.msg {
         PaxosMsg::Promise(_) | PaxosMsg::Accepted(_) if SEND_BEFORE_SYNC.is_planted() => Class::InOrder,
-        PaxosMsg::AcceptSync(_) | PaxosMsg::AcceptDecide(_) if ACKNOWLEDGE_BEFORE_SYNC.is_planted() => {
-            Class::InOrder
+        PaxosMsg::Prepare(_) | PaxosMsg::Promise(_) | PaxosMsg::AcceptSync(_) | PaxosMsg::Accepted(_) => {
+            Class::Vouching
         }
-        PaxosMsg::Prepare(_)
-        | PaxosMsg::Promise(_)
-        | PaxosMsg::AcceptSync(_)
-        | PaxosMsg::AcceptDecide(_)
-        | PaxosMsg::Accepted(_) => Class::Vouching,
-        PaxosMsg::PrepareReq(_) | PaxosMsg::NotAccepted(_) | PaxosMsg::Decide(_) => Class::InOrder,
+        PaxosMsg::AcceptDecide(_)
+        | PaxosMsg::PrepareReq(_)
+        | PaxosMsg::NotAccepted(_)
+        | PaxosMsg::Decide(_) => Class::InOrder,
         PaxosMsg::ProposalForward(_)
         | PaxosMsg::Compaction(_)
         | PaxosMsg::AcceptStopSign(_)

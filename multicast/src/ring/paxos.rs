@@ -8,13 +8,17 @@ use super::nonces::Nonces;
 use super::outbox::{Outbox, class};
 use super::patience::Patience;
 use super::storage::{LogEntry, NONCES, RingStorage};
+use super::votes::Votes;
 use super::{Amnesiac, Outgoing, Promise, Ring, StepError};
+#[cfg(not(test))]
+use crate::faults::ACKNOWLEDGE_BEFORE_SYNC;
 use crate::log::{LogError, LogPosition, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
 use omnipaxos::ballot_leader_election::Ballot;
 use omnipaxos::messages::Message;
 use omnipaxos::messages::ballot_leader_election::{BLEMessage, HeartbeatMsg, HeartbeatReply};
+use omnipaxos::messages::sequence_paxos::{Accepted, PaxosMessage as PaxosMessageOf, PaxosMsg};
 use omnipaxos::util::NodeId as Pid;
 use omnipaxos::{ClusterConfig, OmniPaxos, OmniPaxosConfig, ServerConfig};
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +143,8 @@ pub struct PaxosRing {
     joiners: BTreeMap<NodeId, Joiner>,
     nonces: Nonces,
     behind: BTreeSet<NodeId>,
+    /// Of this member's reign.
+    votes: Votes,
     /// How often each peer has said that it follows this member's reign.
     support: BTreeMap<NodeId, u64>,
     waits: Waits,
@@ -185,6 +191,7 @@ impl PaxosRing {
             joiners: BTreeMap::new(),
             nonces,
             behind: BTreeSet::new(),
+            votes: Votes::default(),
             support: BTreeMap::new(),
             is_needed: false,
             asks: None,
@@ -220,8 +227,28 @@ impl PaxosRing {
         if reign.is_some() && reign != self.reign {
             self.entered_accept_with = self.accepted();
             self.counts.reigns += 1;
+            self.votes = Votes::default();
+            self.note_own_vote();
         }
         self.reign = reign;
+    }
+
+    /// Takes note of what this member holds and has yet to sync.
+    fn note_own_vote(&mut self) {
+        let (accepted, log) = (self.accepted(), self.log.lock());
+        self.votes.append(accepted, log.appended());
+        self.votes.sync(if self.counts_unsynced() { log.appended() } else { log.durable() });
+    }
+
+    /// Gives the crate the votes that may be counted.
+    fn count_votes(&mut self) {
+        let Some(n) = self.reign else { return };
+        for (from, accepted) in self.votes.take(self.membership.quorum()) {
+            let msg = PaxosMsg::Accepted(Accepted { n, accepted_idx: accepted as usize });
+            let message = PaxosMessageOf { from, to: self.membership.me(), msg };
+            self.paxos.handle_incoming(Message::SequencePaxos(message));
+        }
+        self.observe();
     }
 
     /// Takes part in a reign, its own or another's.
@@ -340,10 +367,16 @@ impl PaxosRing {
     fn handle(&mut self, from: NodeId, pid: u64, message: PaxosMessage) -> Result<(), StepError> {
         self.count_support(from, &message);
         match judge(&self.membership, pid, self.held(), &message) {
-            Verdict::Handle => {
-                self.paxos.handle_incoming(message);
-                self.observe();
-            }
+            Verdict::Handle => match accepted_in(self.reign, &message) {
+                Some(accepted) => {
+                    self.votes.accept(pid, accepted);
+                    self.count_votes();
+                }
+                None => {
+                    self.paxos.handle_incoming(message);
+                    self.observe();
+                }
+            },
             Verdict::Drop => self.counts.dropped += 1,
             Verdict::Behind => {
                 self.counts.dropped += 1;
@@ -357,9 +390,17 @@ impl PaxosRing {
     /// Moves what the crate has made into the outbox, where its position is set.
     fn collect(&mut self) {
         self.paxos.take_outgoing_messages(&mut self.made);
-        #[cfg(test)]
-        let class = |message: &PaxosMessage| super::sim::planted_class(self.planted, message, class(message));
         self.outbox.push(&self.membership, self.made.drain(..), class);
+    }
+
+    #[cfg(not(test))]
+    fn counts_unsynced(&self) -> bool {
+        ACKNOWLEDGE_BEFORE_SYNC.is_planted()
+    }
+
+    #[cfg(test)]
+    fn counts_unsynced(&self) -> bool {
+        self.planted == Some(super::sim::Fault::VoteBeforeSync)
     }
 
     #[cfg(not(test))]
@@ -380,6 +421,16 @@ impl PaxosRing {
     #[cfg(test)]
     fn has_heartbeats(&self) -> bool {
         self.planted != Some(super::sim::Fault::NoReconnect)
+    }
+}
+
+/// How much of the log a message says that its sender has accepted in this reign, if it does.
+fn accepted_in(reign: Option<Ballot>, message: &PaxosMessage) -> Option<u64> {
+    match message {
+        Message::SequencePaxos(PaxosMessageOf { msg: PaxosMsg::Accepted(accepted), .. }) => {
+            (reign == Some(accepted.n)).then_some(accepted.accepted_idx as u64)
+        }
+        _ => None,
     }
 }
 
@@ -464,6 +515,7 @@ impl Ring for PaxosRing {
         let before = self.accepted();
         let appended = self.paxos.append(LogEntry(entry));
         assert!(appended.is_ok() && self.accepted() == before + 1, "a leader's entry is in its log at once");
+        self.note_own_vote();
         self.observe();
     }
 
@@ -480,6 +532,7 @@ impl Ring for PaxosRing {
         self.outbox.forget(peer);
         self.joiners.remove(&peer);
         self.behind.remove(&peer);
+        self.votes.forget(pid);
         self.paxos.reconnected(pid);
         self.observe();
     }
@@ -509,8 +562,10 @@ impl Ring for PaxosRing {
         self.observe();
     }
 
-    /// Nothing to do: what waits for the log waits in the host's queue.
-    fn synced(&mut self, _: LogPosition) {}
+    fn synced(&mut self, durable: LogPosition) {
+        self.votes.sync(durable);
+        self.count_votes();
+    }
 
     fn drain(&mut self, into: &mut Vec<Outgoing>) {
         self.collect();

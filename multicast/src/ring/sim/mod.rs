@@ -15,17 +15,12 @@ mod world;
 pub(super) use profile::Profile;
 pub(super) use world::World;
 
-use super::codec::PaxosMessage;
-use super::outbox::Class;
-use omnipaxos::messages::Message;
-use omnipaxos::messages::sequence_paxos::PaxosMsg;
-
 /// One thing done wrong, to see that the simulator notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The host sends at once what waits for the log.
     SendBeforeSync,
-    /// The leader's AcceptDecide does not wait for the log, so a quorum forms on a vote that is not true yet.
+    /// The leader counts its own vote before it is synced, so a quorum forms on a vote that is not true yet.
     VoteBeforeSync,
     /// Bytes of an old connection are handled in a new one.
     NoFencing,
@@ -33,13 +28,4 @@ pub(super) enum Fault {
     NoWatchdog,
     /// Nobody is told of a new connection, and leaders append no heartbeats.
     NoReconnect,
-}
-
-/// What the message waits for, under a fault.
-pub(super) fn planted_class(planted: Option<Fault>, message: &PaxosMessage, class: Class) -> Class {
-    let Message::SequencePaxos(paxos) = message else { return class };
-    match (planted, &paxos.msg) {
-        (Some(Fault::VoteBeforeSync), PaxosMsg::AcceptDecide(_)) => Class::InOrder,
-        _ => class,
-    }
 }
