@@ -35,22 +35,31 @@
 //! - What the processes of a cluster share in memory, such as the binary, counts once for each.
 //! - A SIGKILL of this process leaves the servers of a comparison running; every other end stops them.
 
+mod alarm;
 mod client;
 mod cluster;
 mod compare;
+mod comparison;
 mod failure;
 mod four_letter;
 mod interrupt;
+mod layout;
 mod load;
 mod log_counts;
+mod median;
+mod mix;
 mod op;
 mod outcome;
+mod pace;
+mod pause;
+mod plot;
 mod ports;
 mod preparation;
 mod report;
 mod responder;
 mod schedule;
 mod server;
+mod shape;
 mod table;
 mod tally;
 mod tree;
@@ -64,9 +73,11 @@ use cluster::Kind;
 use compare::Plan;
 use failure::Failure;
 use interrupt::Interrupt;
-use load::{Lengths, Shape};
+use layout::Layout;
+use load::Target;
 use op::OpName;
 use responder::Responder;
+use shape::{Lengths, Shape, count};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,6 +113,9 @@ struct LoadOptions {
     /// What to measure
     #[arg(long, value_enum)]
     op: OpName,
+    /// Bytes of each value
+    #[arg(long, default_value = "100", value_parser = count(0, 1_000_000))]
+    size: usize,
     #[command(flatten)]
     shape: Shape,
     /// Seconds to measure
@@ -129,19 +143,31 @@ struct CompareOptions {
     /// Volery's partitions
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
     partitions: u64,
-    /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', required = true)]
+    /// What to measure; with --quick these three unless others are named
+    #[arg(long, value_enum, value_delimiter = ',', required_unless_present = "quick")]
+    #[arg(default_value_if("quick", "true", "set,get,create-delete"))]
     op: Vec<OpName>,
+    /// Bytes of each value; every operation is measured with each of them
+    #[arg(long, default_value = "100", value_delimiter = ',', value_parser = count(0, 1_000_000))]
+    size: Vec<usize>,
     #[command(flatten)]
     shape: Shape,
+    /// Measure latencies too in an open loop, at half of what ZooKeeper did
+    #[arg(long, conflicts_with_all = ["only", "rate"])]
+    at_half: bool,
+    /// All of it in about a minute, which shows that it works and not how fast it is
+    #[arg(long)]
+    quick: bool,
     /// Seconds of each measurement
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, default_value_t = 10, default_value_if("quick", "true", "1"))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Seconds of load before the first measurement of Volery and of ZooKeeper in each operation
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    #[arg(long, default_value_t = 30, default_value_if("quick", "true", "2"), value_parser = clap::value_parser!(u64).range(0..=3600))]
     warmup: u64,
     /// Measurements of each of the two and operation
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, default_value_t = 3, default_value_if("quick", "true", "1"))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
     /// Where all servers' data go, in a directory that is removed again; on the disk to measure
     #[arg(long, default_value = ".")]
@@ -149,6 +175,9 @@ struct CompareOptions {
     /// Measure this one alone
     #[arg(long, value_enum)]
     only: Option<Kind>,
+    /// Draw figures into this directory, as SVG and the numbers behind them as JSON
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -174,12 +203,15 @@ fn run_load(options: &LoadOptions) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals()?;
     let servers: Vec<SocketAddr> =
         options.server.iter().map(|server| resolve(server)).collect::<Result<_, _>>()?;
-    let op = options.shape.op(options.op)?;
+    let shape = options.shape.of_size(options.size);
+    let op = shape.op(options.op)?;
     let lengths = Lengths {
         warm_up: Duration::from_secs(options.warmup),
         measure: Duration::from_secs(options.seconds),
     };
-    let outcome = load::run(&servers, op, &options.shape, lengths, &options.pid, &interrupt)?;
+    let layout = Layout::round_robin(shape.connections, shape.keys, servers.len());
+    let target = Target { servers: &servers, layout: &layout, pids: &options.pid };
+    let outcome = load::run(target, op, &shape, lengths, &interrupt)?;
     report::result(options.json, &outcome, outcome.table());
     Ok(())
 }
@@ -189,9 +221,12 @@ fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
     let plan = Plan {
         ops: options.op.iter().map(|name| options.shape.op(*name)).collect::<Result<_, _>>()?,
         shape: options.shape.clone(),
+        sizes: options.size.clone(),
         rounds: options.rounds as usize,
         measure: Duration::from_secs(options.seconds),
         warm_up: Duration::from_secs(options.warmup),
+        ramp: if options.quick { Duration::from_millis(500) } else { Duration::from_secs(2) },
+        at_half: options.at_half || options.quick && options.only.is_none() && options.shape.rate.is_none(),
         nodes: options.nodes,
         partitions: options.partitions as usize,
         only: options.only,
@@ -201,7 +236,11 @@ fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
     let directory =
         tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(Failure::system(named()))?;
     let comparison = plan.carry_out(&options.volery, directory.path(), &interrupt)?;
-    let text = format!("{}\n{}\n", comparison.table(), comparison.caption);
+    if let Some(plots) = &options.plots {
+        comparison.figures().iter().try_for_each(|(name, figure)| figure.write(plots, name))?;
+    }
+    let took = report::duration(comparison.wall_seconds);
+    let text = format!("{}\n{}\nAll of it took {took}.\n", comparison.table(), comparison.caption);
     report::result(options.json, &comparison, text);
     Ok(())
 }
