@@ -5,11 +5,10 @@
 //! Volery so that both have had the same to do. Figures are medians over the rounds; what a cluster uses is the sum over
 //! its processes.
 //!
-//! An edge file: it says on stderr what it is about.
+//! An edge file: it reads the clock.
 #![allow(clippy::disallowed_methods, reason = "the comparison says how long it took")]
-#![allow(clippy::print_stderr, reason = "a comparison takes minutes")]
 
-use crate::cluster::{Cluster, Kind, Site};
+use crate::cluster::{Cluster, Kind, Site, Volery};
 use crate::comparison::{AtHalf, Comparison, Contestant, Rounds};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -19,6 +18,7 @@ use crate::median::median;
 use crate::op::Op;
 use crate::outcome::Outcome;
 use crate::ports::Ports;
+use crate::report;
 use crate::shape::{Lengths, Shape};
 use crate::table::{many, thousands};
 use std::path::Path;
@@ -57,18 +57,21 @@ impl Plan {
     /// Starts the contestants with their data below `directory`, compares, and stops them.
     pub fn carry_out(
         &self,
-        volery: &Path,
+        binary: &Path,
         directory: &Path,
         interrupt: &Interrupt,
     ) -> Result<Comparison, Failure> {
         let begin = Instant::now();
         let mut ports = Ports::new();
         let mut start = |kind: Kind| {
-            eprintln!("starting {}", kind.name());
+            report::progress(&format!("starting {}", kind.name()));
             let directory = &directory.join(kind.name().to_lowercase());
             let site = Site { nodes: self.nodes, directory, ports: &mut ports, interrupt };
             match kind {
-                Kind::Volery => Cluster::volery(volery, self.partitions, site),
+                Kind::Volery => Cluster::volery(
+                    Volery { binary, partitions: self.partitions, replicas: None, sync_delay_ms: None },
+                    site,
+                ),
                 Kind::ZooKeeper => Cluster::zookeeper(site),
             }
         };
@@ -136,7 +139,7 @@ impl Plan {
             _ => format!("{op} {} B", thousands(size as i64)),
         };
         for index in 0..clusters.len() {
-            eprintln!("{name}: warming {} up", clusters[index].kind().name());
+            report::progress(&format!("{name}: warming {} up", clusters[index].kind().name()));
             let lengths = Lengths { warm_up: self.warm_up, measure: THROWN_AWAY };
             load_one(op.warm_up(), &shape, clusters, index, lengths, interrupt)?;
         }
@@ -163,7 +166,11 @@ impl Plan {
         let mut rounds: Vec<Vec<Outcome>> = clusters.iter().map(|_| Vec::new()).collect();
         for round in 1..=self.rounds {
             for (index, outcomes) in rounds.iter_mut().enumerate() {
-                eprintln!("{name}: round {round} of {}, {}", self.rounds, clusters[index].kind().name());
+                report::progress(&format!(
+                    "{name}: round {round} of {}, {}",
+                    self.rounds,
+                    clusters[index].kind().name()
+                ));
                 let lengths = Lengths { warm_up: self.ramp, measure: self.measure };
                 outcomes.push(load_one(op, shape, clusters, index, lengths, interrupt)?);
             }

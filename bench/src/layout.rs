@@ -2,7 +2,6 @@
 
 use crate::tree::Tree;
 use std::sync::Arc;
-#[cfg(test)]
 use volery::placement::Placement;
 
 /// A tree, and a server and a directory for each connection.
@@ -31,7 +30,6 @@ impl Layout {
         Layout { tree: Arc::new(Tree::new(connections, keys)), seats: (0..connections).map(seat).collect() }
     }
 
-    #[cfg(test)]
     /// A directory per connection, kept in the first so many partitions in turn. `leaders` has the index of the server
     /// that leads each partition; a connection goes to that of its directory's. The directories have the names that the
     /// cluster's own placement puts there.
@@ -48,7 +46,6 @@ impl Layout {
     }
 }
 
-#[cfg(test)]
 /// The first of a series of names, other for each directory, that is placed in this partition.
 fn name_in(placement: &Placement, directory: usize, partition: usize) -> String {
     let names = (0_u32..).map(|attempt| format!("p{partition}-d{directory}-{attempt}x"));

@@ -36,6 +36,7 @@
 //! - A SIGKILL of this process leaves the servers of a comparison running; every other end stops them.
 
 mod alarm;
+mod cgroup;
 mod client;
 mod cluster;
 mod compare;
@@ -43,6 +44,7 @@ mod comparison;
 mod failure;
 mod four_letter;
 mod interrupt;
+mod lab;
 mod layout;
 mod load;
 mod log_counts;
@@ -51,18 +53,22 @@ mod mix;
 mod op;
 mod outcome;
 mod pace;
+mod paper;
 mod pause;
 mod plot;
 mod ports;
 mod preparation;
 mod report;
 mod responder;
+mod scale;
 mod schedule;
 mod server;
 mod shape;
+mod stages;
 mod table;
 mod tally;
 mod tree;
+mod trials;
 mod usage;
 mod witness;
 mod worker;
@@ -97,6 +103,10 @@ enum Command {
     Load(LoadOptions),
     /// Starts Volery and Debian's ZooKeeper, measures them in turn and stops them
     Compare(CompareOptions),
+    /// Measures how Volery scales with its partitions, in ways that are told apart
+    Scale(scale::Options),
+    /// Repeats the experiments of the S-SMR paper, section VI, on this machine
+    Paper(paper::Options),
     /// Serves clients without doing anything, to find the generator's own ceiling
     Respond {
         /// The port on the loopback interface; 0 is any free one
@@ -188,6 +198,8 @@ fn main() -> ExitCode {
     let ran = match &command_line.command {
         Command::Load(options) => run_load(options),
         Command::Compare(options) => run_compare(options),
+        Command::Scale(options) => run_scale(options),
+        Command::Paper(options) => run_paper(options),
         Command::Respond { port } => run_respond(*port),
     };
     match ran {
@@ -242,6 +254,20 @@ fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
     let took = report::duration(comparison.wall_seconds);
     let text = format!("{}\n{}\nAll of it took {took}.\n", comparison.table(), comparison.caption);
     report::result(options.json, &comparison, text);
+    Ok(())
+}
+
+fn run_scale(options: &scale::Options) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let scale = options.carry_out(&interrupt)?;
+    report::result(options.json, &scale, scale.text());
+    Ok(())
+}
+
+fn run_paper(options: &paper::Options) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let paper = options.carry_out(&interrupt)?;
+    report::result(options.json, &paper, paper.text());
     Ok(())
 }
 

@@ -64,7 +64,6 @@ impl Mix {
         Mix { weights }
     }
 
-    #[cfg(test)]
     /// setData and multis, so many of a hundred being multis.
     pub fn of_multis(percent: u8) -> Mix {
         assert!(percent <= 100, "a share of a hundred");

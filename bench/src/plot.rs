@@ -160,6 +160,7 @@ impl Bars {
             .x_labels(self.groups.len())
             .x_label_formatter(&name)
             .y_label_formatter(&|y| figure(*y))
+            .max_light_lines(0)
             .y_desc(&self.axis)
             .label_style(TEXT)
             .axis_desc_style(TEXT)
@@ -174,14 +175,18 @@ impl Bars {
         }
         for (index, series) in self.series.iter().enumerate().filter(|_| !self.stacked) {
             let labels = series.heights.iter().enumerate().filter_map(|(group, height)| {
-                let ((left, _), (_, top)) = self.place(index, group, (*height)?);
+                let ((left, _), (right, top)) = self.place(index, group, (*height)?);
                 let told = series.labels.as_ref().and_then(|labels| labels.get(group).cloned());
                 let style = SMALL.into_font().transform(FontTransform::Rotate270);
-                Some(Text::new(told.unwrap_or_else(|| figure(top)), (left, top), style))
+                Some(Text::new(
+                    told.unwrap_or_else(|| figure(top)),
+                    (left + 0.3 * (right - left), top),
+                    style,
+                ))
             });
             chart.draw_series(labels)?;
         }
-        legend(&mut chart)
+        legend(&mut chart, SeriesLabelPosition::UpperLeft)
     }
 
     /// The lower left and the upper right corner of a bar.
@@ -222,9 +227,9 @@ impl Lines {
         let right = nonzero(points().map(|(x, _)| *x).fold(0.0, f64::max));
         let top = nonzero(points().map(|(_, y)| *y).fold(0.0, f64::max));
         let positive = points().map(|(x, _)| *x).filter(|x| *x > 0.0);
-        let left = positive.fold(right, f64::min).min(right / 10.0);
+        let decades = whole_decades(positive.fold(right, f64::min), right);
         if self.logarithmic {
-            self.draw_over(area, (left..right).log_scale(), 0.0..top)
+            self.draw_over(area, decades.log_scale(), 0.0..top)
         } else {
             self.draw_over(area, 0.0..right, 0.0..top)
         }
@@ -245,6 +250,8 @@ impl Lines {
             .configure_mesh()
             .x_label_formatter(&|x| figure(*x))
             .y_label_formatter(&|y| figure(*y))
+            .max_light_lines(0)
+            .x_labels(6)
             .x_desc(&self.x_axis)
             .y_desc(&self.y_axis)
             .label_style(TEXT)
@@ -255,7 +262,7 @@ impl Lines {
             let path = PathElement::new(series.points.clone(), colour.stroke_width(2));
             chart.draw_series([path])?.label(&series.name).legend(move |(x, y)| square(x, y, colour));
         }
-        legend(&mut chart)
+        legend(&mut chart, SeriesLabelPosition::LowerRight)
     }
 }
 
@@ -285,14 +292,23 @@ fn square(x: i32, y: i32, colour: RGBColor) -> Rectangle<(i32, i32)> {
     Rectangle::new([(x, y - 4), (x + 8, y + 4)], colour.filled())
 }
 
-fn legend<'a, X: CoordTranslate>(chart: &mut ChartContext<'a, SVGBackend<'a>, X>) -> Drawn {
+fn legend<'a, X: CoordTranslate>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, X>,
+    position: SeriesLabelPosition,
+) -> Drawn {
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(position)
         .background_style(WHITE.mix(0.8))
         .label_font(TEXT)
         .draw()?;
     Ok(())
+}
+
+/// From a power of ten to a greater one, around these.
+fn whole_decades(least: f64, most: f64) -> std::ops::Range<f64> {
+    let first = least.log10().floor();
+    10_f64.powf(first)..10_f64.powf(most.log10().ceil().max(first + 1.0))
 }
 
 /// An axis needs a length.
@@ -375,6 +391,12 @@ mod tests {
         let ((left, bottom), (right, top)) = stacked.place(1, 0, 1.0);
         assert!((left - 0.1).abs() < 1e-9 && (right - 0.9).abs() < 1e-9, "{left} {right}");
         assert_eq!((bottom, top), (3.0, 4.0));
+    }
+
+    #[test]
+    fn a_logarithmic_axis_goes_over_whole_decades() {
+        assert_eq!(whole_decades(0.5, 20.0), 0.1..100.0);
+        assert_eq!(whole_decades(1.0, 1.0), 1.0..10.0);
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub fn failure(failure: &Failure) {
     eprintln!("bench: {failure}");
 }
 
+/// Says on stderr what is being done.
+pub fn progress(what: &str) {
+    eprintln!("{what}");
+}
+
 /// Says on stdout where a server listens.
 pub fn listening(address: SocketAddr) {
     println!("listening on {address}");

@@ -59,7 +59,6 @@ pub struct Lengths {
 }
 
 impl Shape {
-    #[cfg(test)]
     /// A closed loop of values of so many bytes, each connection in a directory of its own.
     pub fn closed(connections: usize, outstanding: usize, size: usize) -> Shape {
         Shape {
