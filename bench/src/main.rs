@@ -3,7 +3,9 @@
 //! ```text
 //! bench load --server 127.0.0.1:2181 --op set --pid 4711     one operation against a server that runs already
 //! bench compare --volery target/release/volery --op set,get  Volery and Debian's ZooKeeper in turn
-//! bench compare --op set --nodes 3                           the same with clusters of three
+//! bench compare --op set --nodes 3 --at-half                 the same with clusters of three, and latencies at one rate
+//! bench scale --plots plots                                  how Volery scales with its partitions
+//! bench paper --plots plots                                  the experiments of S-SMR VI
 //! bench respond --port 2181                                  a server that does nothing: the generator's ceiling
 //! ```
 //!
@@ -12,16 +14,24 @@
 //! two servers are comparable at equal `--connections` and `--outstanding` only. A server that stalls is sent nothing
 //! meanwhile, so the tail of the latencies is that of a busy server, not that of users who come on their own.
 //!
-//! **A run** creates `/bench/dN/kM`, opens its sessions, warms up, measures, deletes what it created besides those keys,
-//! and closes its sessions. Replies that arrive within the measured window count, whenever their requests were sent. An
-//! error that a server replies is a figure; a connection that is lost is the end.
+//! **An open loop.** With `--rate` requests are due at that rate, however fast replies come, and latency counts from when a
+//! request was due: so a stall is seen by all that was due meanwhile, be it sent or not ([`pace`]). What is due and not
+//! answered as the window ends counts with the time that it has waited so far. Latencies of two servers are comparable at
+//! one rate that both sustain, which is what `compare --at-half` is for.
+//!
+//! **A run** creates directories below `/bench` with keys in them, opens its sessions, warms up, measures, deletes what it
+//! created besides those, and closes its sessions. In a closed loop replies that arrive within the measured window count,
+//! whenever their requests were sent. An error that a server replies is a figure; a connection that is lost is the end.
 //!
 //! **Processes.** The generator takes part of the machine that the server could use. So the CPU time of both is shown, per
-//! operation, and on a machine whose cores are all busy that is the figure to compare.
+//! operation, and on a machine whose cores are all busy that is the figure to compare. Bytes are those that the generator
+//! sends and receives; what servers send each other is not among them.
 //!
 //! **Clusters.** With `--nodes` both are clusters, all of whose processes run on this machine and share its cores and its
-//! disk. Connections go to the servers round robin, and each works in a directory of its own, wherever that is kept: a
-//! client of either cluster connects to any server. What a cluster uses is the sum over its processes.
+//! disk. Connections of `load` and `compare` go to the servers round robin, and each works in a directory of its own,
+//! wherever that is kept: a client of either cluster connects to any server. What a cluster uses is the sum over its
+//! processes, and each node's use is shown too. In [`scale`] and [`paper`] a connection goes to the node that leads its
+//! directory's partition.
 //!
 //! **Logs.** A server that tells is asked what it did to its write-ahead log, by four-letter words at both ends of the
 //! measured window: how often it synced, and how many commands each sync was for. A replicated command is one at each
@@ -30,10 +40,14 @@
 //! # Caveats
 //!
 //! - CPU time is accounted in steps of 10 ms, so windows of less than a few seconds tell little.
+//! - Where hardware threads share a core, an operation costs more CPU time while the other one is busy: figures of CPU time
+//!   are comparable on a machine that does nothing else.
+//! - At low rates an open loop wakes generator and server for each request, which costs both more CPU time per operation.
 //! - A create or delete ends early when [`ZNODES_MAX`](workload::ZNODES_MAX) znodes were created (half as many with several
 //!   servers), or all are deleted.
 //! - What the processes of a cluster share in memory, such as the binary, counts once for each.
-//! - A SIGKILL of this process leaves the servers of a comparison running; every other end stops them.
+//! - A SIGKILL of this process leaves the servers of a comparison running, and control groups behind; every other end stops
+//!   and removes them.
 
 mod alarm;
 mod cgroup;
@@ -137,6 +151,9 @@ struct LoadOptions {
     /// Processes whose CPU time and memory to show: the servers'
     #[arg(long, value_delimiter = ',', num_args = 1..)]
     pid: Vec<u32>,
+    /// Draw the distribution of latencies into this directory, as SVG and the numbers behind it as JSON
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -224,6 +241,9 @@ fn run_load(options: &LoadOptions) -> Result<(), Failure> {
     let layout = Layout::round_robin(shape.connections, shape.keys, servers.len());
     let target = Target { servers: &servers, layout: &layout, pids: &options.pid };
     let outcome = load::run(target, op, &shape, lengths, &interrupt)?;
+    if let Some(plots) = &options.plots {
+        outcome.figure().write(plots, "latency")?;
+    }
     report::result(options.json, &outcome, outcome.table());
     Ok(())
 }
@@ -294,6 +314,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_quick_run_has_less_of_everything_unless_it_is_told() {
+        let Command::Compare(quick) = CommandLine::parse_from(["bench", "compare", "--quick"]).command else {
+            panic!("not a comparison")
+        };
+        assert_eq!((quick.seconds, quick.warmup, quick.rounds), (1, 2, 1));
+        assert_eq!(quick.op, [OpName::Set, OpName::Get, OpName::CreateDelete]);
+        let line = ["bench", "compare", "--quick", "--op", "multi", "--seconds", "5", "--size", "100,1000"];
+        let Command::Compare(told) = CommandLine::parse_from(line).command else {
+            panic!("not a comparison")
+        };
+        assert_eq!((told.op, told.seconds, told.size), (vec![OpName::Multi], 5, vec![100, 1_000]));
+        assert!(CommandLine::try_parse_from(["bench", "compare"]).is_err(), "an operation has to be named");
     }
 
     #[test]

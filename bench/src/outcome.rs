@@ -2,6 +2,7 @@
 
 use crate::load::Window;
 use crate::op::Op;
+use crate::plot::{Curve, Figure, Lines, Panel};
 use crate::shape::Shape;
 use crate::table::{Table, figure, thousands};
 use crate::tally::Tally;
@@ -123,6 +124,14 @@ impl Outcome {
             processes: window.processes,
             logs: window.logs,
         }
+    }
+
+    /// The distribution of the latencies.
+    pub fn figure(&self) -> Figure {
+        let curve = Curve { name: self.op.clone(), points: self.distribution_ms() };
+        let title = format!("{}/s", figure(self.operations_per_second));
+        let panel = Panel::Lines(Lines::of_distributions(title, vec![curve]));
+        Figure { title: format!("Latency of {}", self.op), panels: vec![panel] }
     }
 
     /// The distribution as points of a curve: milliseconds, and the share of requests.

@@ -26,8 +26,8 @@ const COLOURS: [RGBColor; 8] = [
 ];
 /// How much of a group's width its bars take; the rest is between the groups.
 const GROUP_WIDTH: f64 = 0.8;
-/// What is left free above the highest bar, for its label and the legend.
-const HEADROOM: f64 = 1.35;
+/// What is left free above the highest bar, for its label, and for each line of the legend, as a share of its height.
+const HEADROOM: (f64, f64) = (1.25, 0.07);
 const TEXT: (&str, u32) = ("sans-serif", 12);
 const SMALL: (&str, u32) = ("sans-serif", 9);
 
@@ -146,10 +146,11 @@ impl Figure {
 
 impl Bars {
     fn draw(&self, area: &Area) -> Drawn {
-        let top = nonzero(self.highest() * HEADROOM);
+        let top = nonzero(self.highest() * (HEADROOM.0 + HEADROOM.1 * self.series.len() as f64));
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, ("sans-serif", 14))
             .margin(10)
+            .margin_right(25)
             .x_label_area_size(40)
             .y_label_area_size(65)
             .build_cartesian_2d(Groups(self.groups.len()), 0.0..top)?;
@@ -186,7 +187,7 @@ impl Bars {
             });
             chart.draw_series(labels)?;
         }
-        legend(&mut chart, SeriesLabelPosition::UpperLeft)
+        legend(&mut chart)
     }
 
     /// The lower left and the upper right corner of a bar.
@@ -243,6 +244,7 @@ impl Lines {
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, ("sans-serif", 14))
             .margin(10)
+            .margin_right(25)
             .x_label_area_size(40)
             .y_label_area_size(65)
             .build_cartesian_2d(x, y)?;
@@ -262,7 +264,7 @@ impl Lines {
             let path = PathElement::new(series.points.clone(), colour.stroke_width(2));
             chart.draw_series([path])?.label(&series.name).legend(move |(x, y)| square(x, y, colour));
         }
-        legend(&mut chart, SeriesLabelPosition::LowerRight)
+        legend(&mut chart)
     }
 }
 
@@ -292,13 +294,10 @@ fn square(x: i32, y: i32, colour: RGBColor) -> Rectangle<(i32, i32)> {
     Rectangle::new([(x, y - 4), (x + 8, y + 4)], colour.filled())
 }
 
-fn legend<'a, X: CoordTranslate>(
-    chart: &mut ChartContext<'a, SVGBackend<'a>, X>,
-    position: SeriesLabelPosition,
-) -> Drawn {
+fn legend<'a, X: CoordTranslate>(chart: &mut ChartContext<'a, SVGBackend<'a>, X>) -> Drawn {
     chart
         .configure_series_labels()
-        .position(position)
+        .position(SeriesLabelPosition::UpperLeft)
         .background_style(WHITE.mix(0.8))
         .label_font(TEXT)
         .draw()?;
