@@ -79,14 +79,20 @@ impl Trials {
         table.row(std::iter::once(String::new()).chain(heads));
         for (index, trial) in self.trials.iter().enumerate() {
             let cells = columns.iter().flat_map(|column| {
-                let value = figure(self.median(index, column.of));
-                let ratio = column.ratio.then(|| format!("{:.2}", self.ratio(index, column.of)));
+                let value = cell(self.median(index, column.of), figure);
+                let ratio =
+                    column.ratio.then(|| cell(self.ratio(index, column.of), |ratio| format!("{ratio:.2}")));
                 std::iter::once(value).chain(ratio)
             });
             table.row(std::iter::once(trial.name.clone()).chain(cells));
         }
         table
     }
+}
+
+/// A figure, or that there is none.
+fn cell(number: f64, show: impl Fn(f64) -> String) -> String {
+    if number.is_finite() { show(number) } else { "-".to_owned() }
 }
 
 #[cfg(test)]
@@ -110,10 +116,15 @@ mod tests {
         let columns = [
             Column { head: "operations/s", of: rate, ratio: true },
             Column { head: "p50 us", of: |outcome| outcome.latency_us.p50 as f64, ratio: false },
+            Column {
+                head: "syncs/s",
+                of: |outcome| outcome.syncs_per_second().unwrap_or(f64::NAN),
+                ratio: false,
+            },
         ];
-        let expected = "              operations/s  to 1 partition  p50 us
-1 partition            103            1.00   1,000
-8 partitions           404            3.92   1,000
+        let expected = "              operations/s  to 1 partition  p50 us  syncs/s
+1 partition            103            1.00   1,000        -
+8 partitions           404            3.92   1,000        -
 ";
         assert_eq!(trials.table(&columns).to_string(), expected);
     }

@@ -208,15 +208,15 @@ mod tests {
     use super::*;
     use crate::outcome::tests::outcome;
     use crate::outcome::{Latency, Outcome};
-    use crate::stages::{NAMES, Stage};
+    use crate::stages::Stage;
 
     /// A point of so many commands per second, whose latencies have a mean of so many milliseconds.
     fn point(load: Load, who: Who, rate: f64, mean_ms: f64) -> Point {
         let outcome = outcome();
         let latency_us = Latency { mean: mean_ms * 1e3, ..outcome.latency_us };
         let outcome = Outcome { operations_per_second: rate, latency_us, ..outcome };
-        let stages = NAMES.iter().zip([1.0, 6.0, 2.0, 1.0]);
-        let stages = stages.map(|(&name, mean_us)| Stage { name, mean_us }).collect();
+        let stages = [("batching", 1.0), ("multicasting", 6.0), ("waiting", 2.0), ("executing", 1.0)];
+        let stages = stages.map(|(name, mean_us)| Stage { name: name.to_owned(), mean_us }).into();
         Point { load, who, closed: vec![outcome.clone()], open: vec![outcome], stages }
     }
 

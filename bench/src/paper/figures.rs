@@ -2,7 +2,6 @@
 
 use super::{GLOBAL_SIZE, Load, Paper, Point, Storage, Who};
 use crate::plot::{BarSeries, Bars, Curve, Figure, Lines, Panel};
-use crate::stages;
 use crate::table::{figure, thousands};
 
 impl Paper {
@@ -91,20 +90,23 @@ impl Paper {
             Who::Volery(partitions) => format!("{}, {partitions}", name(&point.load)),
             Who::ZooKeeper => name(&point.load),
         };
-        let series = stages::NAMES.iter().enumerate().map(|(index, stage)| BarSeries {
-            name: (*stage).to_owned(),
-            heights: told.iter().map(|point| Some(point.stages[index].mean_us / 1e3)).collect(),
+        let names: Vec<&str> = told.first()?.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let mean_ms = |point: &Point, name: &str| {
+            let stage = point.stages.iter().find(|stage| stage.name == name)?;
+            Some(stage.mean_us / 1e3)
+        };
+        let series = names.iter().map(|name| BarSeries {
+            name: (*name).to_owned(),
+            heights: told.iter().map(|point| mean_ms(point, name)).collect(),
             labels: None,
         });
-        (!told.is_empty()).then(|| {
-            Panel::Bars(Bars {
-                title: "Where the time of a command goes, by partitions".to_owned(),
-                axis: "ms".to_owned(),
-                groups: told.iter().map(group).collect(),
-                series: series.collect(),
-                stacked: true,
-            })
-        })
+        Some(Panel::Bars(Bars {
+            title: "Where the time of a command goes, by partitions".to_owned(),
+            axis: "ms".to_owned(),
+            groups: told.iter().map(group).collect(),
+            series: series.collect(),
+            stacked: true,
+        }))
     }
 
     /// A panel for each load; the curves are of the first round.
