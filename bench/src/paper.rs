@@ -18,6 +18,9 @@
 //! - **The stages** of a command's latency are drawn if the server tells of them.
 //!
 //! All contestants run all the time and one at a time is loaded, in turn.
+//!
+//! An edge file: it reads the clock.
+#![allow(clippy::disallowed_methods, reason = "it says how long it took")]
 
 mod claims;
 mod figures;
@@ -176,7 +179,6 @@ impl fmt::Display for Who {
 
 impl Options {
     /// Repeats the experiments.
-    #[allow(clippy::disallowed_methods, reason = "it says how long it took")]
     pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Paper, Failure> {
         let begin = Instant::now();
         let mut points = self.experiment(Storage::Disk, &self.directory, interrupt)?;

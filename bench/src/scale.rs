@@ -15,6 +15,9 @@
 //!
 //! Each connection works in a directory of its own; the directories are spread evenly over partitions, by names that the
 //! cluster's own placement puts there; each connection goes to the node that leads its directory's partition.
+//!
+//! An edge file: it reads the clock.
+#![allow(clippy::disallowed_methods, reason = "it says how long it took")]
 
 mod cells;
 mod cpu;
@@ -126,7 +129,6 @@ pub struct Told {
 
 impl Options {
     /// Asks all that is to be asked.
-    #[allow(clippy::disallowed_methods, reason = "it says how long it took")]
     pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Scale, Failure> {
         let begin = Instant::now();
         let mut lab = Lab::new(&self.directory, interrupt)?;
