@@ -25,6 +25,8 @@ const REPLY_BYTES_MAX: usize = 0x20_0000;
 
 /// A request that is not answered yet.
 pub struct InFlight {
+    /// When it was to be sent, from which its latency counts.
+    pub due: Instant,
     /// When it was handed to the connection.
     pub sent: Instant,
     /// The znode that it creates, if it creates one.
@@ -97,8 +99,18 @@ impl Client {
         self.in_flight.front().map(|request| request.sent)
     }
 
-    /// Takes a request to be sent with the next flush.
+    /// The due times of the requests that are not answered yet.
+    pub fn waiting(&self) -> impl Iterator<Item = Instant> {
+        self.in_flight.iter().map(|request| request.due)
+    }
+
+    /// Takes a request to be sent with the next flush, and from which latency counts at once.
     pub fn push(&mut self, request: &Request, now: Instant) {
+        self.push_due(request, now, now);
+    }
+
+    /// Takes a request that was due at some time before, to be sent with the next flush.
+    pub fn push_due(&mut self, request: &Request, due: Instant, now: Instant) {
         assert!(!self.closing, "nothing follows a closeSession");
         self.closing = *request == Request::CloseSession;
         self.last_xid = if self.last_xid == i32::MAX { 1 } else { self.last_xid + 1 };
@@ -106,7 +118,7 @@ impl Client {
             Request::Create(create) => Some(Arc::clone(&create.path)),
             _ => None,
         };
-        self.in_flight.push_back(InFlight { sent: now, creates, xid: self.last_xid, op: request.op() });
+        self.in_flight.push_back(InFlight { due, sent: now, creates, xid: self.last_xid, op: request.op() });
         request.write_frame(self.last_xid, &mut self.output);
     }
 

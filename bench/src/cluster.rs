@@ -1,9 +1,12 @@
 //! The clusters that are compared, each of one server or several on this machine.
 //!
-//! An edge file: it writes configurations and starts processes.
+//! An edge file: it writes configurations, starts processes and reads the clock.
+#![allow(clippy::disallowed_methods, reason = "leaders are waited for with a deadline")]
 
 use crate::failure::Failure;
+use crate::four_letter;
 use crate::interrupt::Interrupt;
+use crate::pause::pause;
 use crate::ports::Ports;
 use crate::server::Server;
 use crate::usage;
@@ -12,6 +15,8 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
+use volery::status::Status;
 
 /// Where Debian keeps its Java libraries.
 const JARS: &str = "/usr/share/java";
@@ -29,6 +34,11 @@ const HEAP: &str = "-Xmx1g";
 /// The heap of each of several, which share the memory of one machine.
 const HEAP_OF_SEVERAL: &str = "-Xmx512m";
 
+/// How long a cluster may take until every partition is led.
+const LEADERS_MAX: Duration = Duration::from_secs(60);
+/// How often it is asked.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// What a cluster is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -37,6 +47,19 @@ pub enum Kind {
     /// Debian's ZooKeeper
     #[value(name = "zookeeper")]
     ZooKeeper,
+}
+
+/// Which Volery.
+#[derive(Clone, Copy, Debug)]
+pub struct Volery<'a> {
+    /// The program.
+    pub binary: &'a Path,
+    /// Into how many partitions the state is cut.
+    pub partitions: usize,
+    /// How many nodes keep each partition; `None` is Volery's own default.
+    pub replicas: Option<u16>,
+    /// How much longer every sync of the log is to take, in milliseconds, which needs a program with the feature `faults`.
+    pub sync_delay_ms: Option<u64>,
 }
 
 /// Where a cluster is to be.
@@ -58,16 +81,16 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts Volery with so many partitions, and waits until all nodes serve.
-    pub fn volery(binary: &Path, partitions: usize, site: Site) -> Result<Cluster, Failure> {
+    /// Starts Volery, and waits until all nodes serve.
+    pub fn volery(volery: Volery, site: Site) -> Result<Cluster, Failure> {
         create(site.directory)?;
         let client_port = site.ports.block(site.nodes)?;
         let commands = match site.nodes {
-            1 => vec![volery_alone(binary, partitions, site.directory, client_port)],
+            1 => vec![volery.alone(site.directory, client_port)],
             nodes => {
                 let peer_port = site.ports.block(nodes)?;
-                init_volery(binary, partitions, &site, client_port, peer_port)?;
-                (1..=nodes).map(|node| volery_node(binary, site.directory, node)).collect()
+                volery.init(&site, client_port, peer_port)?;
+                (1..=nodes).map(|node| volery.node(site.directory, node)).collect()
             }
         };
         Cluster::start(Kind::Volery, commands, client_port, &site)
@@ -131,10 +154,39 @@ impl Cluster {
         self.pids().map(usage::resident_bytes).sum()
     }
 
+    /// For each partition of a Volery the index of the server that leads it, as soon as each has a leader.
+    pub fn leaders(&self, partitions: usize, interrupt: &Interrupt) -> Result<Vec<usize>, Failure> {
+        let deadline = Instant::now() + LEADERS_MAX;
+        loop {
+            interrupt.check()?;
+            let led: Vec<Vec<String>> = self.servers.iter().map(|server| led_by(server.address())).collect();
+            let leader = |partition| {
+                let ring = format!("p{partition}");
+                led.iter().position(|rings| rings.contains(&ring))
+            };
+            match (0..partitions).map(leader).collect::<Option<Vec<usize>>>() {
+                Some(leaders) => return Ok(leaders),
+                None if Instant::now() > deadline => {
+                    let reason = format!("not every partition was led within {} s", LEADERS_MAX.as_secs());
+                    return Err(Failure::Server { server: self.kind.name().to_owned(), reason });
+                }
+                None => pause(GLANCE),
+            }
+        }
+    }
+
     /// The failure that says that one of its servers ended, if one did.
     pub fn check(&mut self) -> Result<(), Failure> {
         self.servers.iter_mut().try_for_each(Server::check)
     }
+}
+
+/// The rings that a node of Volery leads; none if it does not answer.
+fn led_by(server: SocketAddr) -> Vec<String> {
+    let status: Option<Status> =
+        four_letter::ask(server, "vlry").ok().and_then(|told| serde_json::from_str(&told).ok());
+    let rings = status.into_iter().flat_map(|status| status.rings);
+    rings.filter(|ring| ring.leads).map(|ring| ring.ring).collect()
 }
 
 impl Kind {
@@ -155,39 +207,48 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
     fs::write(file, text).map_err(Failure::system(file.display().to_string()))
 }
 
-/// The embedded default, which needs no cluster file.
-fn volery_alone(binary: &Path, partitions: usize, directory: &Path, client_port: u16) -> Command {
-    let mut command = Command::new(binary);
-    command.args(["serve", "--port", &client_port.to_string(), "--partitions", &partitions.to_string()]);
-    command.arg("--data-dir").arg(directory.join("node-1"));
-    command
-}
-
-/// Has the cluster file written.
-fn init_volery(
-    binary: &Path,
-    partitions: usize,
-    site: &Site,
-    client_port: u16,
-    peer_port: u16,
-) -> Result<(), Failure> {
-    let mut command = Command::new(binary);
-    command.arg("init").arg("--dir").arg(site.directory);
-    command.args(["--nodes", &site.nodes.to_string(), "--partitions", &partitions.to_string()]);
-    command.args(["--client-port", &client_port.to_string(), "--peer-port", &peer_port.to_string()]);
-    let done = command.output().map_err(Failure::system(format!("starting {}", binary.display())))?;
-    if done.status.success() {
-        return Ok(());
+impl Volery<'_> {
+    /// The embedded default, which needs no cluster file.
+    fn alone(&self, directory: &Path, client_port: u16) -> Command {
+        let mut command = self.command();
+        command.args(["serve", "--port", &client_port.to_string()]);
+        command.args(["--partitions", &self.partitions.to_string()]);
+        command.arg("--data-dir").arg(directory.join("node-1"));
+        command
     }
-    let reason = format!("{}; {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
-    Err(Failure::Server { server: "volery init".to_owned(), reason })
-}
 
-fn volery_node(binary: &Path, directory: &Path, node: u16) -> Command {
-    let mut command = Command::new(binary);
-    command.arg("serve").arg("--config").arg(directory.join("cluster.toml"));
-    command.args(["--node", &node.to_string()]);
-    command
+    /// Has the cluster file written.
+    fn init(&self, site: &Site, client_port: u16, peer_port: u16) -> Result<(), Failure> {
+        let mut command = self.command();
+        command.arg("init").arg("--dir").arg(site.directory);
+        command.args(["--nodes", &site.nodes.to_string(), "--partitions", &self.partitions.to_string()]);
+        command.args(["--client-port", &client_port.to_string(), "--peer-port", &peer_port.to_string()]);
+        if let Some(replicas) = self.replicas {
+            command.args(["--replicas", &replicas.to_string()]);
+        }
+        let starting = format!("starting {}", self.binary.display());
+        let done = command.output().map_err(Failure::system(starting))?;
+        if done.status.success() {
+            return Ok(());
+        }
+        let reason = format!("{}; {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+        Err(Failure::Server { server: "volery init".to_owned(), reason })
+    }
+
+    fn node(&self, directory: &Path, node: u16) -> Command {
+        let mut command = self.command();
+        command.arg("serve").arg("--config").arg(directory.join("cluster.toml"));
+        command.args(["--node", &node.to_string()]);
+        command
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.binary);
+        if let Some(delay_ms) = self.sync_delay_ms {
+            command.env("VOLERY_DISK", format!("slow:{delay_ms}"));
+        }
+        command
+    }
 }
 
 fn zookeeper_server(class_path: &str, nodes: u16, config: &Path) -> Command {
@@ -245,7 +306,9 @@ mod tests {
             ports: &mut Ports::new(),
             interrupt: &Interrupt::default(),
         };
-        Cluster::volery(Path::new(program), 2, site).err().unwrap().to_string()
+        let volery =
+            Volery { binary: Path::new(program), partitions: 2, replicas: None, sync_delay_ms: None };
+        Cluster::volery(volery, site).err().unwrap().to_string()
     }
 
     #[test]
@@ -257,6 +320,26 @@ mod tests {
     #[test]
     fn a_cluster_file_that_is_not_written_is_told() {
         assert_eq!(failure_of("/bin/false", 3), "volery init: exit status: 1; ");
+    }
+
+    #[test]
+    fn what_is_asked_of_volery_reaches_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site {
+            nodes: 3,
+            directory: directory.path(),
+            ports: &mut Ports::new(),
+            interrupt: &Interrupt::default(),
+        };
+        let script = directory.path().join("told");
+        write(&script, "#!/bin/sh\necho \"$@ disk $VOLERY_DISK\" >&2\nexit 3\n").unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&script, executable).unwrap();
+        let volery = Volery { binary: &script, partitions: 8, replicas: Some(1), sync_delay_ms: Some(10) };
+        let told = volery.init(&site, 2_181, 2_881).unwrap_err().to_string();
+        let expected =
+            "--nodes 3 --partitions 8 --client-port 2181 --peer-port 2881 --replicas 1 disk slow:10";
+        assert!(told.ends_with(expected), "{told}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A run: connections in a closed loop against a server, and what came of it.
+//! A run: connections in a loop against the servers of a cluster, and what came of it.
 //!
 //! An edge file: it starts the workers, and its clock decides when the measured window begins and ends.
 #![allow(clippy::disallowed_methods, reason = "the measured window is timed here")]
@@ -7,21 +7,20 @@
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::op::{Op, OpName, Span};
+use crate::layout::Layout;
+use crate::op::Op;
 use crate::outcome::{LogUse, Outcome, ProcessUse};
 use crate::preparation::Preparation;
 use crate::schedule::{Phase, Purpose, Schedule};
+use crate::shape::{Lengths, Shape};
 use crate::tally::Tally;
 use crate::tree::Tree;
 use crate::witness::Witness;
-use crate::worker::{Event, Link, Worker};
-use crate::workload::{Spread, Workload, ZNODES_MAX, ZNODES_MAX_OF_SEVERAL};
+use crate::worker::{Drive, Event, Link, Worker};
+use crate::workload::{Workload, ZNODES_MAX, ZNODES_MAX_OF_SEVERAL};
 use bytes::Bytes;
-use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use rand::rngs::SmallRng;
 use rand::{RngCore, SeedableRng};
-use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -32,79 +31,33 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const GLANCE: Duration = Duration::from_millis(100);
 const PROGRESS: Duration = Duration::from_secs(1);
 
-/// A parser of a count in a range.
-fn count(least: u64, most: u64) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(least..=most)
+/// Whom to load, and from where.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// The servers of one cluster.
+    pub servers: &'a [SocketAddr],
+    /// What is to be worked on, and who goes to which server.
+    pub layout: &'a Layout,
+    /// The processes whose use is measured: the servers', and others'.
+    pub pids: &'a [u32],
 }
 
-/// What the load looks like, whatever the operation.
-#[derive(Args, Clone, Debug, Serialize)]
-pub struct Shape {
-    /// Sessions, each on a connection of its own
-    #[arg(long, default_value = "16", value_parser = count(1, 10_000))]
-    pub connections: usize,
-    /// Requests in flight per connection
-    #[arg(long, default_value = "25", value_parser = count(1, 10_000))]
-    pub outstanding: usize,
-    /// Bytes of each value
-    #[arg(long, default_value = "100", value_parser = count(0, 1_000_000))]
-    pub size: usize,
-    /// Keys per directory; there are as many directories as connections
-    #[arg(long, default_value = "100", value_parser = count(1, 100_000))]
-    pub keys: usize,
-    /// Which directories a connection works in
-    #[arg(long, value_enum, default_value = "directory")]
-    pub spread: Spread,
-    /// Of a mix: how many requests of a hundred are gets
-    #[arg(long, default_value = "90", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub get_percent: u8,
-    /// Of a multi: how many directories it touches
-    #[arg(long, value_enum, default_value = "1")]
-    pub span: Span,
-    /// Threads of the generator, among which the connections are divided
-    #[arg(long, default_value = "1", value_parser = count(1, 64))]
-    pub threads: usize,
-}
-
-/// How long a run takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Lengths {
-    /// Before what is measured.
-    pub warm_up: Duration,
-    /// Measured.
-    pub measure: Duration,
-}
-
-impl Shape {
-    /// The operation of that name, if this shape allows it.
-    pub fn op(&self, name: OpName) -> Result<Op, Failure> {
-        let op = name.with(self.get_percent, self.span);
-        if op == Op::Multi(Span::Two) && self.connections < 2 {
-            return Err(Failure::Usage(
-                "a multi over two directories needs two connections or more".to_owned(),
-            ));
-        }
-        Ok(op)
-    }
-}
-
-/// Measures `op` against the servers of one cluster, over which the connections go round robin, wherever the znodes that
-/// they ask for are kept. What `pids` use is measured too.
+/// Measures `op` against the servers of one cluster.
 pub fn run(
-    servers: &[SocketAddr],
+    target: Target,
     op: Op,
     shape: &Shape,
     lengths: Lengths,
-    pids: &[u32],
     interrupt: &Interrupt,
 ) -> Result<Outcome, Failure> {
+    let Target { servers, layout, pids } = target;
     assert!(!servers.is_empty(), "a load needs a server");
-    let tree = Arc::new(Tree::new(shape.connections, shape.keys));
+    assert_eq!(layout.seats.len(), shape.connections, "a connection needs a seat");
     let mut data = vec![0; shape.size];
     SmallRng::seed_from_u64(0).fill_bytes(&mut data);
     let data = Bytes::from(data);
-    prepare(servers[0], &tree, &data, interrupt)?;
-    let links = connect(servers, &tree, &data, shape, interrupt)?;
+    prepare(servers[0], &layout.tree, &data, interrupt)?;
+    let links = connect(target, &data, shape, interrupt)?;
     let schedule = Schedule::new(op, lengths.warm_up, lengths.measure);
     let witness = Witness { pids, servers };
     conduct(links, shape, &schedule, &witness, interrupt)
@@ -119,22 +72,17 @@ fn prepare(server: SocketAddr, tree: &Tree, data: &Bytes, interrupt: &Interrupt)
     preparation.close()
 }
 
-fn connect(
-    servers: &[SocketAddr],
-    tree: &Arc<Tree>,
-    data: &Bytes,
-    shape: &Shape,
-    interrupt: &Interrupt,
-) -> Result<Vec<Link>, Failure> {
+fn connect(target: Target, data: &Bytes, shape: &Shape, interrupt: &Interrupt) -> Result<Vec<Link>, Failure> {
     let run = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-    let room = (znodes_max(servers.len()) / shape.connections).max(1);
+    let room = (znodes_max(target.servers.len()) / shape.connections).max(1);
     let mut links = Vec::new();
-    for index in 0..shape.connections {
+    for (connection, seat) in target.layout.seats.iter().enumerate() {
         interrupt.check()?;
-        let client = Client::connect(servers[index % servers.len()])?;
-        let tree = Arc::clone(tree);
-        let workload = Workload::new(tree, shape.spread, data.clone(), run, index, room);
-        links.push(Link { client, workload });
+        let client = Client::connect(target.servers[seat.server])?;
+        let tree = Arc::clone(&target.layout.tree);
+        let data = data.clone();
+        let workload = Workload::new(tree, shape.spread, data, run, connection, seat.directory, room);
+        links.push(Link { client, workload, pace: None });
     }
     Ok(links)
 }
@@ -167,11 +115,9 @@ fn conduct(
     for (index, link) in links.into_iter().enumerate() {
         shares[index % threads].push(link);
     }
-    let workers: Result<Vec<Worker>, Failure> = shares
-        .into_iter()
-        .map(|links| Worker::new(links, shape.outstanding, schedule, sender.clone()))
-        .collect();
-    let workers = workers?;
+    let drive = Drive { outstanding: shape.outstanding, rate: shape.rate, connections: shape.connections };
+    let worker = |(first, links)| Worker::new(links, first, threads, drive, schedule, sender.clone());
+    let workers = shares.into_iter().enumerate().map(worker).collect::<Result<Vec<Worker>, _>>()?;
     drop(sender);
     thread::scope(|scope| {
         for worker in workers {
@@ -295,67 +241,115 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::OpName;
     use crate::responder::Responder;
+    use crate::workload::Spread;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     fn shape() -> Shape {
-        Shape {
-            connections: 3,
-            outstanding: 4,
-            size: 10,
-            keys: 5,
-            spread: Spread::All,
-            get_percent: 50,
-            span: Span::Two,
-            threads: 2,
-        }
+        Shape { spread: Spread::All, threads: 2, ..Shape::closed(3, 4, 10) }
     }
 
     const LENGTHS: Lengths =
         Lengths { warm_up: Duration::from_millis(20), measure: Duration::from_millis(50) };
 
-    /// Runs against a responder that fails every `failing`th request, of those that are measured.
-    fn measured(name: OpName, failing: Option<u64>) -> Result<Outcome, Failure> {
-        let responder = Responder::bind(0).unwrap().failing(failing);
+    fn measure(
+        server: SocketAddr,
+        op: Op,
+        shape: &Shape,
+        lengths: Lengths,
+        pids: &[u32],
+    ) -> Result<Outcome, Failure> {
+        let layout = Layout::round_robin(shape.connections, 5, 1);
+        let target = Target { servers: &[server], layout: &layout, pids };
+        run(target, op, shape, lengths, &Interrupt::default())
+    }
+
+    /// Runs against a responder.
+    fn measured(
+        responder: Responder,
+        name: OpName,
+        shape: &Shape,
+        lengths: Lengths,
+    ) -> Result<Outcome, Failure> {
         let address = responder.address();
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let serving = scope.spawn(|| responder.serve(&stop));
-            let shape = shape();
             let op = shape.op(name).unwrap();
-            let outcome = run(&[address], op, &shape, LENGTHS, &[std::process::id()], &Interrupt::default());
+            let outcome = measure(address, op, shape, lengths, &[std::process::id()]);
             stop.store(true, Ordering::Relaxed);
             serving.join().unwrap().unwrap();
             outcome
         })
     }
 
+    fn responder() -> Responder {
+        Responder::bind(0).unwrap()
+    }
+
     #[test]
     fn every_operation_runs_to_its_end() {
-        use OpName::{Create, CreateDelete, Delete, Get, Mix, Multi, Set};
-        for name in [Set, Get, Create, Delete, CreateDelete, Mix, Multi] {
-            let outcome = measured(name, None).unwrap();
-            assert!(outcome.operations > 0, "{name:?}");
-            assert!(outcome.errors.is_empty(), "{name:?} {:?}", outcome.errors);
-            assert!(outcome.bytes_sent > 0 && outcome.bytes_received > 0, "{name:?}");
-            assert_eq!(outcome.processes.len(), 2, "{name:?}");
-            assert!(matches!(outcome.logs[..], [None]), "a responder has no log");
+        use OpName::{Children, Create, CreateDelete, Delete, Get, Mix, Multi, Set};
+        for name in [Set, Get, Children, Create, Delete, CreateDelete, Mix, Multi] {
+            for rate in [None, Some(4_000)] {
+                let outcome = measured(responder(), name, &Shape { rate, ..shape() }, LENGTHS).unwrap();
+                assert!(outcome.operations > 0, "{name:?}");
+                assert!(outcome.errors.is_empty(), "{name:?} {:?}", outcome.errors);
+                assert!(outcome.bytes_sent > 0 && outcome.bytes_received > 0, "{name:?}");
+                assert_eq!(outcome.processes.len(), 2, "{name:?}");
+                assert!(matches!(outcome.logs[..], [None]), "a responder has no log");
+            }
         }
     }
 
     #[test]
     fn errors_are_counted_also_those_within_a_multi() {
         for name in [OpName::Set, OpName::Multi] {
-            let outcome = measured(name, Some(10)).unwrap();
+            let outcome = measured(responder().failing(Some(10)), name, &shape(), LENGTHS).unwrap();
             assert!(outcome.errors["BadVersion"] > 0, "{name:?}");
             assert!(outcome.operations > 0, "{name:?}");
         }
     }
 
     #[test]
+    fn an_open_loop_sends_at_the_rate_that_is_asked_for() {
+        let lengths = Lengths { measure: Duration::from_millis(500), ..LENGTHS };
+        let outcome = measured(responder(), OpName::Set, &shape().at(2_000), lengths).unwrap();
+        let due = 2_000.0 * outcome.seconds;
+        let seen = (outcome.operations + outcome.overdue) as f64;
+        assert!((seen - due).abs() < 0.1 * due, "{seen} of {due}");
+    }
+
+    #[test]
+    fn a_stall_is_seen_by_all_that_was_due_meanwhile() {
+        let stall = Duration::from_millis(200);
+        let lengths = Lengths { warm_up: Duration::ZERO, measure: Duration::from_millis(600) };
+        let outcome = |shape: &Shape| {
+            let stalling = responder().stalling(Some((100, stall)));
+            measured(stalling, OpName::Set, shape, lengths).unwrap()
+        };
+        // A third of all requests were due in the stall, and most of them could not even be sent in it.
+        let open = outcome(&shape().at(3_000));
+        assert!(open.latency_us.p90 > 50_000, "{:?}", open.latency_us);
+        // In a closed loop no more than those in flight see it.
+        let closed = outcome(&shape());
+        assert!(closed.latency_us.p99 < 50_000, "{:?}", closed.latency_us);
+    }
+
+    #[test]
+    fn a_server_that_stays_silent_is_seen_too() {
+        let lengths = Lengths { warm_up: Duration::ZERO, measure: Duration::from_millis(300) };
+        let stalling = responder().stalling(Some((100, Duration::from_secs(1))));
+        let outcome = measured(stalling, OpName::Set, &shape().at(3_000), lengths).unwrap();
+        assert!(outcome.overdue > 300, "{}", outcome.overdue);
+        assert!(outcome.latency_us.p90 > 100_000, "{:?}", outcome.latency_us);
+    }
+
+    #[test]
     fn a_server_that_is_not_there_ends_the_run() {
-        let address = Responder::bind(0).unwrap().address();
-        let outcome = run(&[address], Op::Set, &shape(), LENGTHS, &[], &Interrupt::default());
+        let address = responder().address();
+        let outcome = measure(address, Op::Set, &shape(), LENGTHS, &[]);
         let failure = outcome.err().unwrap().to_string();
         assert!(failure.starts_with(&format!("the connection to {address} was lost: ")), "{failure}");
     }

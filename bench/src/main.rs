@@ -3,7 +3,9 @@
 //! ```text
 //! bench load --server 127.0.0.1:2181 --op set --pid 4711     one operation against a server that runs already
 //! bench compare --volery target/release/volery --op set,get  Volery and Debian's ZooKeeper in turn
-//! bench compare --op set --nodes 3                           the same with clusters of three
+//! bench compare --op set --nodes 3 --at-half                 the same with clusters of three, and latencies at one rate
+//! bench scale --plots plots                                  how Volery scales with its partitions
+//! bench paper --plots plots                                  the experiments of S-SMR VI
 //! bench respond --port 2181                                  a server that does nothing: the generator's ceiling
 //! ```
 //!
@@ -12,16 +14,24 @@
 //! two servers are comparable at equal `--connections` and `--outstanding` only. A server that stalls is sent nothing
 //! meanwhile, so the tail of the latencies is that of a busy server, not that of users who come on their own.
 //!
-//! **A run** creates `/bench/dN/kM`, opens its sessions, warms up, measures, deletes what it created besides those keys,
-//! and closes its sessions. Replies that arrive within the measured window count, whenever their requests were sent. An
-//! error that a server replies is a figure; a connection that is lost is the end.
+//! **An open loop.** With `--rate` requests are due at that rate, however fast replies come, and latency counts from when a
+//! request was due: so a stall is seen by all that was due meanwhile, be it sent or not ([`pace`]). What is due and not
+//! answered as the window ends counts with the time that it has waited so far. Latencies of two servers are comparable at
+//! one rate that both sustain, which is what `compare --at-half` is for.
+//!
+//! **A run** creates directories below `/bench` with keys in them, opens its sessions, warms up, measures, deletes what it
+//! created besides those, and closes its sessions. In a closed loop replies that arrive within the measured window count,
+//! whenever their requests were sent. An error that a server replies is a figure; a connection that is lost is the end.
 //!
 //! **Processes.** The generator takes part of the machine that the server could use. So the CPU time of both is shown, per
-//! operation, and on a machine whose cores are all busy that is the figure to compare.
+//! operation, and on a machine whose cores are all busy that is the figure to compare. Bytes are those that the generator
+//! sends and receives; what servers send each other is not among them.
 //!
 //! **Clusters.** With `--nodes` both are clusters, all of whose processes run on this machine and share its cores and its
-//! disk. Connections go to the servers round robin, and each works in a directory of its own, wherever that is kept: a
-//! client of either cluster connects to any server. What a cluster uses is the sum over its processes.
+//! disk. Connections of `load` and `compare` go to the servers round robin, and each works in a directory of its own,
+//! wherever that is kept: a client of either cluster connects to any server. What a cluster uses is the sum over its
+//! processes, and each node's use is shown too. In [`scale`] and [`paper`] a connection goes to the node that leads its
+//! directory's partition.
 //!
 //! **Logs.** A server that tells is asked what it did to its write-ahead log, by four-letter words at both ends of the
 //! measured window: how often it synced, and how many commands each sync was for. A replicated command is one at each
@@ -30,30 +40,49 @@
 //! # Caveats
 //!
 //! - CPU time is accounted in steps of 10 ms, so windows of less than a few seconds tell little.
+//! - Where hardware threads share a core, an operation costs more CPU time while the other one is busy: figures of CPU time
+//!   are comparable on a machine that does nothing else.
+//! - At low rates an open loop wakes generator and server for each request, which costs both more CPU time per operation.
 //! - A create or delete ends early when [`ZNODES_MAX`](workload::ZNODES_MAX) znodes were created (half as many with several
 //!   servers), or all are deleted.
 //! - What the processes of a cluster share in memory, such as the binary, counts once for each.
-//! - A SIGKILL of this process leaves the servers of a comparison running; every other end stops them.
+//! - A SIGKILL of this process leaves the servers of a comparison running, and control groups behind; every other end stops
+//!   and removes them.
 
+mod alarm;
+mod cgroup;
 mod client;
 mod cluster;
 mod compare;
+mod comparison;
 mod failure;
 mod four_letter;
 mod interrupt;
+mod lab;
+mod layout;
 mod load;
 mod log_counts;
+mod median;
+mod mix;
 mod op;
 mod outcome;
+mod pace;
+mod paper;
+mod pause;
+mod plot;
 mod ports;
 mod preparation;
 mod report;
 mod responder;
+mod scale;
 mod schedule;
 mod server;
+mod shape;
+mod stages;
 mod table;
 mod tally;
 mod tree;
+mod trials;
 mod usage;
 mod witness;
 mod worker;
@@ -64,9 +93,11 @@ use cluster::Kind;
 use compare::Plan;
 use failure::Failure;
 use interrupt::Interrupt;
-use load::{Lengths, Shape};
+use layout::Layout;
+use load::Target;
 use op::OpName;
 use responder::Responder;
+use shape::{Lengths, Shape, count};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,6 +117,10 @@ enum Command {
     Load(LoadOptions),
     /// Starts Volery and Debian's ZooKeeper, measures them in turn and stops them
     Compare(CompareOptions),
+    /// Measures how Volery scales with its partitions, in ways that are told apart
+    Scale(scale::Options),
+    /// Repeats the experiments of the S-SMR paper, section VI, on this machine
+    Paper(paper::Options),
     /// Serves clients without doing anything, to find the generator's own ceiling
     Respond {
         /// The port on the loopback interface; 0 is any free one
@@ -102,6 +137,9 @@ struct LoadOptions {
     /// What to measure
     #[arg(long, value_enum)]
     op: OpName,
+    /// Bytes of each value
+    #[arg(long, default_value = "100", value_parser = count(0, 1_000_000))]
+    size: usize,
     #[command(flatten)]
     shape: Shape,
     /// Seconds to measure
@@ -113,6 +151,9 @@ struct LoadOptions {
     /// Processes whose CPU time and memory to show: the servers'
     #[arg(long, value_delimiter = ',', num_args = 1..)]
     pid: Vec<u32>,
+    /// Draw the distribution of latencies into this directory, as SVG and the numbers behind it as JSON
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -129,19 +170,31 @@ struct CompareOptions {
     /// Volery's partitions
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
     partitions: u64,
-    /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', required = true)]
+    /// What to measure; with --quick these three unless others are named
+    #[arg(long, value_enum, value_delimiter = ',', required_unless_present = "quick")]
+    #[arg(default_value_if("quick", "true", "set,get,create-delete"))]
     op: Vec<OpName>,
+    /// Bytes of each value; every operation is measured with each of them
+    #[arg(long, default_value = "100", value_delimiter = ',', value_parser = count(0, 1_000_000))]
+    size: Vec<usize>,
     #[command(flatten)]
     shape: Shape,
+    /// Measure latencies too in an open loop, at half of what ZooKeeper did
+    #[arg(long, conflicts_with_all = ["only", "rate"])]
+    at_half: bool,
+    /// All of it in about a minute, which shows that it works and not how fast it is
+    #[arg(long)]
+    quick: bool,
     /// Seconds of each measurement
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, default_value_t = 10, default_value_if("quick", "true", "1"))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Seconds of load before the first measurement of Volery and of ZooKeeper in each operation
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    #[arg(long, default_value_t = 30, default_value_if("quick", "true", "2"), value_parser = clap::value_parser!(u64).range(0..=3600))]
     warmup: u64,
     /// Measurements of each of the two and operation
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, default_value_t = 3, default_value_if("quick", "true", "1"))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
     /// Where all servers' data go, in a directory that is removed again; on the disk to measure
     #[arg(long, default_value = ".")]
@@ -149,6 +202,9 @@ struct CompareOptions {
     /// Measure this one alone
     #[arg(long, value_enum)]
     only: Option<Kind>,
+    /// Draw figures into this directory, as SVG and the numbers behind them as JSON
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -159,6 +215,8 @@ fn main() -> ExitCode {
     let ran = match &command_line.command {
         Command::Load(options) => run_load(options),
         Command::Compare(options) => run_compare(options),
+        Command::Scale(options) => run_scale(options),
+        Command::Paper(options) => run_paper(options),
         Command::Respond { port } => run_respond(*port),
     };
     match ran {
@@ -174,12 +232,18 @@ fn run_load(options: &LoadOptions) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals()?;
     let servers: Vec<SocketAddr> =
         options.server.iter().map(|server| resolve(server)).collect::<Result<_, _>>()?;
-    let op = options.shape.op(options.op)?;
+    let shape = options.shape.of_size(options.size);
+    let op = shape.op(options.op)?;
     let lengths = Lengths {
         warm_up: Duration::from_secs(options.warmup),
         measure: Duration::from_secs(options.seconds),
     };
-    let outcome = load::run(&servers, op, &options.shape, lengths, &options.pid, &interrupt)?;
+    let layout = Layout::round_robin(shape.connections, shape.keys, servers.len());
+    let target = Target { servers: &servers, layout: &layout, pids: &options.pid };
+    let outcome = load::run(target, op, &shape, lengths, &interrupt)?;
+    if let Some(plots) = &options.plots {
+        outcome.figure().write(plots, "latency")?;
+    }
     report::result(options.json, &outcome, outcome.table());
     Ok(())
 }
@@ -189,9 +253,12 @@ fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
     let plan = Plan {
         ops: options.op.iter().map(|name| options.shape.op(*name)).collect::<Result<_, _>>()?,
         shape: options.shape.clone(),
+        sizes: options.size.clone(),
         rounds: options.rounds as usize,
         measure: Duration::from_secs(options.seconds),
         warm_up: Duration::from_secs(options.warmup),
+        ramp: if options.quick { Duration::from_millis(500) } else { Duration::from_secs(2) },
+        at_half: options.at_half || options.quick && options.only.is_none() && options.shape.rate.is_none(),
         nodes: options.nodes,
         partitions: options.partitions as usize,
         only: options.only,
@@ -201,8 +268,26 @@ fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
     let directory =
         tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(Failure::system(named()))?;
     let comparison = plan.carry_out(&options.volery, directory.path(), &interrupt)?;
-    let text = format!("{}\n{}\n", comparison.table(), comparison.caption);
+    if let Some(plots) = &options.plots {
+        comparison.figures().iter().try_for_each(|(name, figure)| figure.write(plots, name))?;
+    }
+    let took = report::duration(comparison.wall_seconds);
+    let text = format!("{}\n{}\nAll of it took {took}.\n", comparison.table(), comparison.caption);
     report::result(options.json, &comparison, text);
+    Ok(())
+}
+
+fn run_scale(options: &scale::Options) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let scale = options.carry_out(&interrupt)?;
+    report::result(options.json, &scale, scale.text());
+    Ok(())
+}
+
+fn run_paper(options: &paper::Options) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let paper = options.carry_out(&interrupt)?;
+    report::result(options.json, &paper, paper.text());
     Ok(())
 }
 
@@ -229,6 +314,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_quick_run_has_less_of_everything_unless_it_is_told() {
+        let Command::Compare(quick) = CommandLine::parse_from(["bench", "compare", "--quick"]).command else {
+            panic!("not a comparison")
+        };
+        assert_eq!((quick.seconds, quick.warmup, quick.rounds), (1, 2, 1));
+        assert_eq!(quick.op, [OpName::Set, OpName::Get, OpName::CreateDelete]);
+        let line = ["bench", "compare", "--quick", "--op", "multi", "--seconds", "5", "--size", "100,1000"];
+        let Command::Compare(told) = CommandLine::parse_from(line).command else {
+            panic!("not a comparison")
+        };
+        assert_eq!((told.op, told.seconds, told.size), (vec![OpName::Multi], 5, vec![100, 1_000]));
+        assert!(CommandLine::try_parse_from(["bench", "compare"]).is_err(), "an operation has to be named");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is asked of a server over and over.
 
+use crate::mix::{Mix, Part};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
@@ -11,13 +12,15 @@ pub enum OpName {
     Set,
     /// getData of a random key
     Get,
+    /// getChildren of a directory, which has --keys children
+    Children,
     /// create of a znode that did not exist
     Create,
     /// delete of a znode that was created beforehand
     Delete,
     /// creates and deletes in equal parts
     CreateDelete,
-    /// gets and sets, by --get-percent
+    /// several in the proportions of --mix, or gets and sets by --get-percent
     Mix,
     /// a multi of two setData, over --span directories
     Multi,
@@ -35,41 +38,24 @@ pub enum Span {
 }
 
 /// An operation with all that defines it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// setData of a random key.
     Set,
     /// getData of a random key.
     Get,
+    /// getChildren of a directory.
+    Children,
     /// create of a znode that did not exist.
     Create,
     /// delete of a znode that was created beforehand.
     Delete,
     /// A delete while a created znode is left, else a create. Each counts as one operation.
     CreateDelete,
-    /// getData or setData of a random key.
-    Mix {
-        /// How many of a hundred are getData.
-        get_percent: u8,
-    },
+    /// Each of them as often as its weight says; multis over so many directories.
+    Mix(Mix, Span),
     /// A multi of two setData.
     Multi(Span),
-}
-
-impl OpName {
-    /// The operation, with what applies of the options given.
-    pub fn with(self, get_percent: u8, span: Span) -> Op {
-        match self {
-            OpName::Set => Op::Set,
-            OpName::Get => Op::Get,
-            OpName::Create => Op::Create,
-            OpName::Delete => Op::Delete,
-            OpName::CreateDelete => Op::CreateDelete,
-            OpName::Mix => Op::Mix { get_percent },
-            OpName::Multi => Op::Multi(span),
-        }
-    }
 }
 
 impl Op {
@@ -80,6 +66,15 @@ impl Op {
             other => other,
         }
     }
+
+    /// Whether one request of it may touch two directories.
+    pub fn needs_two_directories(self) -> bool {
+        match self {
+            Op::Multi(span) => span == Span::Two,
+            Op::Mix(mix, span) => span == Span::Two && mix.has(Part::Multi),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Op {
@@ -87,10 +82,12 @@ impl fmt::Display for Op {
         match self {
             Op::Set => f.write_str("set"),
             Op::Get => f.write_str("get"),
+            Op::Children => f.write_str("children"),
             Op::Create => f.write_str("create"),
             Op::Delete => f.write_str("delete"),
             Op::CreateDelete => f.write_str("create-delete"),
-            Op::Mix { get_percent } => write!(f, "mix {get_percent}% get"),
+            Op::Mix(mix, Span::Two) if mix.has(Part::Multi) => write!(f, "mix {mix}, 2 directories"),
+            Op::Mix(mix, _) => write!(f, "mix {mix}"),
             Op::Multi(Span::One) => f.write_str("multi, 1 directory"),
             Op::Multi(Span::Two) => f.write_str("multi, 2 directories"),
         }

@@ -1,9 +1,12 @@
 //! What a run measured.
 
-use crate::load::{Shape, Window};
+use crate::load::Window;
 use crate::op::Op;
+use crate::plot::{Curve, Figure, Lines, Panel};
+use crate::shape::Shape;
 use crate::table::{Table, figure, thousands};
 use crate::tally::Tally;
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -22,8 +25,12 @@ pub struct Outcome {
     pub operations: u64,
     /// The same per second.
     pub operations_per_second: f64,
-    /// Of the requests answered without an error.
+    /// In an open loop: requests that were due and not answered as the window ended.
+    pub overdue: u64,
+    /// Of the requests answered without an error; in an open loop from when they were due, and with those overdue.
     pub latency_us: Latency,
+    /// The distribution of these latencies.
+    pub distribution: Vec<Share>,
     /// How often each error was replied, by its name.
     pub errors: BTreeMap<&'static str, u64>,
     /// Bytes sent within the window.
@@ -36,11 +43,25 @@ pub struct Outcome {
     pub logs: Vec<Option<LogUse>>,
 }
 
-/// Latencies in microseconds, from the hand-over of a request to the receipt of its reply.
+/// A point of a cumulative distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Share {
+    /// A latency in microseconds.
+    pub us: u64,
+    /// The share of requests whose latency is not above it, at most 1.
+    pub of_all: f64,
+}
+
+/// Latencies in microseconds, from the hand-over of a request, or in an open loop from when it was due, to the receipt of
+/// its reply.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Latency {
+    /// Their sum by their number; 0 if there are none.
+    pub mean: f64,
     /// Half of all are not above it.
     pub p50: u64,
+    /// 9 of 10 are not above it.
+    pub p90: u64,
     /// 99 of 100 are not above it.
     pub p99: u64,
     /// 999 of 1,000 are not above it.
@@ -85,15 +106,47 @@ impl Outcome {
             op: op.to_string(),
             shape: shape.clone(),
             seconds,
-            operations: latency.len(),
-            operations_per_second: latency.len() as f64 / seconds,
-            latency_us: Latency { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: latency.max() },
+            operations: tally.operations(),
+            operations_per_second: tally.operations() as f64 / seconds,
+            overdue: tally.overdue,
+            latency_us: Latency {
+                mean: latency.mean(),
+                p50: at(0.5),
+                p90: at(0.9),
+                p99: at(0.99),
+                p999: at(0.999),
+                max: latency.max(),
+            },
+            distribution: distribution(latency),
             errors: tally.errors.iter().map(|(code, count)| (code.name(), *count)).collect(),
             bytes_sent: tally.bytes_sent,
             bytes_received: tally.bytes_received,
             processes: window.processes,
             logs: window.logs,
         }
+    }
+
+    /// The distribution of the latencies.
+    pub fn figure(&self) -> Figure {
+        let curve = Curve { name: self.op.clone(), points: self.distribution_ms() };
+        let title = format!("{}/s", figure(self.operations_per_second));
+        let panel = Panel::Lines(Lines::of_distributions(title, vec![curve]));
+        Figure { title: format!("Latency of {}", self.op), panels: vec![panel] }
+    }
+
+    /// The distribution as points of a curve: milliseconds, and the share of requests.
+    pub fn distribution_ms(&self) -> Vec<(f64, f64)> {
+        self.distribution.iter().map(|share| (share.us as f64 / 1e3, share.of_all)).collect()
+    }
+
+    /// Bytes sent per operation; not a number if there was none.
+    pub fn bytes_sent_per_operation(&self) -> f64 {
+        self.bytes_sent as f64 / self.operations as f64
+    }
+
+    /// Bytes received per operation; not a number if there was none.
+    pub fn bytes_received_per_operation(&self) -> f64 {
+        self.bytes_received as f64 / self.operations as f64
     }
 
     /// The CPU time of processes per operation in microseconds; not a number if there was no operation.
@@ -120,8 +173,15 @@ impl Outcome {
         table.row(["operation", &self.op]);
         table.row(["operations", &whole(self.operations)]);
         table.row(["seconds", &figure(self.seconds)]);
+        if let Some(rate) = self.shape.rate {
+            table.row(["operations/s asked for", &whole(rate)]);
+        }
         table.row(["operations/s", &figure(self.operations_per_second)]);
+        if self.shape.rate.is_some() {
+            table.row(["overdue at the end", &whole(self.overdue)]);
+        }
         table.row(["p50 us", &whole(self.latency_us.p50)]);
+        table.row(["p90 us", &whole(self.latency_us.p90)]);
         table.row(["p99 us", &whole(self.latency_us.p99)]);
         table.row(["p99.9 us", &whole(self.latency_us.p999)]);
         table.row(["max us", &whole(self.latency_us.max)]);
@@ -129,8 +189,8 @@ impl Outcome {
         for (code, count) in &self.errors {
             table.row([&format!("  {code}"), &whole(*count)]);
         }
-        table.row(["MB sent", &figure(self.bytes_sent as f64 / 1e6)]);
-        table.row(["MB received", &figure(self.bytes_received as f64 / 1e6)]);
+        table.row(["bytes sent/operation", &figure(self.bytes_sent_per_operation())]);
+        table.row(["bytes received/operation", &figure(self.bytes_received_per_operation())]);
         for (index, process) in self.processes.iter().enumerate() {
             let who = match index {
                 0 => "generator".to_owned(),
@@ -177,6 +237,14 @@ impl LogUse {
     }
 }
 
+/// The distribution at every 200th, closer towards the end: 98, 99, 99.5, … 99.99 of 100.
+fn distribution(latency: &Histogram<u64>) -> Vec<Share> {
+    let last = [0.995, 0.999, 0.9995, 0.9999, 1.0];
+    let shares = (1..=198).map(|index| f64::from(index) / 200.0).chain(last);
+    let shares = shares.filter(|_| !latency.is_empty());
+    shares.map(|of_all| Share { us: latency.value_at_quantile(of_all), of_all }).collect()
+}
+
 fn ratio(of: u64, to: u64) -> Option<f64> {
     (to > 0).then(|| of as f64 / to as f64)
 }
@@ -189,23 +257,12 @@ pub fn mib(bytes: f64) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::op::Span;
-    use crate::workload::Spread;
     use std::time::Duration;
     use volery::wire::ErrorCode;
 
     /// An outcome of 1,000 operations in two seconds: 1,000 us each, but one of 5,000. Its one server does not tell.
     pub fn outcome() -> Outcome {
-        let shape = Shape {
-            connections: 16,
-            outstanding: 25,
-            size: 100,
-            keys: 100,
-            spread: Spread::Directory,
-            get_percent: 90,
-            span: Span::One,
-            threads: 1,
-        };
+        let shape = Shape::closed(16, 25, 100);
         let mut tally = Tally::new();
         (0..999).for_each(|_| tally.reply(Duration::from_micros(1_000), None));
         tally.reply(Duration::from_micros(5_000), None);
@@ -217,6 +274,7 @@ pub mod tests {
             resident_bytes: 3 * 1_048_576,
         };
         let processes = vec![process(1, "bench", 3_000), process(42, "java", 24_500)];
+        (tally.bytes_sent, tally.bytes_received) = (150_000, 88_000);
         let window = Window { length: Duration::from_secs(2), processes, logs: vec![None] };
         Outcome::new(Op::Set, &shape, &tally, window)
     }
@@ -234,19 +292,39 @@ operations                   1,000
 seconds                       2.00
 operations/s                   500
 p50 us                       1,000
+p90 us                       1,000
 p99 us                       1,000
 p99.9 us                     1,000
 max us                       5,003
 errors                           1
   NoNode                         1
-MB sent                       0.00
-MB received                   0.00
+bytes sent/operation           150
+bytes received/operation      88.0
 CPU us/operation, generator   3.00
 resident MiB, generator       3.00
 CPU us/operation, java 42     24.5
 resident MiB, java 42         3.00
 ";
         assert_eq!(outcome().table().to_string(), expected);
+    }
+
+    #[test]
+    fn an_open_loop_tells_what_was_asked_for() {
+        let mut outcome = outcome();
+        outcome.shape.rate = Some(600);
+        outcome.overdue = 7;
+        let table = squeezed(&outcome.table().to_string());
+        let place = table.iter().position(|row| row == "operations/s asked for 600").unwrap();
+        assert_eq!(table[place + 1..place + 3], ["operations/s 500", "overdue at the end 7"]);
+    }
+
+    #[test]
+    fn the_distribution_rises_to_all() {
+        let distribution = outcome().distribution;
+        let share = |us| distribution.iter().filter(move |share| share.us <= us).map(|share| share.of_all);
+        assert_eq!(share(1_000).fold(0.0, f64::max), 0.999);
+        assert_eq!(share(5_010).fold(0.0, f64::max), 1.0);
+        assert!(distribution.is_sorted_by(|a, b| a.us <= b.us && a.of_all < b.of_all));
     }
 
     #[test]

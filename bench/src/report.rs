@@ -20,7 +20,31 @@ pub fn failure(failure: &Failure) {
     eprintln!("bench: {failure}");
 }
 
+/// Says on stderr what is being done.
+pub fn progress(what: &str) {
+    eprintln!("{what}");
+}
+
 /// Says on stdout where a server listens.
 pub fn listening(address: SocketAddr) {
     println!("listening on {address}");
+}
+
+/// A length of time for people.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        _ => format!("{} min {} s", whole / 60, whole % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_times_are_told_in_minutes() {
+        assert_eq!([0.4, 59.4, 59.6, 3_725.0].map(duration), ["0 s", "59 s", "1 min 0 s", "62 min 5 s"]);
+    }
 }

@@ -3,6 +3,7 @@
 //! An edge file: it serves sockets.
 
 use crate::failure::Failure;
+use crate::pause::pause;
 use bytes::{Buf, Bytes, BytesMut};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -19,6 +20,8 @@ use volery::wire::{
 const LISTENER: Token = Token(0);
 /// How soon it sees that it is to stop.
 const GLANCE: Duration = Duration::from_millis(20);
+/// What every directory has.
+const CHILD: &str = "k0";
 const RECEIVE_BYTES: usize = 256 * 1024;
 
 /// The server. Every value is of `data`.
@@ -27,6 +30,7 @@ pub struct Responder {
     address: SocketAddr,
     data: Bytes,
     failing: Option<u64>,
+    stalling: Option<(u64, Duration)>,
 }
 
 /// One client of it.
@@ -46,13 +50,25 @@ impl Responder {
         let listener =
             TcpListener::bind(address).map_err(Failure::system(format!("listening on {address}")))?;
         let address = listener.local_addr().map_err(Failure::system("listening"))?;
-        Ok(Responder { listener, address, data: Bytes::from_static(&[b'v'; 100]), failing: None })
+        Ok(Responder {
+            listener,
+            address,
+            data: Bytes::from_static(&[b'v'; 100]),
+            failing: None,
+            stalling: None,
+        })
     }
 
     /// Answers every so many requests of a session with BadVersion, except in the first session.
     #[cfg(test)]
     pub fn failing(self, failing: Option<u64>) -> Responder {
         Responder { failing, ..self }
+    }
+
+    /// Answers nobody for a time, once, at the request of this number, those of the first session not counted.
+    #[cfg(test)]
+    pub fn stalling(self, stalling: Option<(u64, Duration)>) -> Responder {
+        Responder { stalling, ..self }
     }
 
     /// Where it listens.
@@ -114,7 +130,7 @@ impl Responder {
     }
 
     /// Any error ends the connection.
-    fn turn(&self, peer: &mut Peer, buffer: &mut [u8]) -> io::Result<()> {
+    fn turn(&mut self, peer: &mut Peer, buffer: &mut [u8]) -> io::Result<()> {
         let open = peer.receive(buffer)?;
         while let Some(frame) =
             take_frame(&mut peer.input, FRAME_BYTES_MAX_DEFAULT).map_err(io::Error::other)?
@@ -125,7 +141,7 @@ impl Responder {
         if open { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
 
-    fn answer(&self, peer: &mut Peer, mut reader: Reader) -> Result<(), volery::wire::BadRequest> {
+    fn answer(&mut self, peer: &mut Peer, mut reader: Reader) -> Result<(), volery::wire::BadRequest> {
         if !peer.greeted {
             peer.greeted = true;
             let request: ConnectRequest = reader.record()?;
@@ -135,6 +151,7 @@ impl Responder {
         let header: RequestHeader = reader.record()?;
         let request = Request::read(header.op, &mut reader)?;
         peer.requests += 1;
+        self.stall(peer.session);
         let fails = self.failing.is_some_and(|every| peer.session > 1 && peer.requests.is_multiple_of(every));
         let fails = fails && request != Request::CloseSession;
         match self.reply(request, fails) {
@@ -144,6 +161,17 @@ impl Responder {
             }
         }
         Ok(())
+    }
+
+    fn stall(&mut self, session: i64) {
+        match &mut self.stalling {
+            Some((0, length)) => {
+                pause(*length);
+                self.stalling = None;
+            }
+            Some((left, _)) if session > 1 => *left -= 1,
+            _ => {}
+        }
     }
 
     fn reply(&self, request: Request, fails: bool) -> Result<Reply, ErrorCode> {
@@ -160,6 +188,7 @@ impl Responder {
             Request::GetData { .. } => {
                 Ok(Reply::Data { data: Some(self.data.clone()), stat: Stat::default() })
             }
+            Request::GetChildren { .. } => Ok(Reply::Names(vec![CHILD.into()])),
             Request::Delete(_) | Request::CloseSession => Ok(Reply::Empty),
             _ => Err(ErrorCode::Unimplemented),
         }

@@ -21,6 +21,13 @@ pub enum Purpose {
     Drain,
 }
 
+impl Purpose {
+    /// Whether an open loop keeps to its rate in it: filling and draining are done as fast as they can be.
+    pub fn is_paced(self) -> bool {
+        matches!(self, Purpose::WarmUp | Purpose::Measure)
+    }
+}
+
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

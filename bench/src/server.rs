@@ -6,13 +6,13 @@
 use crate::failure::Failure;
 use crate::four_letter;
 use crate::interrupt::Interrupt;
+use crate::pause::pause;
 use crate::preparation::Preparation;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// How long a server may take until it serves.
@@ -88,7 +88,7 @@ impl Server {
             if Instant::now() > deadline {
                 return Err(self.failure(&format!("it did not serve within {} s", START_MAX.as_secs())));
             }
-            pause();
+            pause(GLANCE);
         }
         self.check()
     }
@@ -117,10 +117,4 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Lets a moment pass between two questions.
-fn pause() {
-    let (_sender, receiver): (_, Receiver<()>) = channel();
-    assert_eq!(receiver.recv_timeout(GLANCE), Err(RecvTimeoutError::Timeout), "nobody sends");
 }

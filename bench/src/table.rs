@@ -55,6 +55,15 @@ pub fn thousands(number: i64) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
+/// A count of things, whose name takes an s or es in the plural.
+pub fn many(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ if thing.ends_with('s') => format!("{count} {thing}es"),
+        _ => format!("{count} {thing}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +74,13 @@ mod tests {
         table.row(["op", "µs", ""]);
         table.row(["set", "1,234", "x"]);
         assert_eq!(table.to_string(), "op      µs\nset  1,234  x\n");
+    }
+
+    #[test]
+    fn things_are_counted_in_the_plural() {
+        let told =
+            [(1, "round"), (2, "round"), (0, "process"), (1, "process")].map(|(n, what)| many(n, what));
+        assert_eq!(told, ["1 round", "2 rounds", "0 processes", "1 process"]);
     }
 
     #[test]

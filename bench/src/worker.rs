@@ -4,12 +4,16 @@
 //! requests go out, so a latency holds all that the server and the network take and as little as possible of this side.
 #![allow(clippy::disallowed_methods, reason = "latencies are measured here")]
 
+use crate::alarm::Alarm;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::pace::Pace;
 use crate::schedule::{Phase, Purpose, Schedule};
 use crate::tally::Tally;
 use crate::workload::Workload;
 use mio::{Events, Interest, Poll, Token};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 use volery::wire::Request;
@@ -22,6 +26,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const EVENTS_MAX: usize = 1024;
 /// The buffer through which all connections receive.
 const RECEIVE_BYTES: usize = 256 * 1024;
+/// The alarm's token; connections have their index.
+const ALARM: Token = Token(usize::MAX - 1);
 
 /// What a worker tells the conductor.
 pub enum Event {
@@ -37,28 +43,52 @@ pub struct Link {
     pub client: Client,
     /// Where its requests come from.
     pub workload: Workload,
+    /// When its requests are due in phases that are paced; `None` in a closed loop.
+    pub pace: Option<Pace>,
 }
 
-/// A closed loop over some connections: each has `outstanding` requests in flight, and every reply makes room for the
-/// next request. A turn polls, then reads each ready connection once and writes it once.
+/// How the connections of a worker are driven.
+///
+/// In a closed loop each has `outstanding` requests in flight, and every reply makes room for the next request. In an
+/// open loop requests go out when they are due; at most `outstanding` are in flight, and what is due beyond them waits
+/// for room and keeps its due time.
+#[derive(Clone, Copy)]
+pub struct Drive {
+    /// Requests in flight per connection, or the most of them.
+    pub outstanding: usize,
+    /// Requests per second in an open loop, over all connections of all workers; `None` is a closed loop.
+    pub rate: Option<u64>,
+    /// The connections of all workers.
+    pub connections: usize,
+}
+
+/// Some connections in a loop. A turn polls, then reads each ready connection once and writes it once.
+///
+/// In an open loop `upcoming` has each connection that has room, with the due time of its next request.
 pub struct Worker<'a> {
     links: Vec<Link>,
-    outstanding: usize,
+    first: usize,
+    stride: usize,
+    drive: Drive,
     schedule: &'a Schedule,
     events: Sender<Event>,
     poll: Poll,
+    alarm: Alarm,
+    upcoming: BinaryHeap<Reverse<(Instant, usize)>>,
     buffer: Vec<u8>,
     tally: Tally,
-    phase_seen: Option<usize>,
+    seen: Option<(usize, Phase)>,
     exhausted_told: Option<usize>,
     looked_for_silence: Instant,
 }
 
 impl<'a> Worker<'a> {
-    /// A worker for these connections.
+    /// A worker for these connections, which are `first`, `first + stride`, … of all.
     pub fn new(
         mut links: Vec<Link>,
-        outstanding: usize,
+        first: usize,
+        stride: usize,
+        drive: Drive,
         schedule: &'a Schedule,
         events: Sender<Event>,
     ) -> Result<Worker<'a>, Failure> {
@@ -70,13 +100,17 @@ impl<'a> Worker<'a> {
         }
         Ok(Worker {
             links,
-            outstanding,
+            first,
+            stride,
+            drive,
             schedule,
             events,
+            alarm: Alarm::new(&poll, ALARM)?,
             poll,
+            upcoming: BinaryHeap::new(),
             buffer: vec![0; RECEIVE_BYTES],
             tally: Tally::new(),
-            phase_seen: None,
+            seen: None,
             exhausted_told: None,
             looked_for_silence: Instant::now(),
         })
@@ -92,23 +126,47 @@ impl<'a> Worker<'a> {
     fn work(&mut self) -> Result<(), Failure> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while let (index, Some(phase)) = self.schedule.current() {
-            if self.phase_seen != Some(index) {
-                self.phase_seen = Some(index);
-                (0..self.links.len()).try_for_each(|link| self.refill(link, index, phase))?;
+            if self.seen.is_none_or(|(seen, _)| seen != index) {
+                self.enter(index, phase)?;
             }
             if phase.purpose == Purpose::Drain && self.links.iter().all(|link| link.client.is_closed()) {
                 return Ok(());
             }
             self.wait(&mut events)?;
-            for event in &events {
+            for event in events.iter().filter(|event| event.token() != ALARM) {
                 self.turn(event.token().0, index, phase)?;
             }
+            self.send_due(index, phase)?;
             self.look_for_silence()?;
         }
         Ok(())
     }
 
+    /// A paced phase goes on with the due times of a paced phase before it, so what was left unsent is still due.
+    fn enter(&mut self, index: usize, phase: Phase) -> Result<(), Failure> {
+        let now = Instant::now();
+        if self.seen.is_some_and(|(_, before)| before.purpose == Purpose::Measure) {
+            self.count_overdue(now);
+        }
+        self.seen = Some((index, phase));
+        self.upcoming.clear();
+        let rate = self.drive.rate.filter(|_| phase.purpose.is_paced());
+        for link in 0..self.links.len() {
+            let connection = self.first + link * self.stride;
+            let pace = &mut self.links[link].pace;
+            *pace = rate.map(|rate| {
+                pace.take().unwrap_or_else(|| Pace::new(rate, self.drive.connections, connection, now))
+            });
+            self.refill(link, index, phase)?;
+            self.await_due(link);
+        }
+        Ok(())
+    }
+
     fn wait(&mut self, events: &mut Events) -> Result<(), Failure> {
+        if let Some(Reverse((due, _))) = self.upcoming.peek() {
+            self.alarm.set(*due, Instant::now())?;
+        }
         match self.poll.poll(events, Some(GLANCE)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
                 Err(Failure::System { what: "polling".to_owned(), error })
@@ -118,7 +176,8 @@ impl<'a> Worker<'a> {
     }
 
     fn turn(&mut self, link: usize, index: usize, phase: Phase) -> Result<(), Failure> {
-        let Link { client, workload } = &mut self.links[link];
+        let had_room = self.has_room(link);
+        let Link { client, workload, .. } = &mut self.links[link];
         let (sent_before, received_before) = (client.bytes_sent, client.bytes_received);
         client.receive(&mut self.buffer)?;
         let now = Instant::now();
@@ -126,28 +185,69 @@ impl<'a> Worker<'a> {
         while let Some((request, error)) = client.next_reply()? {
             replies += 1;
             if phase.purpose == Purpose::Measure {
-                self.tally.reply(now - request.sent, error);
+                self.tally.reply(now - request.due, error);
             }
             if let Some(path) = request.creates {
                 workload.settle(path, error.is_none());
             }
         }
         self.schedule.count_replies(replies);
-        self.refill(link, index, phase)?;
+        if self.links[link].pace.is_none() || !had_room {
+            self.refill(link, index, phase)?;
+            self.await_due(link);
+        } else {
+            self.links[link].client.flush()?;
+        }
+        self.count_bytes(link, sent_before, received_before, phase);
+        Ok(())
+    }
+
+    fn count_bytes(&mut self, link: usize, sent_before: u64, received_before: u64, phase: Phase) {
         if phase.purpose == Purpose::Measure {
             let client = &self.links[link].client;
             self.tally.bytes_sent += client.bytes_sent - sent_before;
             self.tally.bytes_received += client.bytes_received - received_before;
         }
+    }
+
+    /// Sends what has become due on connections that have room.
+    fn send_due(&mut self, index: usize, phase: Phase) -> Result<(), Failure> {
+        while let Some(Reverse((due, link))) = self.upcoming.peek().copied() {
+            if due > Instant::now() {
+                break;
+            }
+            self.upcoming.pop();
+            let sent_before = self.links[link].client.bytes_sent;
+            let received_before = self.links[link].client.bytes_received;
+            self.refill(link, index, phase)?;
+            self.count_bytes(link, sent_before, received_before, phase);
+            self.await_due(link);
+        }
         Ok(())
     }
 
+    /// A connection that is full waits for a reply instead.
+    fn await_due(&mut self, link: usize) {
+        if let Some(pace) = self.links[link].pace.as_ref().filter(|_| self.has_room(link)) {
+            self.upcoming.push(Reverse((pace.due(), link)));
+        }
+    }
+
+    fn has_room(&self, link: usize) -> bool {
+        self.links[link].client.in_flight() < self.drive.outstanding
+    }
+
     fn refill(&mut self, link: usize, index: usize, phase: Phase) -> Result<(), Failure> {
-        let Link { client, workload } = &mut self.links[link];
+        let Link { client, workload, pace } = &mut self.links[link];
         let now = Instant::now();
-        while client.in_flight() < self.outstanding && !client.is_closing() {
+        while client.in_flight() < self.drive.outstanding && !client.is_closing() {
+            let due = match pace {
+                Some(pace) => pace.take(now),
+                None => Some(now),
+            };
+            let Some(due) = due else { break };
             match workload.next(phase.op) {
-                Some(request) => client.push(&request, now),
+                Some(request) => client.push_due(&request, due, now),
                 None if phase.purpose == Purpose::Drain => {
                     // What is still being created has to be deleted too, so its answer is waited for.
                     if client.in_flight() == 0 {
@@ -165,6 +265,17 @@ impl<'a> Worker<'a> {
             }
         }
         client.flush()
+    }
+
+    /// As the measured window of an open loop ends: what is due and not answered, sent or not.
+    fn count_overdue(&mut self, now: Instant) {
+        for Link { client, pace, .. } in &mut self.links {
+            let Some(pace) = pace else { continue };
+            client.waiting().for_each(|due| self.tally.overdue(now - due));
+            while let Some(due) = pace.take(now) {
+                self.tally.overdue(now - due);
+            }
+        }
     }
 
     fn look_for_silence(&mut self) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
 //! Which request a connection sends next.
 
+use crate::mix::Part;
 use crate::op::{Op, Span};
 use crate::tree::{Tree, create, set};
 use bytes::Bytes;
 use clap::ValueEnum;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use rand_distr::Zipf;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +19,10 @@ pub const ZNODES_MAX: usize = 1_000_000;
 /// The same with several servers: each ZooKeeper of an ensemble holds all of them in half the heap.
 pub const ZNODES_MAX_OF_SEVERAL: usize = ZNODES_MAX / 2;
 
-/// Which directories a connection works in.
+/// The skew of the Yahoo cloud serving benchmark.
+const ZIPF_EXPONENT: f64 = 0.99;
+
+/// Which keys a connection works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spread {
@@ -25,6 +30,8 @@ pub enum Spread {
     Directory,
     /// each request in a random directory
     All,
+    /// each request in any directory, some keys far more often than others (Zipf, exponent 0.99)
+    Zipf,
 }
 
 /// The requests of one connection.
@@ -43,20 +50,24 @@ pub struct Workload {
     undeleted: usize,
     created: VecDeque<Arc<str>>,
     random: SmallRng,
+    zipf: Zipf<f64>,
 }
 
 impl Workload {
-    /// The workload of the connection with index `connection`, with room for so many znodes. `run` tells the names of one
-    /// run from those of another; the random choices are the same in every run.
+    /// The workload of the connection with index `connection`, whose directory is `home`, with room for so many znodes.
+    /// `run` tells the names of one run from those of another; the random choices are the same in every run.
     pub fn new(
         tree: Arc<Tree>,
         spread: Spread,
         data: Bytes,
         run: u64,
         connection: usize,
+        home: usize,
         room: usize,
     ) -> Workload {
-        let home = connection % tree.directory_count();
+        let key_count = tree.directory_count() * tree.keys(home).len();
+        let zipf =
+            Zipf::new(key_count as f64, ZIPF_EXPONENT).expect("there is a key, and the exponent is positive");
         Workload {
             tree,
             spread,
@@ -68,6 +79,7 @@ impl Workload {
             undeleted: 0,
             created: VecDeque::new(),
             random: SmallRng::seed_from_u64(connection as u64),
+            zipf,
         }
     }
 
@@ -76,13 +88,18 @@ impl Workload {
         match op {
             Op::Set => Some(self.set()),
             Op::Get => Some(self.get()),
+            Op::Children => Some(self.children()),
             Op::Create => self.create(),
             Op::Delete => self.delete(),
             Op::CreateDelete => self.delete().or_else(|| self.create()),
-            Op::Mix { get_percent } => {
-                let get = self.random.random_range(0..100) < get_percent;
-                Some(if get { self.get() } else { self.set() })
-            }
+            Op::Mix(mix, span) => match mix.pick(&mut self.random) {
+                Part::Get => Some(self.get()),
+                Part::Set => Some(self.set()),
+                Part::Children => Some(self.children()),
+                Part::Create => self.create().or_else(|| self.delete()),
+                Part::Delete => self.delete().or_else(|| self.create()),
+                Part::Multi => Some(self.multi(span)),
+            },
             Op::Multi(span) => Some(self.multi(span)),
         }
     }
@@ -97,20 +114,25 @@ impl Workload {
     }
 
     fn set(&mut self) -> Request {
-        let directory = self.directory();
-        Request::SetData(set(self.key(directory), self.data.clone()))
+        let (_, key) = self.place();
+        Request::SetData(set(key, self.data.clone()))
     }
 
     fn get(&mut self) -> Request {
-        let directory = self.directory();
-        Request::GetData { path: self.key(directory), watch: false }
+        let (_, path) = self.place();
+        Request::GetData { path, watch: false }
+    }
+
+    fn children(&mut self) -> Request {
+        let (directory, _) = self.place();
+        Request::GetChildren { path: Arc::clone(self.tree.directory(directory)), watch: false }
     }
 
     fn create(&mut self) -> Option<Request> {
         if self.undeleted == self.room {
             return None;
         }
-        let directory = self.directory();
+        let (directory, _) = self.place();
         let path = format!("{}/{}{}", self.tree.directory(directory), self.prefix, self.named);
         self.named += 1;
         self.undeleted += 1;
@@ -125,26 +147,30 @@ impl Workload {
 
     /// Two writes in any case, so that what is compared between one and two directories is the crossing alone.
     fn multi(&mut self, span: Span) -> Request {
-        let first = self.directory();
-        let second = match span {
-            Span::One => first,
-            Span::Two => self.directory_but(first),
+        let (directory, first) = self.place();
+        let other = match span {
+            Span::One => directory,
+            Span::Two => self.tree.directory_but(directory, &mut self.random),
         };
-        let write = |directory| MultiOp::SetData(set(self.key(directory), self.data.clone()));
-        Request::Multi([first, second].map(write).into())
+        let second = self.key(other);
+        Request::Multi([first, second].map(|key| MultiOp::SetData(set(key, self.data.clone()))).into())
     }
 
-    fn directory(&mut self) -> usize {
-        match self.spread {
-            Spread::Directory => self.home,
-            Spread::All => self.random.random_range(0..self.tree.directory_count()),
-        }
-    }
-
-    fn directory_but(&mut self, other: usize) -> usize {
+    /// A directory and one of its keys. By rank, keys go round the directories, so that the most frequent keys are in
+    /// different directories.
+    fn place(&mut self) -> (usize, Arc<str>) {
         let count = self.tree.directory_count();
-        assert!(count > 1, "there is no second directory");
-        (other + self.random.random_range(1..count)) % count
+        let directory = match self.spread {
+            Spread::Directory => self.home,
+            Spread::All => self.random.random_range(0..count),
+            Spread::Zipf => {
+                let keys = count * self.tree.keys(0).len();
+                let rank = (self.random.sample(self.zipf) as usize).clamp(1, keys) - 1;
+                let directory = rank % count;
+                return (directory, Arc::clone(&self.tree.keys(directory)[rank / count]));
+            }
+        };
+        (directory, self.key(directory))
     }
 
     fn key(&mut self, directory: usize) -> Arc<str> {
@@ -156,13 +182,14 @@ impl Workload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use crate::mix::Mix;
+    use std::collections::{BTreeMap, BTreeSet};
 
     const CONNECTION: usize = 1;
 
     fn workload(spread: Spread) -> Workload {
         let data = Bytes::from_static(b"value");
-        Workload::new(Arc::new(Tree::new(4, 10)), spread, data, 7, CONNECTION, 1_000)
+        Workload::new(Arc::new(Tree::new(4, 10)), spread, data, 7, CONNECTION, CONNECTION, 1_000)
     }
 
     fn directory(path: &str) -> String {
@@ -173,7 +200,7 @@ mod tests {
         let mut workload = workload(spread);
         let path = |request| match request {
             Request::SetData(set) => set.path,
-            Request::GetData { path, .. } => path,
+            Request::GetData { path, .. } | Request::GetChildren { path, .. } => path,
             Request::Create(create) => create.path,
             other => panic!("{other:?} is not asked for"),
         };
@@ -182,9 +209,10 @@ mod tests {
 
     #[test]
     fn a_connection_stays_in_its_directory_or_roams_all() {
-        for op in [Op::Set, Op::Get, Op::Create, Op::Mix { get_percent: 50 }] {
+        for op in [Op::Set, Op::Get, Op::Children, Op::Create, Op::Mix(Mix::of_gets(50), Span::One)] {
             assert_eq!(directories_of(Spread::Directory, op), BTreeSet::from(["d1".to_owned()]), "{op}");
             assert_eq!(directories_of(Spread::All, op).len(), 4, "{op}");
+            assert_eq!(directories_of(Spread::Zipf, op).len(), 4, "{op}");
         }
     }
 
@@ -196,12 +224,34 @@ mod tests {
     }
 
     #[test]
+    fn some_keys_are_far_more_frequent_with_a_skew_and_all_occur() {
+        let mut workload = workload(Spread::Zipf);
+        let mut times = BTreeMap::new();
+        for _ in 0..10_000 {
+            *times.entry(workload.place().1).or_insert(0) += 1;
+        }
+        // Of 40 keys, the first is drawn with probability 1 / (1 + 1 / 2^0.99 + … + 1 / 40^0.99) = 0.231.
+        assert!((2_100..2_500).contains(&times["/bench/d0/k0"]), "{times:?}");
+        assert!((1_050..1_300).contains(&times["/bench/d1/k0"]), "{times:?}");
+        assert_eq!(times.len(), 40);
+    }
+
+    #[test]
+    fn a_mix_that_only_deletes_creates_what_it_deletes() {
+        let mix = Op::Mix("delete=1".parse().unwrap(), Span::One);
+        let mut workload = workload(Spread::Directory);
+        let Some(Request::Create(create)) = workload.next(mix) else { panic!("nothing to delete yet") };
+        workload.settle(create.path, true);
+        assert!(matches!(workload.next(mix), Some(Request::Delete(_))));
+    }
+
+    #[test]
     fn a_mix_has_its_share_of_gets() {
         for (get_percent, expected) in [(0, 0..=0), (30, 2_700..=3_300), (100, 10_000..=10_000)] {
             let mut workload = workload(Spread::All);
             let is_get = |request| matches!(request, Request::GetData { .. });
-            let gets =
-                (0..10_000).filter(|_| is_get(workload.next(Op::Mix { get_percent }).unwrap())).count();
+            let mix = Op::Mix(Mix::of_gets(get_percent), Span::One);
+            let gets = (0..10_000).filter(|_| is_get(workload.next(mix).unwrap())).count();
             assert!(expected.contains(&gets), "{gets} of 10,000 at {get_percent} percent");
         }
     }
@@ -209,7 +259,7 @@ mod tests {
     #[test]
     fn a_multi_writes_two_keys_in_as_many_directories_as_it_spans() {
         for (span, expected) in [(Span::One, 1), (Span::Two, 2)] {
-            for spread in [Spread::Directory, Spread::All] {
+            for spread in [Spread::Directory, Spread::All, Spread::Zipf] {
                 let mut workload = workload(spread);
                 for _ in 0..500 {
                     let Some(Request::Multi(ops)) = workload.next(Op::Multi(span)) else {

@@ -1,0 +1,362 @@
+//! The experiments of the paper (S-SMR VI), repeated on this machine.
+//!
+//! The paper had a node for every server and 3 replicas of everything; here all servers share one machine with the load,
+//! and by default each contestant is one server. So what grows with partitions there can grow here only so far as one
+//! machine goes, and the table says what was found and not whether the paper is right.
+//!
+//! - **Contestants.** ZooKeeper, and Volery with 1, 2, 4, … partitions. The paper's ZKsmr is the same service on one ring,
+//!   replicated in the classical way. Here that is Volery with one partition, the same program: a command for one
+//!   partition passes its ring and nothing else, so ZKsmr and Volery with one partition coincide and are shown as one.
+//! - **Throughput** is that of a closed loop with 25 outstanding commands per client, as in the paper.
+//! - **Latency** is measured in an open loop at 75 % of that throughput, with the same limit of outstanding commands; what
+//!   waits for room counts from when it was due. It is the mean, as in the paper. Where the rate is not reached, or another
+//!   process takes what is left of the machine, latency is that of a queue which grows: the table says what was reached.
+//! - **Local commands** are setData. **Global commands** are creates and deletes in the paper, which go to all partitions;
+//!   here they are multis of two setData in two partitions, since Volery has no command that goes to all. With one
+//!   partition, and with ZooKeeper, they are in two directories.
+//! - **On disk** is where `--directory` says. **In memory** is `/dev/shm`, where a sync does nothing.
+//! - **The stages** of a command's latency are drawn if the server tells of them.
+//!
+//! All contestants run all the time and one at a time is loaded, in turn.
+//!
+//! An edge file: it reads the clock.
+#![allow(clippy::disallowed_methods, reason = "it says how long it took")]
+
+mod claims;
+mod figures;
+
+use crate::cluster::{Kind, Volery};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::lab::{Lab, Subject};
+use crate::median::median;
+use crate::mix::Mix;
+use crate::op::{Op, Span};
+use crate::outcome::Outcome;
+use crate::report;
+use crate::shape::{Lengths, Shape, count};
+use crate::stages::Stage;
+use crate::table::{Table, figure, many, thousands};
+use clap::Args;
+use serde::Serialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// As in the paper.
+const OUTSTANDING: usize = 25;
+/// A file system in memory.
+const MEMORY: &str = "/dev/shm";
+/// The size of the commands among which there are global ones, in bytes.
+const GLOBAL_SIZE: usize = 1_000;
+/// Latencies are measured at this share of the throughput.
+const LATENCY_PERCENT: f64 = 0.75;
+
+/// What to repeat, and how thoroughly.
+#[derive(Args)]
+pub struct Options {
+    /// Volery's binary
+    #[arg(long, default_value = "target/release/volery")]
+    volery: PathBuf,
+    /// Servers of each contestant, all on this machine
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    nodes: u16,
+    /// Volery's numbers of partitions
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8", default_value_if("quick", "true", "1,2"))]
+    #[arg(value_parser = count(1, 64))]
+    partitions: Vec<usize>,
+    /// Bytes of each value
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
+    #[arg(default_value_if("quick", "true", "100,1000"), value_parser = count(0, 1_000_000))]
+    size: Vec<usize>,
+    /// How many of a hundred commands are global
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "0,1,5,10",
+        default_value_if("quick", "true", "0,10")
+    )]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
+    global_percent: Vec<u8>,
+    /// Clients
+    #[arg(long, default_value = "16", value_parser = count(2, 10_000))]
+    connections: usize,
+    /// Keys per client
+    #[arg(long, default_value = "100", default_value_if("quick", "true", "20"))]
+    #[arg(value_parser = count(1, 100_000))]
+    keys: usize,
+    /// Measurements of each point
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    rounds: u64,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 10, default_value_if("quick", "true", "1"))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Seconds of load on each contestant before its first measurement
+    #[arg(long, default_value_t = 20, default_value_if("quick", "true", "1"))]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
+    warmup: u64,
+    /// All of it in about a minute, which shows that it works and not how fast it is
+    #[arg(long)]
+    quick: bool,
+    /// Where all servers' data go, in directories that are removed again; on the disk to measure
+    #[arg(long, default_value = ".")]
+    directory: PathBuf,
+    /// Draw the paper's figures into this directory, as SVG and the numbers behind them as JSON
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where logs are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// On the disk to measure.
+    Disk,
+    /// In memory.
+    Memory,
+}
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// Debian's ZooKeeper.
+    ZooKeeper,
+    /// Volery with so many partitions.
+    Volery(usize),
+}
+
+/// What is measured of each contestant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Load {
+    /// Where logs are kept.
+    pub storage: Storage,
+    /// Bytes of each value.
+    pub size: usize,
+    /// How many of a hundred commands are global.
+    pub global_percent: u8,
+}
+
+/// One contestant under one load.
+#[derive(Serialize)]
+pub struct Point {
+    /// The load.
+    pub load: Load,
+    /// The contestant.
+    pub who: Who,
+    /// In a closed loop, one per round.
+    pub closed: Vec<Outcome>,
+    /// In an open loop at 75 % of the throughput, one per round.
+    pub open: Vec<Outcome>,
+    /// Where the time of commands went, as far as the server tells.
+    pub stages: Vec<Stage>,
+}
+
+/// What came of the experiments. Field names are those of the JSON.
+#[derive(Serialize)]
+pub struct Paper {
+    /// How it was measured, for people.
+    pub caption: String,
+    /// Everything that was measured.
+    pub points: Vec<Point>,
+    /// How long all of it took.
+    pub wall_seconds: f64,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::ZooKeeper => f.write_str("ZooKeeper"),
+            Who::Volery(1) => f.write_str("ZKsmr = Volery, 1 partition"),
+            Who::Volery(partitions) => write!(f, "Volery, {partitions} partitions"),
+        }
+    }
+}
+
+impl Options {
+    /// Repeats the experiments.
+    pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Paper, Failure> {
+        let begin = Instant::now();
+        let mut points = self.experiment(Storage::Disk, &self.directory, interrupt)?;
+        points.extend(self.experiment(Storage::Memory, Path::new(MEMORY), interrupt)?);
+        let paper = Paper { caption: self.caption(), points, wall_seconds: begin.elapsed().as_secs_f64() };
+        if let Some(plots) = &self.plots {
+            paper.figures().iter().try_for_each(|(name, figure)| figure.write(plots, name))?;
+        }
+        Ok(paper)
+    }
+
+    fn caption(&self) -> String {
+        format!(
+            "{} of {} s each; {} per contestant, all on this machine with the load; {} with {OUTSTANDING} outstanding \
+             each.\nZKsmr and Volery with 1 partition are the same program here and cannot be told apart. Global commands \
+             are multis over two partitions.",
+            many(self.rounds as usize, "round"),
+            self.seconds,
+            many(self.nodes.into(), "server"),
+            many(self.connections, "connection"),
+        )
+    }
+
+    fn who(&self) -> Vec<Who> {
+        std::iter::once(Who::ZooKeeper).chain(self.partitions.iter().copied().map(Who::Volery)).collect()
+    }
+
+    fn experiment(
+        &self,
+        storage: Storage,
+        directory: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Point>, Failure> {
+        let mut lab = Lab::new(directory, interrupt)?;
+        let mut subjects = Vec::new();
+        for who in self.who() {
+            report::progress(&format!("starting {who}"));
+            subjects.push((who, self.start(&mut lab, who)?));
+        }
+        for (who, subject) in &mut subjects {
+            report::progress(&format!("warming up {who}"));
+            let lengths =
+                Lengths { warm_up: Duration::from_secs(self.warmup), measure: Duration::from_millis(500) };
+            subject.load(Op::Set, &self.shape(100), None, lengths, interrupt)?;
+        }
+        let mut points = Vec::new();
+        for load in self.loads(storage) {
+            points.extend(self.points(load, &mut subjects, interrupt)?);
+        }
+        Ok(points)
+    }
+
+    fn start(&self, lab: &mut Lab, who: Who) -> Result<Subject, Failure> {
+        match who {
+            Who::ZooKeeper => lab.zookeeper(self.nodes),
+            Who::Volery(partitions) => {
+                let volery = Volery { binary: &self.volery, partitions, replicas: None, sync_delay_ms: None };
+                lab.volery(volery, self.nodes)
+            }
+        }
+    }
+
+    /// Local commands of all sizes, and in memory global ones too.
+    fn loads(&self, storage: Storage) -> Vec<Load> {
+        let local = self.size.iter().map(|size| Load { storage, size: *size, global_percent: 0 });
+        let mut loads: Vec<Load> = local.collect();
+        let rates = self.global_percent.iter().filter(|_| storage == Storage::Memory);
+        for global_percent in rates.copied() {
+            let load = Load { storage, size: GLOBAL_SIZE, global_percent };
+            if !loads.contains(&load) {
+                loads.push(load);
+            }
+        }
+        loads
+    }
+
+    fn shape(&self, size: usize) -> Shape {
+        Shape { keys: self.keys, ..Shape::closed(self.connections, OUTSTANDING, size) }
+    }
+
+    /// Each contestant under this load, in turn in each round.
+    fn points(
+        &self,
+        load: Load,
+        subjects: &mut [(Who, Subject)],
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Point>, Failure> {
+        let point = |who| Point { load, who, closed: Vec::new(), open: Vec::new(), stages: Vec::new() };
+        let mut points: Vec<Point> = subjects.iter().map(|(who, _)| point(*who)).collect();
+        let shape = self.shape(load.size);
+        let op = match load.global_percent {
+            0 => Op::Set,
+            percent => Op::Mix(Mix::of_multis(percent), Span::Two),
+        };
+        let ramp = if self.quick { Duration::from_millis(500) } else { Duration::from_secs(2) };
+        let lengths = Lengths { warm_up: ramp, measure: Duration::from_secs(self.seconds) };
+        for _ in 0..self.rounds {
+            for ((who, subject), point) in subjects.iter_mut().zip(&mut points) {
+                report::progress(&format!("{load}: {who}"));
+                point.closed.push(subject.load(op, &shape, None, lengths, interrupt)?);
+                let rate = (point.rate() * LATENCY_PERCENT) as u64;
+                let open = shape.at(rate.max(1));
+                point.open.push(subject.load(op, &open, None, lengths, interrupt)?);
+                if subject.kind() == Kind::Volery {
+                    point.stages = subject.stages();
+                }
+            }
+        }
+        Ok(points)
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self.storage {
+            Storage::Disk => "on disk",
+            Storage::Memory => "in memory",
+        };
+        write!(f, "{place}, {} B", thousands(self.size as i64))?;
+        if self.global_percent == 0 { Ok(()) } else { write!(f, ", {} % global", self.global_percent) }
+    }
+}
+
+/// How much of the rate that was asked for was reached. Where it is less than all, latencies say only that.
+fn reached_percent(outcome: &Outcome) -> f64 {
+    outcome.shape.rate.map_or(f64::NAN, |rate| outcome.operations_per_second / rate as f64 * 100.0)
+}
+
+impl Point {
+    /// Commands per second in the closed loop; the median, as all that follow.
+    pub fn rate(&self) -> f64 {
+        median(self.closed.iter().map(|outcome| outcome.operations_per_second).collect())
+    }
+
+    /// The mean latency at 75 % of the throughput, in milliseconds.
+    pub fn latency_ms(&self) -> f64 {
+        self.of_open(|outcome| outcome.latency_us.mean / 1e3)
+    }
+
+    /// A figure of the open loop.
+    pub fn of_open(&self, of: impl Fn(&Outcome) -> f64) -> f64 {
+        median(self.open.iter().map(of).collect())
+    }
+}
+
+impl Paper {
+    /// A contestant under a load, if it was measured.
+    pub fn point(&self, load: Load, who: Who) -> Option<&Point> {
+        self.points.iter().find(|point| point.load == load && point.who == who)
+    }
+
+    /// The contestants in the order in which they were measured.
+    pub fn who(&self) -> Vec<Who> {
+        let mut who = Vec::new();
+        for point in &self.points {
+            if !who.contains(&point.who) {
+                who.push(point.who);
+            }
+        }
+        who
+    }
+
+    /// Everything that was measured, and what is to be said of the paper's claims.
+    pub fn text(&self) -> String {
+        let mut table = Table::default();
+        table.row(["", "operations/s", "at 75 %: reached", "mean ms", "p50 ms", "p99 ms"]);
+        for point in &self.points {
+            let of = |of: fn(&Outcome) -> u64| figure(point.of_open(|outcome| of(outcome) as f64) / 1e3);
+            table.row([
+                format!("{}: {}", point.load, point.who),
+                figure(point.rate()),
+                format!("{:.1} %", point.of_open(reached_percent)),
+                figure(point.latency_ms()),
+                of(|outcome| outcome.latency_us.p50),
+                of(|outcome| outcome.latency_us.p99),
+            ]);
+        }
+        let took = report::duration(self.wall_seconds);
+        format!("{table}\n{}\n{}\nAll of it took {took}.\n", self.claims(), self.caption)
+    }
+}
