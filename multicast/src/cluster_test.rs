@@ -4,6 +4,8 @@
 //! 0 leads where it can; nodes 1 to 3 have partition 1, led by node 1; and the shared ring is on nodes 2, 3 and 0. So the
 //! leader of partition 1 follows the ring that it relays from, and nodes 0 and 3 submit where they have no replica.
 
+mod read_index;
+
 use crate::disk::{Disk, MemoryDisk};
 use crate::log::{LogLimits, NodeLog, SharedLog};
 use crate::ring::RingTiming;

@@ -1,22 +1,37 @@
 //! A spare file of zeros, written ahead of time so that beginning a segment need not wait for it.
+//!
+//! It is written in small parts, each synced, with rests between them: a whole segment at once would keep the disk busy for
+//! hundreds of milliseconds, and every sync of the log in the meantime. Whoever needs it before it is finished hurries it.
 #![allow(clippy::disallowed_methods, reason = "an edge: writes files, in a thread of its own")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 /// The file's name beside the segments; what a process left half done is written over.
 const NAME: &str = "spare";
-/// How many zeros are written at a time when a segment is created.
-const ZEROS_BYTES: usize = 1 << 20;
+/// How many zeros are written and synced at a time.
+const ZEROS_BYTES: usize = 256 << 10;
+/// How long the disk rests after each, in the time that it took.
+const RESTS: u32 = 3;
 
 /// At most one spare file, finished or being written.
 #[derive(Debug)]
 pub(super) struct Spare {
     path: PathBuf,
-    writing: Option<(u64, JoinHandle<io::Result<File>>)>,
+    writing: Option<Writing>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    bytes: u64,
+    hurry: Arc<AtomicBool>,
+    thread: JoinHandle<io::Result<File>>,
 }
 
 impl Spare {
@@ -28,16 +43,14 @@ impl Spare {
     /// The file of `bytes` zeros under the name `path`: the spare if it fits, else written now. Then begins the next spare.
     pub(super) fn take(&mut self, path: &Path, bytes: u64) -> io::Result<File> {
         let file = match self.writing.take() {
-            Some((length, spare)) => {
-                let spare = spare.join().map_err(|_| io::Error::other("the spare's writer panicked"))??;
-                if length == bytes { spare } else { write(&self.path, bytes)? }
+            Some(writing) if writing.bytes == bytes => writing.finish()?,
+            other => {
+                other.map(Writing::finish).transpose()?;
+                write(&self.path, bytes, &AtomicBool::new(true))?
             }
-            None => write(&self.path, bytes)?,
         };
         fs::rename(&self.path, path)?;
-        let next = self.path.clone();
-        self.writing =
-            Some((bytes, thread::Builder::new().name("spare".into()).spawn(move || write(&next, bytes))?));
+        self.writing = Some(Writing::begin(self.path.clone(), bytes)?);
         Ok(file)
     }
 }
@@ -45,29 +58,45 @@ impl Spare {
 impl Drop for Spare {
     /// Waits for the thread; the file is left to the next process, which writes it anew.
     fn drop(&mut self) {
-        if let Some((_, writing)) = self.writing.take() {
-            // Nobody needs the file any more, so nobody needs to know that it failed.
-            let _ = writing.join();
-        }
+        // Nobody needs the file any more, so nobody needs to know that it failed.
+        let _ = self.writing.take().map(Writing::finish);
     }
 }
 
-fn write(path: &Path, bytes: u64) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    write_zeros(&file, bytes)?;
-    file.sync_all()?;
-    Ok(file)
+impl Writing {
+    fn begin(path: PathBuf, bytes: u64) -> io::Result<Writing> {
+        let hurry = Arc::new(AtomicBool::new(false));
+        let hurried = hurry.clone();
+        let thread =
+            thread::Builder::new().name("spare".into()).spawn(move || write(&path, bytes, &hurried))?;
+        Ok(Writing { bytes, hurry, thread })
+    }
+
+    /// Waits for the file.
+    fn finish(self) -> io::Result<File> {
+        self.hurry.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        self.thread.join().map_err(|_| io::Error::other("the spare's writer panicked"))?
+    }
 }
 
-fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+/// Writes a file of zeros, without rests once `hurry` is set.
+fn write(path: &Path, bytes: u64, hurry: &AtomicBool) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
     let zeros = vec![0; ZEROS_BYTES];
     let mut offset = 0;
     while offset < bytes {
+        let began = Instant::now();
         let length = (bytes - offset).min(ZEROS_BYTES as u64);
         file.write_all_at(&zeros[..length as usize], offset)?;
         offset += length;
+        if !hurry.load(Ordering::Relaxed) {
+            file.sync_data()?;
+            thread::park_timeout(began.elapsed() * RESTS);
+        }
     }
-    Ok(())
+    file.sync_all()?;
+    Ok(file)
 }
 
 #[cfg(test)]
