@@ -47,9 +47,9 @@ use names::PathId;
 use std::collections::BTreeSet;
 
 /// Configurations of one search, after which it gives up.
-const SEARCH_BUDGET: usize = 30_000;
+const SEARCH_BUDGET: usize = 300_000;
 /// Configurations of all searches of a history.
-const HISTORY_BUDGET: usize = 200_000;
+const HISTORY_BUDGET: usize = 3_000_000;
 /// Violations told of one history.
 const VIOLATIONS_MAX: usize = 8;
 
