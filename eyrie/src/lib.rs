@@ -94,6 +94,18 @@
 //! (l. 15), reading a remote one takes the value sent, or stops: the command runs again from its start when it has come
 //! (l. 17). Then it is *complete* (l. 20): its writes are applied, its events told, its answer given.
 //!
+//! ## Reads off the log
+//!
+//! A command that only reads, in one partition that has a replica here, need not be ordered: a front may ask for a [`Read`]. It is
+//! executed at this node's replica when everything is complete there that was decided when it arrived, which one question to
+//! another member tells for all reads of a turn ([`multicast::Multicast::ask`]), and in its place among the client's commands.
+//! The chapter of `read.rs` says why that is linearizable.
+//!
+//! ## Causality
+//!
+//! An answer and an event say which places of other partitions they may depend on. What a client has seen so goes along with its
+//! later commands ([`CausalHistory`], [`Past`]) to partitions that do not know of it yet.
+//!
 //! ## Invariants
 //!
 //! - **Ready before it signals.** The paper signals at delivery, which is linearizable only if delivery never runs ahead

@@ -10,14 +10,22 @@
 //! At the latest that is just before the session's next request executes, whatever the index: that request was submitted when
 //! the read had arrived, so what had been decided then is before it in the log.
 //!
-//! **Why that is linearizable**, beside commands of several partitions too. Take the order of completions at each partition, and
-//! the read between the two of its replica where it was executed. (1) A command answered before the read arrived is complete
-//! here: it was decided in this partition, as its copy if it is of several, before any of its destinations completed it, for
-//! they all wait for this one's signal, and a replica signals what it was delivered. So it lies below the index. (2) What the read
-//! sees, every later read of the partition sees: it is complete, so decided, and lies below the index of any read that arrives
-//! afterwards. (3) If it sees a command of several partitions, a later read elsewhere sees that too: the command is complete here,
-//! so all others have signalled it, so it is decided there. *Delivered* would not be enough for (2): a read that runs between a
-//! delivery and its completion sees less than one that was answered before elsewhere.
+//! # Why that is linearizable, beside commands of several partitions too
+//!
+//! A read stands in its partition's sequence behind the last command that was complete at its replica. Say that a command
+//! *precedes* another if it comes before it in the sequence of some partition, or was answered before the other was submitted.
+//!
+//! - *Lemma.* When a command is complete at any replica, whatever precedes it is decided in all its partitions. In a partition's
+//!   sequence: all that the command addresses have signalled it, so it was ready there, so what is before it there is complete
+//!   there, so all that *that* addresses have signalled it, and a replica signals only what was decided. In real time: what was
+//!   answered was complete. And so on, step by step.
+//! - What was answered before the read arrived is seen by it: it was decided in this partition, hence lies below the index.
+//! - What was submitted after the read was answered is not seen by it.
+//! - A read that arrives after another was answered, in the same partition or elsewhere, stands before nothing that the other has
+//!   seen, nor before what precedes that: by the lemma all of it was decided, so it lies below the later read's index.
+//!
+//! So the order of commands, which has no cycle, has none with the reads put in their places. That a command was *delivered* is not
+//! enough for the last point: between delivery and completion a read would see less than another has seen elsewhere.
 //!
 //! Nothing of a read is replicated, and nothing that is replicated depends on one.
 

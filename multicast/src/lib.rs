@@ -38,7 +38,8 @@
 //! leads, so that anybody may submit anything, and it fetches what the shared ring has decided, so that whoever leads a
 //! partition ring can relay. Only a ring's leader appends: an envelope goes to whoever leads now, and again
 //! when somebody else does. Whoever leads a partition ring and cannot hear the shared ring's leader has a member lead there
-//! that it hears. Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
+//! that it hears. A member learns up to where it must follow a ring, so that what is read then misses nothing that was decided
+//! before, by asking another ([`Multicast::ask`]). Nothing in this crate but [`disk`] and the log's writer does I/O: time, and how far the log is
 //! durable, are arguments.
 //!
 //! Caveats: the log is not trimmed yet, so a start begins by counting the shared ring from its first entry; who is a

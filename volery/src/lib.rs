@@ -18,7 +18,8 @@
 //! - **Sessions** are replicated state with a home partition. A session is *attached* to a partition by its first
 //!   operation there, in one command over home and all destinations; moving, closing and expiring are commands over home
 //!   and all attached partitions. So a dead session's late write cannot land after another took its lock, and ephemerals
-//!   vanish from all partitions at one point of the order. While reads are ordered by the log, they attach as well.
+//!   vanish from all partitions at one point of the order. Reads attach as well: where their partition
+//!   has no replica on the client's node, the log orders them.
 //! - **Zxids** are eyrie's stamps ([`zxid`]), raised above whatever the command touches: they rise along every znode and
 //!   every session.
 //! - **The [gateway]** is the front: connections, pipelines, watches, timers. It decides nothing about znodes.
