@@ -1,46 +1,37 @@
 //! The ring of several members: OmniPaxos over the node's log.
 
+mod watch;
+
 use super::admission::{Held, Verdict, judge};
 use super::codec::{Malformed, PaxosMessage, decode_message};
 use super::fragment::Joiner;
 use super::membership::Membership;
 use super::nonces::Nonces;
 use super::outbox::{Outbox, class};
-use super::patience::Patience;
 use super::storage::{LogEntry, NONCES, RingStorage};
 use super::votes::Votes;
 use super::{Amnesiac, Outgoing, Promise, Ring, StepError};
 #[cfg(not(test))]
 use crate::faults::ACKNOWLEDGE_BEFORE_SYNC;
 use crate::log::{LogError, LogPosition, SharedLog};
-use crate::{Entry, NodeId, RingId};
+use crate::{NodeId, RingId};
 use bytes::Bytes;
 use omnipaxos::ballot_leader_election::Ballot;
 use omnipaxos::messages::Message;
-use omnipaxos::messages::ballot_leader_election::{BLEMessage, HeartbeatMsg, HeartbeatReply};
+use omnipaxos::messages::ballot_leader_election::{BLEMessage, HeartbeatMsg};
 use omnipaxos::messages::sequence_paxos::{Accepted, PaxosMessage as PaxosMessageOf, PaxosMsg};
 use omnipaxos::util::NodeId as Pid;
 use omnipaxos::{ClusterConfig, OmniPaxos, OmniPaxosConfig, ServerConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use thiserror::Error;
+use watch::Waits;
 
 /// OmniPaxos numbers configurations from 1; there is one.
 const CONFIGURATION: u32 = 1;
 /// Room that the crate allocates for messages of a turn.
 const BUFFERED_MESSAGES: usize = 64;
-/// Members act on the same trouble at different times: each later one by its pid, in election timeouts.
-const WATCHDOG_TIMEOUTS: u64 = 4;
-/// For how many election timeouts the preferred leader follows before it takes over.
-const PREFERENCE_TIMEOUTS: u64 = 8;
-/// For how many it leads before its next loss of leadership counts as the first.
-const SETTLED_TIMEOUTS: u64 = 40;
-/// After how many election timeouts without progress a leader appends a heartbeat.
-const HEARTBEAT_TIMEOUTS: u64 = 3;
-
-/// For how many election timeouts a member that needs the ring puts up with a leader whom it does not hear.
-const DEAF_TIMEOUTS: u64 = 5;
-/// For how many a member that was asked to lead does not do so again.
+/// For how many election timeouts a member that was asked to lead does not do so again.
 const TAKE_OVER_TIMEOUTS: u64 = 5;
 
 /// How often a ring looks at the clock, and what it counts in these ticks.
@@ -97,33 +88,6 @@ pub struct RingCounts {
     pub dropped: u64,
     /// Messages not sent because they were too long.
     pub oversized: u64,
-}
-
-/// What a member waits for, in ticks.
-struct Waits {
-    /// To take part, although it hears from a quorum.
-    stranded: Patience,
-    /// To lead, being preferred and caught up.
-    preferred: Patience,
-    /// To have led so long that its leadership counts as settled.
-    settled: Patience,
-    /// To see its tail decided.
-    undecided: Patience,
-    /// To hear who leads.
-    deaf: Patience,
-}
-
-impl Waits {
-    fn new(pid: u64, timing: &RingTiming) -> Waits {
-        let patience = |timeouts| Patience::new(timeouts * timing.election_ticks);
-        Waits {
-            stranded: patience(WATCHDOG_TIMEOUTS + pid),
-            preferred: patience(PREFERENCE_TIMEOUTS),
-            settled: patience(SETTLED_TIMEOUTS),
-            undecided: patience(HEARTBEAT_TIMEOUTS),
-            deaf: patience(DEAF_TIMEOUTS),
-        }
-    }
 }
 
 /// A member of a ring on OmniPaxos.
@@ -260,92 +224,6 @@ impl PaxosRing {
         self.paxos.get_ui_states().heartbeats.len() + 1 >= self.membership.quorum()
     }
 
-    fn watch(&mut self) {
-        self.watch_participation();
-        self.watch_preference();
-        self.watch_tail();
-        self.watch_leader();
-    }
-
-    /// A member can be stranded: with a higher promise than the leader's it never takes part again, and nobody notices.
-    fn watch_participation(&mut self) {
-        if self.is_accepting() {
-            self.waits.stranded.relieve();
-        } else if self.waits.stranded.endure() && self.hears_quorum() && self.has_watchdog() {
-            self.counts.rescues += 1;
-            self.paxos.try_become_leader();
-        }
-    }
-
-    /// A member that has followed for a while has caught up: what is missing still comes with the promises.
-    fn watch_preference(&mut self) {
-        if !self.is_preferred {
-            return;
-        }
-        if self.leads() {
-            self.waits.preferred.pause();
-            if self.waits.settled.endure() {
-                self.waits.preferred.relieve();
-            }
-            return;
-        }
-        self.waits.settled.relieve();
-        if !self.is_accepting() {
-            self.waits.preferred.pause();
-        } else if self.waits.preferred.endure() && self.hears_quorum() {
-            self.counts.preferences += 1;
-            self.paxos.try_become_leader();
-        }
-    }
-
-    /// Nothing at the tail is sent again; what comes behind it shows the peer that something is missing.
-    fn watch_tail(&mut self) {
-        if !self.leads() || self.decided == self.accepted() {
-            self.waits.undecided.relieve();
-        } else if self.waits.undecided.endure() && self.has_heartbeats() {
-            self.counts.heartbeats += 1;
-            self.append(Entry::heartbeat());
-        }
-    }
-
-    /// A quorum may hear a leader whom this member does not, and then sees no reason to elect another. In a ring of three
-    /// whoever this member does hear is heard by all, so nobody asks in turn; only the preferred leader claims its place back,
-    /// and that ever more rarely. So a leader that is heard makes the next wait the first again.
-    fn watch_leader(&mut self) {
-        match self.whom_to_ask() {
-            None => self.waits.deaf.relieve(),
-            Some(pid) if self.waits.deaf.endure() => {
-                self.asked = pid;
-                self.asks = Some(self.membership.node(pid));
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// Where what is decided is needed and does not come here: those who are heard and do not lead, in turn.
-    fn whom_to_ask(&self) -> Option<Pid> {
-        if !self.is_needed || !self.is_accepting() {
-            return None;
-        }
-        let heard = self.paxos.get_ui_states().heartbeats;
-        if self.hears_leader(&heard) {
-            return None;
-        }
-        let pids = || heard.iter().filter(|reply| !leads(reply)).map(|reply| reply.ballot.pid);
-        pids().filter(|pid| *pid > self.asked).min().or_else(|| pids().min())
-    }
-
-    /// Whether what is decided comes here: because a quorum follows this member, or from who leads.
-    fn hears_leader(&self, heard: &[HeartbeatReply]) -> bool {
-        match self.reign {
-            Some(reign) => {
-                let followers = heard.iter().filter(|reply| reply.leader == reign).count();
-                followers + 1 >= self.membership.quorum()
-            }
-            None => heard.iter().any(leads),
-        }
-    }
-
     pub(super) fn held(&self) -> Held {
         Held {
             first: self.log.lock().first(self.id),
@@ -402,26 +280,6 @@ impl PaxosRing {
     fn counts_unsynced(&self) -> bool {
         self.planted == Some(super::sim::Fault::VoteBeforeSync)
     }
-
-    #[cfg(not(test))]
-    fn has_watchdog(&self) -> bool {
-        true
-    }
-
-    #[cfg(not(test))]
-    fn has_heartbeats(&self) -> bool {
-        true
-    }
-
-    #[cfg(test)]
-    fn has_watchdog(&self) -> bool {
-        self.planted != Some(super::sim::Fault::NoWatchdog)
-    }
-
-    #[cfg(test)]
-    fn has_heartbeats(&self) -> bool {
-        self.planted != Some(super::sim::Fault::NoReconnect)
-    }
 }
 
 /// How much of the log a message says that its sender has accepted in this reign, if it does.
@@ -432,11 +290,6 @@ fn accepted_in(reign: Option<Ballot>, message: &PaxosMessage) -> Option<u64> {
         }
         _ => None,
     }
-}
-
-/// Whether a member says that it leads.
-fn leads(reply: &HeartbeatReply) -> bool {
-    reply.leader.pid == reply.ballot.pid
 }
 
 /// Batches of one: an entry is a batch, and the crate would batch at followers too. A preferred member's ballots win

@@ -88,8 +88,7 @@ impl Front<Volery> for Gateway {
             Some(Purpose::Expire(home)) => {
                 // A reign that an earlier leader had asked for may have begun late, and made this one's void.
                 if matches!(answer.outcome.as_ref(), Outcome::Reply(Reply::Reign(_))) && self.leads(home) {
-                    self.reigns[home.index()] = None;
-                    self.claims = self.claims.union(home.into());
+                    self.reigns.claim(home);
                 }
             }
             Some(Purpose::Chore) | None => {}
@@ -142,13 +141,13 @@ impl Front<Volery> for Gateway {
         let expiry_ms = if EXPIRY_BY_WALL_CLOCK.is_planted() { wall_ms } else { now_ms };
         for (session, epoch) in self.expiry.tick(expiry_ms) {
             let home = session.home(self.marks.partitions());
-            let Some(reign) = self.reign(home) else { continue };
+            let Some(reign) = self.reigns.of(home) else { continue };
             tracing::info!(%session, "not heard of for its timeout: expiring");
             let ticket = commands.errand(Command::Expire { session, epoch, reign }, Past::default());
             self.purposes.insert(ticket, Purpose::Expire(home));
             self.expiry.end(session);
         }
-        for partition in std::mem::take(&mut self.claims).iter() {
+        for partition in self.reigns.take_claims().iter() {
             let ticket = commands.errand(Command::Reign { partition }, Past::default());
             self.purposes.insert(ticket, Purpose::Reign(partition));
         }
@@ -174,9 +173,9 @@ impl Front<Volery> for Gateway {
 
     fn led(&mut self, partition: PartitionId, leader: Option<NodeId>) {
         self.hearings.led(partition, leader);
-        self.reigns[partition.index()] = None;
+        self.reigns.end(partition);
         if self.leads(partition) {
-            self.claims = self.claims.union(partition.into());
+            self.reigns.claim(partition);
         }
     }
 
@@ -191,7 +190,7 @@ impl Front<Volery> for Gateway {
     fn told(&mut self, from: NodeId, message: Bytes, commands: &mut Commands<Volery>) {
         match Telling::decode(message) {
             Some(Telling::Hearing { partition, round, sessions }) => {
-                if partition.0 < self.marks.partitions() && self.reign(partition).is_some() {
+                if partition.0 < self.marks.partitions() && self.reigns.of(partition).is_some() {
                     let late = sessions.into_iter().filter(|session| !self.expiry.touch(*session)).collect();
                     commands.tell(from, Telling::Heard { partition, round, late }.encode());
                 }

@@ -29,6 +29,7 @@ mod outcome;
 mod pipeline;
 mod plan;
 mod rearm;
+mod reigns;
 mod watches;
 
 use crate::config::GatewayConfig;
@@ -48,6 +49,7 @@ use latency::Latency;
 use marks::Marks;
 use pipeline::Next;
 use plan::{Here, Plan};
+use reigns::Reigns;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -92,10 +94,7 @@ pub struct Gateway {
     watches: Watches,
     expiry: Expiry,
     hearings: Hearings,
-    /// The reigns of the partitions that this node surely leads, by partition, once they have begun.
-    reigns: Vec<Option<Epoch>>,
-    /// The partitions that this node has come to lead, and whose reigns are to begin.
-    claims: Destinations,
+    reigns: Reigns,
     marks: Marks,
     /// The greatest zxid that this node knows of.
     newest: Zxid,
@@ -127,8 +126,7 @@ impl Gateway {
             watches: Watches::default(),
             expiry: Expiry::default(),
             hearings: Hearings::new(partitions),
-            reigns: vec![None; usize::from(partitions)],
-            claims: Destinations::NONE,
+            reigns: Reigns::new(partitions),
             marks: Marks::new(partitions),
             newest: Zxid::ZERO,
             unsettled: Vec::new(),
@@ -242,7 +240,7 @@ impl Gateway {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         let session = pipeline.session();
         let home = session.home(self.marks.partitions());
-        let is_confirmed = self.reign(home).is_some() && self.expiry.touch(session);
+        let is_confirmed = self.reigns.of(home).is_some() && self.expiry.touch(session);
         if is_confirmed || PONG_AT_ONCE.is_planted() {
             return self.enqueue(id, xid, Plan::Here(Here::Nothing));
         }
@@ -260,7 +258,7 @@ impl Gateway {
     /// A session was heard of.
     fn hear(&mut self, session: SessionId) {
         let home = session.home(self.marks.partitions());
-        if self.reign(home).is_some() {
+        if self.reigns.of(home).is_some() {
             self.expiry.touch(session);
             return;
         }
@@ -272,18 +270,13 @@ impl Gateway {
         self.hearings.leader(partition) == Some(NodeId(self.config.node))
     }
 
-    /// The reign of a partition, if this node surely leads it and the reign has begun.
-    fn reign(&self, partition: PartitionId) -> Option<Epoch> {
-        self.reigns[partition.index()]
-    }
-
     /// From here on what an earlier leader has ordered against sessions is void, and this node decides about them. It gives
     /// them a little more time: the earlier one may have confirmed their pings till just now.
     fn begin_reign(&mut self, partition: PartitionId, reign: Epoch) {
         if !self.leads(partition) {
             return;
         }
-        self.reigns[partition.index()] = Some(reign);
+        self.reigns.begin(partition, reign);
         let partitions = self.marks.partitions();
         self.expiry.restart(REIGN_GRACE_MS, |session| session.home(partitions) == partition);
         let pings = self.hearings.confirmed_here(partition);

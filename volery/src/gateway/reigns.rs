@@ -1,0 +1,72 @@
+//! Reigns: which partitions' sessions this node decides about, and since which command of theirs.
+//!
+//! A node that has come to lead a partition *claims* it: it orders the beginning of a reign there. From that command on, and
+//! under its number, it expires the partition's sessions ([`expiry`](super::expiry)).
+
+use eyrie::{Destinations, Epoch, PartitionId};
+
+/// The reigns of this node.
+///
+/// Invariant: a partition is claimed before its reign begins, and none has begun where another node leads.
+#[derive(Debug)]
+pub struct Reigns {
+    /// By partition.
+    begun: Vec<Option<Epoch>>,
+    claimed: Destinations,
+}
+
+impl Reigns {
+    /// Over none of so many partitions.
+    pub fn new(partitions: u16) -> Reigns {
+        Reigns { begun: vec![None; usize::from(partitions)], claimed: Destinations::NONE }
+    }
+
+    /// The reign over a partition, if it has begun.
+    pub fn of(&self, partition: PartitionId) -> Option<Epoch> {
+        self.begun[partition.index()]
+    }
+
+    /// This node has come to lead a partition, or its reign there is void: another is to begin.
+    pub fn claim(&mut self, partition: PartitionId) {
+        self.end(partition);
+        self.claimed = self.claimed.union(partition.into());
+    }
+
+    /// The reigns whose beginnings are to be ordered now.
+    pub fn take_claims(&mut self) -> Destinations {
+        std::mem::take(&mut self.claimed)
+    }
+
+    /// A reign has begun.
+    pub fn begin(&mut self, partition: PartitionId, reign: Epoch) {
+        self.begun[partition.index()] = Some(reign);
+    }
+
+    /// This node does not lead the partition any more.
+    pub fn end(&mut self, partition: PartitionId) {
+        self.begun[partition.index()] = None;
+        self.claimed = self.claimed.without(partition);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: PartitionId = PartitionId(1);
+
+    #[test]
+    fn a_claim_is_ordered_once_and_another_ends_the_reign() {
+        let mut reigns = Reigns::new(2);
+        reigns.claim(HOME);
+        assert_eq!(reigns.take_claims(), HOME.into());
+        assert!(reigns.take_claims().is_empty());
+        assert_eq!(reigns.of(HOME), None, "it is ordered, not begun");
+        reigns.begin(HOME, 7);
+        assert_eq!(reigns.of(HOME), Some(7));
+        reigns.claim(HOME);
+        assert_eq!(reigns.of(HOME), None);
+        reigns.end(HOME);
+        assert!(reigns.take_claims().is_empty(), "another node leads by now");
+    }
+}
