@@ -17,7 +17,7 @@
 //! - **On disk** is where `--directory` says. **In memory** is `/dev/shm`, where a sync does nothing.
 //! - **The stages** of a command's latency are drawn if the server tells of them.
 //!
-//! All contestants run all the time and one at a time is loaded, in turn.
+//! All contestants of a load run all the time and one at a time is loaded, in turn.
 //!
 //! An edge file: it reads the clock.
 #![allow(clippy::disallowed_methods, reason = "it says how long it took")]
@@ -47,6 +47,8 @@ use std::time::{Duration, Instant};
 const OUTSTANDING: usize = 25;
 /// A file system in memory.
 const MEMORY: &str = "/dev/shm";
+/// How much must be free there.
+const MEMORY_BYTES_MIN: u64 = 4 << 30;
 /// The size of the commands among which there are global ones, in bytes.
 const GLOBAL_SIZE: usize = 1_000;
 /// Latencies are measured at this share of the throughput.
@@ -182,7 +184,12 @@ impl Options {
     pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Paper, Failure> {
         let begin = Instant::now();
         let mut points = self.experiment(Storage::Disk, &self.directory, interrupt)?;
-        points.extend(self.experiment(Storage::Memory, Path::new(MEMORY), interrupt)?);
+        match room(Path::new(MEMORY)) {
+            Some(bytes) if bytes >= MEMORY_BYTES_MIN => {
+                points.extend(self.experiment(Storage::Memory, Path::new(MEMORY), interrupt)?);
+            }
+            _ => report::progress(&format!("{MEMORY} has no room: what is in memory is left out")),
+        }
         let paper = Paper { caption: self.caption(), points, wall_seconds: begin.elapsed().as_secs_f64() };
         if let Some(plots) = &self.plots {
             paper.figures().iter().try_for_each(|(name, figure)| figure.write(plots, name))?;
@@ -212,23 +219,33 @@ impl Options {
         directory: &Path,
         interrupt: &Interrupt,
     ) -> Result<Vec<Point>, Failure> {
-        let mut lab = Lab::new(directory, interrupt)?;
-        let mut subjects = Vec::new();
-        for who in self.who() {
-            report::progress(&format!("starting {who}"));
-            subjects.push((who, self.start(&mut lab, who)?));
-        }
-        for (who, subject) in &mut subjects {
-            report::progress(&format!("warming up {who}"));
-            let lengths =
-                Lengths { warm_up: Duration::from_secs(self.warmup), measure: Duration::from_millis(500) };
-            subject.load(Op::Set, &self.shape(100), None, lengths, interrupt)?;
-        }
         let mut points = Vec::new();
         for load in self.loads(storage) {
+            let mut subjects = self.subjects(load, directory, interrupt)?;
             points.extend(self.points(load, &mut subjects, interrupt)?);
         }
         Ok(points)
+    }
+
+    /// All contestants, warmed up. They begin without data for each load: what is logged under all of them together would fill
+    /// a file system in memory.
+    fn subjects(
+        &self,
+        load: Load,
+        directory: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<(Who, Subject)>, Failure> {
+        let mut lab = Lab::new(directory, interrupt)?;
+        let mut subjects = Vec::new();
+        for who in self.who() {
+            report::progress(&format!("{load}: starting {who} and warming it up"));
+            let mut subject = self.start(&mut lab, who)?;
+            let lengths =
+                Lengths { warm_up: Duration::from_secs(self.warmup), measure: Duration::from_millis(500) };
+            subject.load(Op::Set, &self.shape(100), None, lengths, interrupt)?;
+            subjects.push((who, subject));
+        }
+        Ok(subjects)
     }
 
     fn start(&self, lab: &mut Lab, who: Who) -> Result<Subject, Failure> {
@@ -300,6 +317,12 @@ impl fmt::Display for Load {
         write!(f, "{place}, {} B", thousands(self.size as i64))?;
         if self.global_percent == 0 { Ok(()) } else { write!(f, ", {} % global", self.global_percent) }
     }
+}
+
+/// How many bytes are free on a file system, if it is there.
+fn room(path: &Path) -> Option<u64> {
+    let status = rustix::fs::statvfs(path).ok()?;
+    Some(status.f_bavail * status.f_frsize)
 }
 
 /// How much of the rate that was asked for was reached. Where it is less than all, latencies say only that.

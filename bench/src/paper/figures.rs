@@ -5,16 +5,21 @@ use crate::plot::{BarSeries, Bars, Curve, Figure, Lines, Panel};
 use crate::table::{figure, thousands};
 
 impl Paper {
-    /// Figures 2 to 7 by their names.
+    /// Figures 2 to 7 by their names; 2 and 3 only, if nothing was measured in memory.
     pub fn figures(&self) -> Vec<(&'static str, Figure)> {
         let local = |storage| self.loads(|load| load.storage == storage && load.global_percent == 0);
         let global = self.loads(|load| load.storage == Storage::Memory && load.size == GLOBAL_SIZE);
         let (disk, memory) = (local(Storage::Disk), local(Storage::Memory));
         let size = |load: &Load| format!("{} B", thousands(load.size as i64));
         let percent = |load: &Load| format!("{} % global", load.global_percent);
-        vec![
+        let mut figures = vec![
             ("figure-2", self.throughput("Figure 2: local commands, on disk", &disk, size, true)),
             ("figure-3", self.distributions("Figure 3: latency, on disk", &disk, size)),
+        ];
+        if memory.is_empty() {
+            return figures;
+        }
+        figures.extend([
             ("figure-4", self.throughput("Figure 4: local commands, in memory", &memory, size, true)),
             ("figure-5", self.distributions("Figure 5: latency, in memory", &memory, size)),
             (
@@ -25,7 +30,8 @@ impl Paper {
                 "figure-7",
                 self.distributions("Figure 7: latency with global commands, in memory", &global, percent),
             ),
-        ]
+        ]);
+        figures
     }
 
     /// The loads that were measured, each once.
