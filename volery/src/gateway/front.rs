@@ -107,7 +107,7 @@ impl Front<Volery> for Gateway {
             Event::SessionClosed { session } => return self.session_closed(session),
         };
         self.newest = self.newest.max(zxid);
-        for Fired { connection: id, armed_by } in self.watches.fire(&path, kind) {
+        for Fired { connection: id, armed_by } in self.watches.fire(&path, kind, position) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.notify(partition, kind, &path, zxid, armed_by);
                 if let Some(pipeline) = connection.pipeline() {

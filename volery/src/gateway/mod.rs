@@ -53,7 +53,7 @@ use reigns::Reigns;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use watches::{Kinds, Watches};
+use watches::{Armed, Kinds, Watches};
 
 /// The longest handshake; a connection that has no session yet gets no more room than that.
 const HANDSHAKE_BYTES_MAX: usize = 1_024;
@@ -387,19 +387,20 @@ impl Gateway {
         here: Here,
         commands: &Commands<Volery>,
     ) -> Result<wire::Reply, ErrorCode> {
-        let armed_by = match self.connections.get_mut(&id).and_then(Connection::pipeline) {
+        let by = match self.connections.get_mut(&id).and_then(Connection::pipeline) {
             Some(pipeline) => pipeline.base().saturating_sub(1),
             None => return Err(ErrorCode::SessionExpired),
         };
+        let armed = Armed { by, ..Armed::default() };
         match here {
             Here::Nothing => Ok(wire::Reply::Empty),
             Here::AddWatch(path, mode) => {
-                self.arm(id, &path, mode.into(), armed_by, commands);
+                self.arm(id, &path, mode.into(), armed, commands);
                 Ok(wire::Reply::WatchAdded)
             }
             Here::Arm(persistent, recursive) => {
-                persistent.iter().for_each(|path| self.arm(id, path, Kinds::PERSISTENT, armed_by, commands));
-                recursive.iter().for_each(|path| self.arm(id, path, Kinds::RECURSIVE, armed_by, commands));
+                persistent.iter().for_each(|path| self.arm(id, path, Kinds::PERSISTENT, armed, commands));
+                recursive.iter().for_each(|path| self.arm(id, path, Kinds::RECURSIVE, armed, commands));
                 Ok(wire::Reply::Empty)
             }
             Here::CheckWatches(path, kind) => found(self.watches.has(id, &path, kind)),
@@ -417,7 +418,7 @@ impl Gateway {
         id: ConnectionId,
         path: &Arc<str>,
         kinds: Kinds,
-        armed_by: u64,
+        armed: Armed,
         commands: &Commands<Volery>,
     ) {
         let oracle = commands.oracle();
@@ -425,7 +426,7 @@ impl Gateway {
             Kinds::RECURSIVE => Destinations::all(oracle.partitions()),
             _ => oracle.of(path).into(),
         };
-        self.watches.arm(id, path, kinds, sources, armed_by);
+        self.watches.arm(id, path, kinds, sources, armed);
     }
 
     /// The low-water mark of a connection.

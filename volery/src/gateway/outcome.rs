@@ -3,11 +3,30 @@
 use super::Gateway;
 use super::connection::Connection;
 use super::pipeline::{Effect, Response};
+use super::watches::Armed;
 use crate::command::Reply;
 use crate::service::Volery;
 use crate::wire::{self, ErrorCode, OpResult, Stat};
 use crate::zxid::Zxid;
-use eyrie::{Answer, Commands, ConnectionId, Outcome, Refusal};
+use eyrie::{Answer, Commands, ConnectionId, Outcome, PartitionId, Refusal};
+
+/// A request that has looked at znodes, and its answer.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    number: u64,
+    answer: &'a Answer<Volery>,
+}
+
+impl Look<'_> {
+    /// What it arms a watch by in a partition: it has seen what happened there up to its place, also where a replica of another
+    /// one has answered.
+    fn arms(&self, partition: PartitionId) -> Armed {
+        let Answer { position, seen, .. } = self.answer;
+        let elsewhere = seen.get(partition.index()).copied().unwrap_or_default();
+        let at = if self.answer.partition == partition { *position } else { elsewhere };
+        Armed { by: self.number, at }
+    }
+}
 
 impl Gateway {
     /// An operation's outcome has come: what it arms is armed at just this place of the partition's sequence.
@@ -23,7 +42,10 @@ impl Gateway {
         let effect = pipeline.effect(number);
         self.newest = self.newest.max(answer.stamp.number.into());
         let result = match answer.outcome.as_ref() {
-            Outcome::Reply(reply) => self.outcome(id, number, effect, reply, commands),
+            Outcome::Reply(reply) => {
+                let look = Look { number, answer };
+                self.outcome(id, look, effect, reply, commands)
+            }
             // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.
             Outcome::Refused(Refusal::Unsubmitted) => return self.drop_connection(id),
             Outcome::Refused(refusal) => Some(Err(code_of(*refusal))),
@@ -35,10 +57,10 @@ impl Gateway {
         pipeline.answered(number, response);
     }
 
-    pub(super) fn outcome(
+    fn outcome(
         &mut self,
         id: ConnectionId,
-        number: u64,
+        look: Look<'_>,
         effect: Effect,
         reply: &Reply,
         commands: &Commands<Volery>,
@@ -50,14 +72,15 @@ impl Gateway {
                 if let Effect::Arm(arm) = effect
                     && (result.is_ok() || (arm.absent_too && *result == Err(ErrorCode::NoNode)))
                 {
-                    self.arm(id, &arm.path, arm.kinds, number, commands);
+                    let armed = look.arms(commands.oracle().of(&arm.path));
+                    self.arm(id, &arm.path, arm.kinds, armed, commands);
                 }
                 Some(result.clone())
             }
             (Reply::Probed(found), Effect::Rearm { relative, watches }) => {
                 for (rearmed, found) in watches.iter().zip(found) {
                     let partition = commands.oracle().of(&rearmed.path);
-                    self.rearm(id, number, partition, relative, rearmed, *found);
+                    self.rearm(id, look.arms(partition), partition, relative, rearmed, *found);
                 }
                 None
             }

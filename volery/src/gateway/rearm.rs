@@ -7,7 +7,7 @@ use super::Gateway;
 use super::connection::{Connection, Phase};
 use super::pipeline::Rearmed;
 use super::plan::{Here, Plan};
-use super::watches::Kinds;
+use super::watches::{Armed, Kinds};
 use crate::faults::NOTHING_FIRES_ON_REARM;
 use crate::service::Volery;
 use crate::wire::{EventType, SetWatches};
@@ -43,7 +43,7 @@ impl Gateway {
     pub(super) fn rearm(
         &mut self,
         id: ConnectionId,
-        number: u64,
+        armed: Armed,
         partition: PartitionId,
         relative: Zxid,
         rearmed: &Rearmed,
@@ -72,7 +72,7 @@ impl Gateway {
                     connection.notify(partition, event, &rearmed.path, zxid, 0);
                 }
                 Some(_) => {}
-                None => self.watches.arm(id, &rearmed.path, kinds, partition.into(), number),
+                None => self.watches.arm(id, &rearmed.path, kinds, partition.into(), armed),
             }
         }
     }

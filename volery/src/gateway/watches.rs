@@ -3,11 +3,15 @@
 //! ZooKeeper's rules: getData and exists share one kind of watch, getChildren has another; both fire once. A persistent
 //! watch is both and stays; a recursive one covers the subtree, without NodeChildrenChanged. One event makes at most one
 //! notification per connection.
+//!
+//! A one-shot watch is armed by a request that has looked at the znode at some *place* of its partition's sequence. Another
+//! partition's replica may have answered that request while the one here is behind: what happened up to that place was seen,
+//! and fires nothing.
 
 use crate::faults::WATCH_FIRES_AGAIN;
 use crate::path;
 use crate::wire::{AddWatchMode, EventType, WatcherType};
-use eyrie::{ConnectionId, Destinations, PartitionId};
+use eyrie::{ConnectionId, Destinations, PartitionId, Position};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +38,10 @@ impl Kinds {
 
     fn without(self, other: Kinds) -> Kinds {
         Kinds(self.0 & !other.0)
+    }
+
+    fn among(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & other.0)
     }
 
     fn touches(self, other: Kinds) -> bool {
@@ -71,6 +79,38 @@ struct Watch {
     kinds: Kinds,
     /// The request that armed it last: no event may leave before its reply.
     armed_by: u64,
+    /// The places where the znode was looked at, for the kinds that fire once.
+    data_seen: Position,
+    children_seen: Position,
+}
+
+impl Watch {
+    /// The kinds that an event at a place may fire.
+    fn kinds_at(&self, place: Position) -> Kinds {
+        let seen = |kind, seen| if place <= seen { kind } else { Kinds::default() };
+        self.kinds.without(seen(Kinds::DATA, self.data_seen)).without(seen(Kinds::CHILD, self.children_seen))
+    }
+
+    /// The znode was looked at here. A watch that is armed already is still owed what has happened since it was.
+    fn saw(&mut self, kinds: Kinds, place: Position) {
+        let Watch { kinds: armed, data_seen, children_seen, .. } = *self;
+        let seen = |kind, before: Position| match (kinds.touches(kind), armed.touches(kind)) {
+            (true, true) => before.min(place),
+            (true, false) => place,
+            (false, _) => before,
+        };
+        self.data_seen = seen(Kinds::DATA, data_seen);
+        self.children_seen = seen(Kinds::CHILD, children_seen);
+    }
+}
+
+/// What armed a watch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Armed {
+    /// The request.
+    pub by: u64,
+    /// Where it looked at the znode, if it did.
+    pub at: Position,
 }
 
 /// A notification that is due.
@@ -123,14 +163,14 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Arms a watch for `connection`, by its request `armed_by`; its events come from the partitions `sources`.
+    /// Arms a watch for `connection`; its events come from the partitions `sources`.
     pub fn arm(
         &mut self,
         connection: ConnectionId,
         path: &Arc<str>,
         kinds: Kinds,
         sources: Destinations,
-        armed_by: u64,
+        armed: Armed,
     ) {
         self.connections.entry(connection).or_default().add(path, sources);
         let watch = self.paths.entry(path.clone()).or_default().entry(connection).or_default();
@@ -145,8 +185,9 @@ impl Watches {
                 usize::from(watch.kinds.touches(Kinds::RECURSIVE) && !kinds.touches(Kinds::RECURSIVE));
             watch.kinds = watch.kinds.without(stays);
         }
+        watch.saw(kinds, armed.at);
         watch.kinds = watch.kinds.with(kinds);
-        watch.armed_by = armed_by;
+        watch.armed_by = armed.by;
     }
 
     /// Whether a connection has a watch of this type on a path.
@@ -171,13 +212,13 @@ impl Watches {
         }
     }
 
-    /// What an event at `path` fires; one-shot watches are gone afterwards.
-    pub fn fire(&mut self, path: &str, event: EventType) -> Vec<Fired> {
+    /// What an event at `path`, at this place of its partition's sequence, fires; one-shot watches are gone afterwards.
+    pub fn fire(&mut self, path: &str, event: EventType, place: Position) -> Vec<Fired> {
         let mut fired = Vec::new();
         if self.armed == 0 {
             return fired;
         }
-        self.fire_here(path, event, &mut fired);
+        self.fire_here(path, event, place, &mut fired);
         if self.recursive > 0 && event != EventType::NodeChildrenChanged {
             let mut ancestor = Some(path);
             while let Some(covering) = ancestor {
@@ -201,19 +242,22 @@ impl Watches {
         self.armed
     }
 
-    fn fire_here(&mut self, path: &str, event: EventType, fired: &mut Vec<Fired>) {
+    fn fire_here(&mut self, path: &str, event: EventType, place: Position, fired: &mut Vec<Fired>) {
         let fires = match event {
             EventType::NodeChildrenChanged => Kinds::CHILD.with(Kinds::PERSISTENT),
             EventType::NodeDeleted => Kinds::DATA.with(Kinds::CHILD).with(Kinds::PERSISTENT),
             _ => Kinds::DATA.with(Kinds::PERSISTENT),
         };
         let Some(watches) = self.paths.get(path) else { return };
-        let due = watches.iter().filter(|(_, watch)| watch.kinds.touches(fires));
-        fired.extend(
-            due.map(|(connection, watch)| Fired { connection: *connection, armed_by: watch.armed_by }),
-        );
-        for fired in fired.iter().filter(|_| !WATCH_FIRES_AGAIN.is_planted()) {
-            self.disarm(fired.connection, path, fires.without(Kinds::PERSISTENT));
+        let due = watches.iter().map(|(connection, watch)| (*connection, watch, watch.kinds_at(place)));
+        let due = due.filter(|(_, _, kinds)| kinds.touches(fires));
+        let mut spent = Vec::new();
+        for (connection, watch, kinds) in due {
+            fired.push(Fired { connection, armed_by: watch.armed_by });
+            spent.push((connection, kinds.among(fires).without(Kinds::PERSISTENT)));
+        }
+        for (connection, kinds) in spent.into_iter().filter(|_| !WATCH_FIRES_AGAIN.is_planted()) {
+            self.disarm(connection, path, kinds);
         }
     }
 
@@ -261,16 +305,26 @@ mod tests {
     const B: ConnectionId = ConnectionId(2);
     const HERE: Destinations = Destinations::NONE;
 
+    const LATER: Position = place(9);
+
+    const fn place(index: u64) -> Position {
+        Position { configuration: 0, index }
+    }
+
+    fn by(request: u64) -> Armed {
+        Armed { by: request, at: Position::default() }
+    }
+
     fn told(watches: &mut Watches, path: &str, event: EventType) -> Vec<u64> {
-        watches.fire(path, event).iter().map(|fired| fired.connection.0).collect()
+        watches.fire(path, event, LATER).iter().map(|fired| fired.connection.0).collect()
     }
 
     #[test]
     fn one_shot_watches_fire_once_and_for_their_own_events() {
         let mut watches = Watches::default();
         let path: Arc<str> = "/a".into();
-        watches.arm(A, &path, Kinds::DATA, HERE, 1);
-        watches.arm(B, &path, Kinds::CHILD, HERE, 1);
+        watches.arm(A, &path, Kinds::DATA, HERE, by(1));
+        watches.arm(B, &path, Kinds::CHILD, HERE, by(1));
         assert_eq!(told(&mut watches, "/a", EventType::NodeDataChanged), [1]);
         assert_eq!(told(&mut watches, "/a", EventType::NodeDataChanged), [0; 0]);
         assert_eq!(told(&mut watches, "/a", EventType::NodeChildrenChanged), [2]);
@@ -281,17 +335,33 @@ mod tests {
     fn a_deletion_tells_a_connection_once_though_it_watches_data_and_children() {
         let mut watches = Watches::default();
         let path: Arc<str> = "/a".into();
-        watches.arm(A, &path, Kinds::DATA, HERE, 1);
-        watches.arm(A, &path, Kinds::CHILD, HERE, 2);
-        assert_eq!(watches.fire("/a", EventType::NodeDeleted), [Fired { connection: A, armed_by: 2 }]);
+        watches.arm(A, &path, Kinds::DATA, HERE, by(1));
+        watches.arm(A, &path, Kinds::CHILD, HERE, by(2));
+        assert_eq!(watches.fire("/a", EventType::NodeDeleted, LATER), [Fired { connection: A, armed_by: 2 }]);
         assert_eq!(watches.len(), 0);
+    }
+
+    #[test]
+    fn what_was_seen_when_a_watch_was_armed_does_not_fire_it() {
+        let mut watches = Watches::default();
+        let path: Arc<str> = "/a".into();
+        let changed = EventType::NodeDataChanged;
+        let fired = |watches: &mut Watches, index| watches.fire("/a", changed, place(index)).len();
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 1, at: place(5) });
+        assert_eq!((fired(&mut watches, 4), fired(&mut watches, 5), watches.len()), (0, 0, 1));
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 2, at: place(7) });
+        assert_eq!(fired(&mut watches, 6), 1, "the first is still owed what came after it");
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 3, at: place(8) });
+        watches.arm(A, &path, Kinds::PERSISTENT, HERE, by(4));
+        assert_eq!(fired(&mut watches, 7), 1, "the persistent one");
+        assert!(watches.has(A, "/a", WatcherType::Data), "has seen that");
     }
 
     #[test]
     fn a_recursive_watch_covers_the_subtree_and_stays_until_removed() {
         let mut watches = Watches::default();
-        watches.arm(A, &"/a".into(), Kinds::RECURSIVE, HERE, 1);
-        watches.arm(B, &"/".into(), Kinds::RECURSIVE, HERE, 1);
+        watches.arm(A, &"/a".into(), Kinds::RECURSIVE, HERE, by(1));
+        watches.arm(B, &"/".into(), Kinds::RECURSIVE, HERE, by(1));
         assert_eq!(told(&mut watches, "/a/b/c", EventType::NodeCreated), [1, 2]);
         assert_eq!(told(&mut watches, "/ab", EventType::NodeCreated), [2]);
         assert_eq!(told(&mut watches, "/a", EventType::NodeChildrenChanged), [0; 0]);
@@ -305,13 +375,13 @@ mod tests {
     fn a_connections_sources_are_those_of_its_watches() {
         let mut watches = Watches::default();
         let one = |partition| Destinations::one(PartitionId(partition));
-        watches.arm(A, &"/a".into(), Kinds::DATA, one(0), 1);
-        watches.arm(A, &"/b".into(), Kinds::DATA, one(1), 1);
-        watches.arm(A, &"/a".into(), Kinds::CHILD, one(0), 1);
+        watches.arm(A, &"/a".into(), Kinds::DATA, one(0), by(1));
+        watches.arm(A, &"/b".into(), Kinds::DATA, one(1), by(1));
+        watches.arm(A, &"/a".into(), Kinds::CHILD, one(0), by(1));
         assert_eq!(watches.sources(A), Destinations::all(2));
-        watches.fire("/a", EventType::NodeDataChanged);
+        watches.fire("/a", EventType::NodeDataChanged, LATER);
         assert_eq!(watches.sources(A), Destinations::all(2), "the children are still watched");
-        watches.fire("/a", EventType::NodeChildrenChanged);
+        watches.fire("/a", EventType::NodeChildrenChanged, LATER);
         assert_eq!(watches.sources(A), one(1));
         watches.forget(A);
         assert_eq!(watches.sources(A), Destinations::NONE);
@@ -320,7 +390,7 @@ mod tests {
     #[test]
     fn a_persistent_watch_fires_for_data_and_children_again_and_again() {
         let mut watches = Watches::default();
-        watches.arm(A, &"/a".into(), Kinds::PERSISTENT, HERE, 1);
+        watches.arm(A, &"/a".into(), Kinds::PERSISTENT, HERE, by(1));
         for event in [EventType::NodeDataChanged, EventType::NodeChildrenChanged, EventType::NodeDeleted] {
             assert_eq!(told(&mut watches, "/a", event), [1]);
         }
