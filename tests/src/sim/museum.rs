@@ -25,7 +25,7 @@ pub fn exhibits() -> Vec<Exhibit> {
 
 /// Where a bug shows in few runs only, runs are drawn that have what it takes.
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
-    use eyrie::faults::{CLOSED_CLIENT_TAKEN, LETTER_ACKNOWLEDGED_UNSYNCED, VALUES_DROPPED};
+    use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, VALUES_DROPPED};
     use eyrie::multicast_faults::{
         ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, OLD_LEADER_READS,
         SEND_BEFORE_SYNC, TORN_RECORD,
@@ -40,7 +40,7 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
             |seed| meeting(seed, &[(Isolate, 700), (BreakLinks, 700), (Pause, 1_500), (CutOneWay, 700)])
         }
         OLD_LEADER_READS => |seed| meeting(seed, &[(Isolate, 1_500)]),
-        CLOSED_CLIENT_TAKEN | PONG_AT_ONCE => |seed| meeting(seed, &[(Isolate, 1_500), (CutPair, 1_000)]),
+        PONG_AT_ONCE => |seed| meeting(seed, &[(Isolate, 1_500), (CutPair, 1_000)]),
         NEWEST_IN_HEADER => |seed| {
             meeting(seed, &[(BreakClients, 300), (CutOneWay, 1_000), (SlowNetwork, 2_000), (Pause, 1_500)])
         },
