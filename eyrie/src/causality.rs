@@ -88,6 +88,11 @@ impl CausalHistory {
         self.stamp
     }
 
+    /// The last place of a partition that the client has seen.
+    pub fn place(&self, partition: PartitionId) -> Position {
+        self.sights.get(partition.index()).map_or(Position::default(), |sight| sight.place)
+    }
+
     /// The client has an answer.
     pub fn saw_answer<S: StateMachine>(&mut self, answer: &Answer<S>) {
         self.saw_stamp(answer.stamp.number);

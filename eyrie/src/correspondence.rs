@@ -101,10 +101,16 @@ impl Correspondence {
         }
     }
 
-    /// A node wants to hear of a partition here.
-    pub fn subscribe(&mut self, from: NodeId, partition: PartitionId, number: u64, after: SharedIndex) {
+    /// A node wants to hear of a partition here, whose replica has passed so much.
+    pub fn subscribe<S: StateMachine>(
+        &mut self,
+        from: NodeId,
+        partition: PartitionId,
+        (number, after): (u64, SharedIndex),
+        passed: &Output<S>,
+    ) {
         if let Some(source) = self.sources.get_mut(&partition) {
-            source.subscribe(from, number, after);
+            source.subscribe(from, number, after, passed);
         }
     }
 

@@ -182,7 +182,9 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         match message {
             Message::Front(message) => self.front.told(from, message, &mut self.commands),
             Message::Subscribe { partition, number, after } => {
-                correspondence.subscribe(from, partition, number, after);
+                if let Some(replica) = self.replicas.get(partition.index()).and_then(Option::as_ref) {
+                    correspondence.subscribe(from, partition, (number, after), &replica.passed());
+                }
             }
             Message::Acknowledge { partition, command } => {
                 correspondence.acknowledge(from, partition, command);

@@ -209,6 +209,12 @@ impl<S: StateMachine> Replica<S> {
         self.outputs.pop_front()
     }
 
+    /// How far it is, for one who hears of it from now on.
+    pub fn passed(&self) -> Output<S> {
+        let (position, nothing) = (self.completed.0, StampNumber::default());
+        Output::Passed { position, proposal: nothing, stamp: nothing }
+    }
+
     /// The partition's variables.
     pub fn variables(&self) -> &S::Variables {
         &self.variables

@@ -79,8 +79,15 @@ impl Source {
         Source { partition, retained, outside, subscribers: BTreeMap::new() }
     }
 
-    /// A node wants what the replica puts out from now on, and the letters for commands after `after`.
-    pub fn subscribe(&mut self, node: NodeId, number: u64, after: SharedIndex) {
+    /// A node wants what the replica puts out from now on, which is as far as `passed` says, and the letters for commands
+    /// after `after`.
+    pub fn subscribe<S: StateMachine>(
+        &mut self,
+        node: NodeId,
+        number: u64,
+        after: SharedIndex,
+        passed: &Output<S>,
+    ) {
         let Some(hosts) = self.outside.get(&node).copied() else { return };
         let mut subscriber =
             Subscriber { number, sequence: 0, batch: BytesMut::new(), passed: None, told_ms: 0 };
@@ -94,6 +101,7 @@ impl Source {
                 given_up.0
             ),
         }
+        subscriber.push(&encode(passed), true);
         self.subscribers.insert(node, subscriber);
     }
 

@@ -72,9 +72,17 @@ impl Line {
         xid: i32,
         request: &Request,
     ) -> Option<Result<Reply, ErrorCode>> {
-        let mut output = BytesMut::new();
-        request.write_frame(xid, &mut output);
-        world.write(self.end, &mut output);
+        self.send(world, xid, request);
+        self.reply(world, xid, request)
+    }
+
+    /// The answer to what was sent last; nothing if the connection ends without one.
+    pub fn reply(
+        &mut self,
+        world: &mut Cluster,
+        xid: i32,
+        request: &Request,
+    ) -> Option<Result<Reply, ErrorCode>> {
         let (mut reader, header) = loop {
             let mut reader = self.frame(world)?;
             let header = ReplyHeader::read(&mut reader).expect("a header");

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tests::sim::campaign::guarded;
 use tests::sim::cluster::{Cluster, blueprint};
 use tests::sim::run::Plan;
+use volery::faults::ARMED_TOO_LATE;
 use volery::wire::{Acl, Create, CreateMode, ErrorCode, Reply, Request, SetData, XID_PING};
 
 const TIMEOUT_MS: i32 = 1_000;
@@ -115,6 +116,42 @@ fn is_told_first(seed: u64, deaf_to: usize) -> bool {
         }
     }
     true
+}
+
+/// The answer that arms a watch is lost, and comes again from another replica when the znode has been changed meanwhile: the
+/// client is told of the change all the same, or must come back.
+#[test]
+fn a_watch_is_told_what_happened_before_the_answer_that_armed_it_came() {
+    let schedules = || (0..6).flat_map(|seed| (0..3).map(move |deaf_to| (seed, deaf_to)));
+    for (seed, deaf_to) in schedules() {
+        assert!(is_told_or_lost(seed, deaf_to), "seed {seed}, node 3 deaf to node {deaf_to}");
+    }
+    Fault::plant(Some(ARMED_TOO_LATE));
+    let missed = schedules().filter(|(seed, deaf_to)| !is_told_or_lost(*seed, *deaf_to)).count();
+    Fault::plant(None);
+    assert!(missed > 0, "the schedule does not show what it is to show");
+}
+
+/// Whether who looks at a znode and watches it from node 3, which cannot hear the other node meanwhile, is told of a change
+/// that it has not seen, or loses its connection.
+fn is_told_or_lost(seed: u64, deaf_to: usize) -> bool {
+    let mut world =
+        Cluster::new(seed, blueprint(Shape { nodes: 4, partitions: 2, replicas: 3 }), Swarm::calm());
+    let path = path_of(&world, PartitionId(0));
+    wait(&mut world, 5_000_000);
+    let (mut changer, _) = Line::open(&mut world, 2, TIMEOUT_MS * 10, None);
+    let (mut watcher, _) = Line::open(&mut world, 3, TIMEOUT_MS * 10, None);
+    changer.call(&mut world, 1, &create(&path)).expect("created");
+    watcher.call(&mut world, 1, &get(&path, false)).expect("read");
+    let until_us = world.now_us() + 3_000_000;
+    world.meet(Misfortune::CutPair, 3, deaf_to, until_us);
+    watcher.send(&mut world, 2, &get(&path, true));
+    wait(&mut world, 100_000);
+    changer.call(&mut world, 2, &set(&path)).expect("changed");
+    let read = watcher.reply(&mut world, 2, &get(&path, true));
+    let has_seen = matches!(read, Some(Ok(Reply::Data { stat, .. })) if stat.version == 1);
+    let is_there = watcher.try_call(&mut world, 3, &Request::Sync { path }).is_some();
+    has_seen || !is_there || watcher.fired == 1
 }
 
 fn path_of(world: &Cluster, partition: PartitionId) -> Arc<str> {

@@ -181,6 +181,7 @@ impl Front<Volery> for Gateway {
 
     /// Watches may have missed an event: their clients come back, and tell what they had.
     fn broken(&mut self, partition: PartitionId) {
+        self.marks.interrupt(partition);
         let watching = |id: &ConnectionId| self.watches.sources(*id).contains(partition);
         for id in self.order.iter().copied().filter(watching).collect::<Vec<_>>() {
             self.drop_connection(id);

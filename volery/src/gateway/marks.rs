@@ -4,6 +4,9 @@
 //! partitions is told the least of their marks, and the mark of one in which nothing happens stands still: after a
 //! reconnection, whatever had changed since would be told again. So a partition that lags behind what a session has seen
 //! is *advanced*, by a command that does nothing, at most once every [`ADVANCE_EVERY_MS`].
+//!
+//! A partition without a replica here is heard of from elsewhere, and that may break off: what happens until it is heard of
+//! again is missed. So a watch is armed only where everything behind the place that it was armed at is still to come.
 
 use crate::zxid::Zxid;
 use eyrie::{Destinations, PartitionId, Position, Seen, StampNumber};
@@ -15,6 +18,8 @@ const ADVANCE_EVERY_MS: u64 = 100;
 struct Passed {
     position: Position,
     mark: Zxid,
+    /// The last place told since the partition was last begun to be heard of; `None` before the first.
+    heard: Option<Position>,
 }
 
 /// Every partition's place and mark.
@@ -42,12 +47,33 @@ impl Marks {
         let passed = &mut self.passed[partition.index()];
         passed.position = passed.position.max(position);
         passed.mark = passed.mark.max(Zxid::from(proposal).before_next_of(partition));
+        passed.heard = Some(position);
+    }
+
+    /// Something of a partition may have been missed.
+    pub fn interrupt(&mut self, partition: PartitionId) {
+        self.passed[partition.index()].heard = None;
+    }
+
+    /// Whether nothing is missed of a partition from now on, for all that is known.
+    pub fn hears(&self, partition: PartitionId) -> bool {
+        self.passed[partition.index()].heard.is_some()
+    }
+
+    /// Whether everything that happens in a partition behind `place` is still to be heard of.
+    pub fn hears_from(&self, partition: PartitionId, place: Position) -> bool {
+        self.passed[partition.index()].heard.is_some_and(|heard| heard <= place)
+    }
+
+    /// Whether a partition has passed a place.
+    pub fn has_passed(&self, partition: PartitionId, place: Position) -> bool {
+        self.passed[partition.index()].position >= place
     }
 
     /// Whether the partitions have passed the places that an answer may depend on.
     pub fn have_passed(&self, partitions: Destinations, seen: &Seen) -> bool {
         partitions.iter().all(|partition| match seen.get(partition.index()) {
-            Some(position) => self.passed[partition.index()].position >= *position,
+            Some(position) => self.has_passed(partition, *position),
             None => true,
         })
     }
@@ -91,6 +117,20 @@ mod tests {
         let zxid = Zxid::from(proposals[1]);
         let mark = marks.low_water(Destinations::all(2)).expect("two marks");
         assert!(mark >= zxid && mark < Zxid::from(proposals[0].above(P0)));
+    }
+
+    #[test]
+    fn what_was_interrupted_is_heard_of_from_the_next_place_on() {
+        let place = |index| Position { configuration: 0, index };
+        let mut marks = Marks::new(2);
+        assert!(!marks.hears(P0));
+        marks.pass(P0, place(5), StampNumber::default());
+        assert!(marks.hears_from(P0, place(5)) && !marks.hears_from(P0, place(4)) && !marks.hears(P1));
+        marks.interrupt(P0);
+        assert!(!marks.hears(P0) && !marks.hears_from(P0, place(9)));
+        // Who tells it now is not as far as who told it before.
+        marks.pass(P0, place(3), StampNumber::default());
+        assert!(marks.hears_from(P0, place(4)) && marks.has_passed(P0, place(5)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, PartitionId, Ti
 use hearings::{Hearings, Ping};
 use latency::Latency;
 use marks::Marks;
-use pipeline::Next;
+use pipeline::{Due, Next};
 use plan::{Here, Plan};
 use reigns::Reigns;
 use rustc_hash::FxHashMap;
@@ -345,8 +345,14 @@ impl Gateway {
         };
         let marks = &self.marks;
         let mut held = false;
-        let next = pipeline.next(|seen| {
-            held = !marks.have_passed(sources, seen) && !REPLY_NOT_HELD.is_planted();
+        let next = pipeline.next(|due| {
+            held = !match due {
+                Due::Reply(seen) => marks.have_passed(sources, seen) || REPLY_NOT_HELD.is_planted(),
+                Due::Here(here, history) => here.sources(commands.oracle()).iter().all(|partition| {
+                    let hears = commands.is_hosted(partition) || marks.hears(partition);
+                    hears && marks.has_passed(partition, history.place(partition))
+                }),
+            };
             !held
         });
         if held {

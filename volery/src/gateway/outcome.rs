@@ -5,6 +5,7 @@ use super::connection::Connection;
 use super::pipeline::{Effect, Response};
 use super::watches::Armed;
 use crate::command::Reply;
+use crate::faults::ARMED_TOO_LATE;
 use crate::service::Volery;
 use crate::wire::{self, ErrorCode, OpResult, Stat};
 use crate::zxid::Zxid;
@@ -29,7 +30,8 @@ impl Look<'_> {
 }
 
 impl Gateway {
-    /// An operation's outcome has come: what it arms is armed at just this place of the partition's sequence.
+    /// An operation's outcome has come: what it arms is armed at just this place of the partition's sequence. If something
+    /// behind that was missed, the client must come back and tell what it had.
     pub(super) fn operated(
         &mut self,
         id: ConnectionId,
@@ -41,11 +43,12 @@ impl Gateway {
         pipeline.saw_answer(answer);
         let effect = pipeline.effect(number);
         self.newest = self.newest.max(answer.stamp.number.into());
+        let look = Look { number, answer };
+        if effect.path().is_some_and(|path| !self.hears_behind(look, commands.oracle().of(path), commands)) {
+            return self.drop_connection(id);
+        }
         let result = match answer.outcome.as_ref() {
-            Outcome::Reply(reply) => {
-                let look = Look { number, answer };
-                self.outcome(id, look, effect, reply, commands)
-            }
+            Outcome::Reply(reply) => self.outcome(id, look, effect, reply, commands),
             // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.
             Outcome::Refused(Refusal::Unsubmitted) => return self.drop_connection(id),
             Outcome::Refused(refusal) => Some(Err(code_of(*refusal))),
@@ -55,6 +58,13 @@ impl Gateway {
         let Some(pipeline) = connection.pipeline() else { return };
         let response = Response { result, seen: answer.seen.clone() };
         pipeline.answered(number, response);
+    }
+
+    /// Whether everything that has happened in a partition since a request looked there is still to be heard of: its answer may
+    /// be a repeat, or of another partition's replica, while what tells of this one broke off.
+    fn hears_behind(&self, look: Look<'_>, partition: PartitionId, commands: &Commands<Volery>) -> bool {
+        let hears = self.marks.hears_from(partition, look.arms(partition).at);
+        hears || commands.is_hosted(partition) || ARMED_TOO_LATE.is_planted()
     }
 
     fn outcome(

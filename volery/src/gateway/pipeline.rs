@@ -54,6 +54,17 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// A path in the one partition whose watches it may arm.
+    pub fn path(&self) -> Option<&Arc<str>> {
+        match self {
+            Effect::None => None,
+            Effect::Arm(arm) => Some(&arm.path),
+            Effect::Rearm { watches, .. } => watches.first().map(|rearmed| &rearmed.path),
+        }
+    }
+}
+
 /// The reply to a request, once its outcome is known.
 #[derive(Clone, Debug)]
 pub struct Response {
@@ -115,6 +126,14 @@ pub enum Next {
     },
     /// Nothing can leave yet.
     Nothing,
+}
+
+/// What is next to leave, if the watch sources are far enough.
+pub enum Due<'a> {
+    /// A reply that may depend on these places.
+    Reply(&'a Seen),
+    /// What the gateway does itself, for a session that has seen all that.
+    Here(&'a Here, &'a CausalHistory),
 }
 
 /// The requests in flight of one run.
@@ -371,13 +390,13 @@ impl Pipeline {
 
     /// What a request's outcome may do to watches.
     pub fn effect(&mut self, number: u64) -> Effect {
-        let place = self.place(number);
+        let place = self.index(number);
         std::mem::replace(&mut self.items[place].effect, Effect::None)
     }
 
     /// The outcome of a request is known.
     pub fn answered(&mut self, number: u64, response: Response) {
-        let place = self.place(number);
+        let place = self.index(number);
         if !matches!(self.items[place].stage, Stage::Sent) {
             return;
         }
@@ -386,11 +405,11 @@ impl Pipeline {
         self.acknowledge();
     }
 
-    /// The next thing that may leave, given whether the watch sources have passed what a response has seen.
-    pub fn next(&mut self, mut passed: impl FnMut(&Seen) -> bool) -> Next {
+    /// The next thing that leaves, given what may.
+    pub fn next(&mut self, may: impl FnOnce(Due<'_>) -> bool) -> Next {
         let free = match self.items.front().map(|item| &item.stage) {
-            Some(Stage::Done(response)) => passed(&response.seen),
-            Some(Stage::Here(_)) => true,
+            Some(Stage::Done(response)) => may(Due::Reply(&response.seen)),
+            Some(Stage::Here(here)) => may(Due::Here(here, &self.history)),
             Some(Stage::Waiting(_) | Stage::Sent | Stage::Close) | None => false,
         };
         match self.pop_if(free) {
@@ -410,7 +429,7 @@ impl Pipeline {
         Some(item)
     }
 
-    fn place(&self, number: u64) -> usize {
+    fn index(&self, number: u64) -> usize {
         let place = number.checked_sub(self.base).expect("a request that is not answered is in the pipeline");
         place as usize
     }

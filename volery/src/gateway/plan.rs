@@ -3,7 +3,9 @@
 use crate::command::{Change, Look, Operation};
 use crate::gateway::watches::Kinds;
 use crate::path;
+use crate::placement::Placement;
 use crate::wire::{AddWatchMode, Create, ErrorCode, MultiOp, OpResult, ReadOp, Reply, Request, WatcherType};
+use eyrie::Destinations;
 use std::sync::Arc;
 
 /// What is done for a request.
@@ -42,6 +44,21 @@ impl Here {
         match self {
             Here::AddWatch(..) | Here::Arm(..) | Here::RemoveWatches(..) | Here::CheckWatches(..) => true,
             Here::WhoAmI | Here::Nothing => false,
+        }
+    }
+
+    /// The partitions that may tell events of the watches that it arms: a recursive one may hear of any, others of their
+    /// path's own.
+    pub fn sources(&self, oracle: &Placement) -> Destinations {
+        let all = Destinations::all(oracle.partitions());
+        match self {
+            Here::AddWatch(_, AddWatchMode::PersistentRecursive) => all,
+            Here::AddWatch(path, AddWatchMode::Persistent) => oracle.of(path).into(),
+            Here::Arm(_, recursive) if !recursive.is_empty() => all,
+            Here::Arm(persistent, _) => persistent.iter().map(|path| oracle.of(path)).collect(),
+            Here::CheckWatches(..) | Here::RemoveWatches(..) | Here::WhoAmI | Here::Nothing => {
+                Destinations::NONE
+            }
         }
     }
 }
