@@ -10,7 +10,7 @@ pub const SIGNAL_ON_DELIVERY: Fault = Fault::new("signal on delivery");
 pub const REPEAT_TAKEN: Fault = Fault::new("repeat executed again");
 /// A session's request is taken whatever epoch it is of.
 pub const EPOCH_NOT_CHECKED: Fault = Fault::new("epoch not checked on write");
-/// Requests of a closed session are taken. Runs drawn from seeds hardly ever show it: it wants a plan of its own.
+/// Requests of a closed session are taken.
 pub const CLOSED_CLIENT_TAKEN: Fault = Fault::new("requests of a closed session taken");
 /// A signal does not say that its sender has not taken the command.
 pub const VERDICT_KEPT: Fault = Fault::new("verdict not in the signal");
@@ -24,26 +24,27 @@ pub const VALUES_DROPPED: Fault = Fault::new("values dropped at completion");
 pub const LETTER_ACKNOWLEDGED_UNSYNCED: Fault = Fault::new("letter acknowledged before it is synced");
 /// An answer does not say what it may depend on elsewhere.
 pub const SEEN_FORGOTTEN: Fault = Fault::new("places seen elsewhere forgotten");
-/// What a client has seen in one partition is not carried to the next. Kept for the schedule that shows it: runs drawn from
-/// seeds hardly ever do.
+/// What a client has seen in one partition is not carried to the next.
 pub const PAST_FORGOTTEN: Fault = Fault::new("a client's past forgotten");
 /// A read runs once all up to its index is delivered.
 pub const READ_AT_DELIVERY: Fault = Fault::new("read at delivery");
 /// A read does not wait for its session's earlier writes.
 pub const READ_BEFORE_OWN_WRITE: Fault = Fault::new("read before the session's own write");
 
-/// Those that runs drawn from seeds must find.
+/// All of them.
 pub const FAULTS: &[Fault] = &[
     NO_SIGNAL,
     SIGNAL_ON_DELIVERY,
     REPEAT_TAKEN,
     EPOCH_NOT_CHECKED,
+    CLOSED_CLIENT_TAKEN,
     VERDICT_KEPT,
     OWN_STAMP,
     MISSING_TAKEN_FOR_ABSENT,
     VALUES_DROPPED,
     LETTER_ACKNOWLEDGED_UNSYNCED,
     SEEN_FORGOTTEN,
+    PAST_FORGOTTEN,
     READ_AT_DELIVERY,
     READ_BEFORE_OWN_WRITE,
 ];

@@ -35,7 +35,8 @@
 //!
 //! A checker that finds nothing may be blind. So bugs of one line stand planted in the code, each under a name, behind one
 //! switch that the shipped binary lacks; the [museum] runs each until a checker finds it, and says after how many seeds. Where
-//! a bug needs a certain misfortune, its runs are drawn to have it; a run that fails without the bug does not count.
+//! a bug needs a certain misfortune, its runs are drawn to have it, and where it needs many things at once they follow a
+//! [script](scripts); a run that fails without the bug does not count.
 //!
 //! Caveats: nothing brings back a machine that has lost its disk, so a run has at most one such; the checks that
 //! `NO_SIGNAL` and its like stand for are also kept as schedules of their own, in `tests/atomicity` and the model.
@@ -49,4 +50,5 @@ pub mod history;
 pub mod museum;
 pub mod registry;
 pub mod run;
+pub mod scripts;
 pub mod workload;

@@ -32,11 +32,12 @@ pub const NUMBERED_BY_CHILDREN: Fault = Fault::new("sequence by number of childr
 pub const ATTACHED_FOR_EPHEMERALS: Fault = Fault::new("attach only on ephemerals");
 /// Nobody is told of a child that is gone.
 pub const DELETED_CHILD_NOT_TOLD: Fault = Fault::new("no event for a deleted child");
-/// A watch is armed though its partition was not heard of all the time since its request looked there. Kept for the schedule
-/// that shows it: runs drawn from seeds hardly ever do.
+/// A ping is answered though the session's end was ordered before it came.
+pub const LATE_PING_ANSWERED: Fault = Fault::new("a late ping answered");
+/// A watch is armed though its partition was not heard of all the time since its request looked there.
 pub const ARMED_TOO_LATE: Fault = Fault::new("a watch armed behind what it should tell");
 
-/// Those that runs drawn from seeds must find.
+/// All of them.
 pub const FAULTS: &[Fault] = &[
     EXPIRED_IN_ANY_REIGN,
     EXPIRY_BY_WALL_CLOCK,
@@ -53,4 +54,6 @@ pub const FAULTS: &[Fault] = &[
     NUMBERED_BY_CHILDREN,
     ATTACHED_FOR_EPHEMERALS,
     DELETED_CHILD_NOT_TOLD,
+    LATE_PING_ANSWERED,
+    ARMED_TOO_LATE,
 ];

@@ -74,9 +74,12 @@ fn replay(seed: u64, arguments: &Arguments) -> bool {
         .fault
         .as_ref()
         .and_then(|name| exhibits.into_iter().find(|exhibit| exhibit.fault.name().contains(name.as_str())));
-    let plan = planted.map_or_else(|| Plan::of(seed), |exhibit| (exhibit.plan)(seed));
-    println!("{plan:?}");
-    let outcome = guarded(&plan, planted.map(|exhibit| exhibit.fault), true);
+    let plan = planted.map_or(Some(Plan::of(seed)), |exhibit| exhibit.plan(seed));
+    plan.iter().for_each(|plan| println!("{plan:?}"));
+    let outcome = match planted {
+        Some(exhibit) => exhibit.show(seed, true, true),
+        None => guarded(&Plan::of(seed), None, true),
+    };
     outcome.trace.iter().for_each(|line| println!("{line}"));
     println!("{}", outcome.violation.as_deref().unwrap_or("nothing is wrong"));
     outcome.violation.is_none()

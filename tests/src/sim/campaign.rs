@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::museum::{Exhibit, exhibits};
 use super::run::{Outcome, Plan, run};
+use super::scripts::Script;
 use eyrie::Fault;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -49,8 +50,17 @@ pub fn keep_panics() {
 
 /// One run, in which a panic is a violation too.
 pub fn guarded(plan: &Plan, fault: Option<Fault>, trace: bool) -> Outcome {
+    guard(fault, || run(plan, trace))
+}
+
+/// One run of a script, likewise.
+pub fn follow(script: &Script, seed: u64, fault: Option<Fault>) -> Outcome {
+    guard(fault, || Outcome { violation: (script.run)(seed), ..Outcome::default() })
+}
+
+fn guard(fault: Option<Fault>, run: impl FnOnce() -> Outcome) -> Outcome {
     Fault::plant(fault);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(plan, trace)));
+    let outcome = catch_unwind(AssertUnwindSafe(run));
     Fault::plant(None);
     outcome.unwrap_or_else(|_| {
         let violation = Some(PANIC.with_borrow(Clone::clone));
@@ -138,11 +148,11 @@ pub fn visit(only: Option<&str>, seeds: u64, threads: usize, tell: impl Fn(&Catc
 }
 
 fn look_for(exhibit: &Exhibit, seeds: u64) -> Catch {
-    let violation = |seed, fault| guarded(&(exhibit.plan)(seed), fault, false).violation;
+    let violation = |seed, planted| exhibit.show(seed, planted, false).violation;
     // What is found without the bug too is not the bug.
     let found = (0..seeds).find_map(|seed| {
-        let violation_with = violation(seed, Some(exhibit.fault))?;
-        violation(seed, None).is_none().then_some((seed + 1, violation_with))
+        let violation_with = violation(seed, true)?;
+        violation(seed, false).is_none().then_some((seed + 1, violation_with))
     });
     Catch { fault: exhibit.fault, found }
 }

@@ -1,46 +1,81 @@
 //! The museum: bugs of one line, each planted in the code as built, each of which the simulator must find.
 
-use super::run::Plan;
+use super::campaign::{follow, guarded};
+use super::run::{Outcome, Plan, TROUBLE_US_MAX};
+use super::scripts::{SCRIPTS, Script};
 use eyrie::Fault;
 use eyrie::sim::Misfortune::{
-    self, Blackout, BlankDisk, BreakClients, BreakLinks, CutOneWay, CutPair, Isolate, Kill, Pause, PowerLoss,
+    self, Blackout, BlankDisk, BreakClients, BreakLinks, CutOneWay, Isolate, Kill, Pause, PowerLoss,
     SlowDisk, SlowNetwork,
 };
 use eyrie::sim::Swarm;
 
-/// A bug, and the plans by which it is looked for.
+/// A bug, and the runs in which it is looked for.
 #[derive(Clone, Copy)]
 pub struct Exhibit {
     /// The bug.
     pub fault: Fault,
-    /// The plan of a seed.
-    pub plan: fn(u64) -> Plan,
+    /// Its runs.
+    pub runs: Runs,
+}
+
+/// Runs in which a bug is looked for.
+#[derive(Clone, Copy)]
+pub enum Runs {
+    /// Drawn from the seed.
+    Drawn(fn(u64) -> Plan),
+    /// By hand.
+    Script(&'static Script),
+}
+
+impl Exhibit {
+    /// What a seed decides, if its runs are drawn.
+    pub fn plan(&self, seed: u64) -> Option<Plan> {
+        match self.runs {
+            Runs::Drawn(plan) => Some(plan(seed)),
+            Runs::Script(_) => None,
+        }
+    }
+
+    /// One run, with the bug planted or without it.
+    pub fn show(&self, seed: u64, planted: bool, trace: bool) -> Outcome {
+        let fault = planted.then_some(self.fault);
+        match self.runs {
+            Runs::Drawn(plan) => guarded(&plan(seed), fault, trace),
+            Runs::Script(script) => follow(script, seed, fault),
+        }
+    }
 }
 
 /// All bugs, of all crates.
 pub fn exhibits() -> Vec<Exhibit> {
     let all = [eyrie::multicast_faults::FAULTS, eyrie::faults::FAULTS, volery::faults::FAULTS];
-    all.into_iter().flatten().map(|fault| Exhibit { fault: *fault, plan: plan_for(*fault) }).collect()
+    all.into_iter().flatten().map(|fault| Exhibit { fault: *fault, runs: runs_for(*fault) }).collect()
+}
+
+fn runs_for(fault: Fault) -> Runs {
+    match SCRIPTS.iter().find(|script| script.fault == Some(fault)) {
+        Some(script) => Runs::Script(script),
+        None => Runs::Drawn(plan_for(fault)),
+    }
 }
 
 /// Where a bug shows in few runs only, runs are drawn that have what it takes.
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
     use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, VALUES_DROPPED};
     use eyrie::multicast_faults::{
-        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, OLD_LEADER_READS,
-        SEND_BEFORE_SYNC, TORN_RECORD,
+        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, SEND_BEFORE_SYNC,
     };
-    use volery::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE};
+    use volery::faults::NEWEST_IN_HEADER;
     match fault {
         AMNESIAC_VOTER => |seed| meeting(seed, &[(BlankDisk, 3_000), (Isolate, 700), (Kill, 1_500)]),
-        SEND_BEFORE_SYNC | ACKNOWLEDGE_BEFORE_SYNC | TORN_RECORD => {
+        SEND_BEFORE_SYNC | ACKNOWLEDGE_BEFORE_SYNC => {
             |seed| meeting(seed, &[(Blackout, 1_500), (SlowDisk, 1_500)])
         }
-        CURSOR_KEPT | NO_PREV_CHECK | NO_FENCING => {
+        CURSOR_KEPT => |seed| lasting(meeting(seed, &[(Isolate, 500), (SlowNetwork, 2_000)])),
+        NO_PREV_CHECK | NO_FENCING => {
             |seed| meeting(seed, &[(Isolate, 700), (BreakLinks, 700), (Pause, 1_500), (CutOneWay, 700)])
         }
-        OLD_LEADER_READS => |seed| meeting(seed, &[(Isolate, 1_500)]),
-        PONG_AT_ONCE => |seed| meeting(seed, &[(Isolate, 1_500), (CutPair, 1_000)]),
         NEWEST_IN_HEADER => |seed| {
             meeting(seed, &[(BreakClients, 300), (CutOneWay, 1_000), (SlowNetwork, 2_000), (Pause, 1_500)])
         },
@@ -54,6 +89,12 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
 fn meeting(seed: u64, misfortunes: &[(Misfortune, u64)]) -> Plan {
     let mut plan = Plan::of(seed);
     plan.swarm = Swarm(misfortunes.iter().copied().collect());
+    plan
+}
+
+/// The same, for as long as any.
+fn lasting(mut plan: Plan) -> Plan {
+    plan.trouble_us = TROUBLE_US_MAX;
     plan
 }
 

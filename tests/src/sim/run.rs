@@ -15,6 +15,8 @@ use volery::service::Volery;
 
 /// How long after everything is mended all must be quiet.
 pub const SETTLE_US: u64 = 180_000_000;
+/// Things go wrong for less than this.
+pub const TROUBLE_US_MAX: u64 = 15_000_000;
 /// How long clients go on with requests after everything is mended.
 const AFTERMATH_US: u64 = 1_500_000;
 /// How long it must have been quiet.
@@ -45,7 +47,7 @@ impl Plan {
             shape: Shape { nodes, partitions: rng.random_range(2..=4), replicas: 3 },
             swarm: Swarm::draw(&mut rng),
             clients: rng.random_range(2..=6),
-            trouble_us: rng.random_range(3_000_000..15_000_000),
+            trouble_us: rng.random_range(3_000_000..TROUBLE_US_MAX),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::hearings::Telling;
 use super::watches::Fired;
 use super::{Gateway, Purpose, STALL_MS};
 use crate::command::{Command, Event, Reply};
-use crate::faults::EXPIRY_BY_WALL_CLOCK;
+use crate::faults::{EXPIRY_BY_WALL_CLOCK, LATE_PING_ANSWERED};
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::status::Status;
@@ -192,7 +192,10 @@ impl Front<Volery> for Gateway {
         match Telling::decode(message) {
             Some(Telling::Hearing { partition, round, sessions }) => {
                 if partition.0 < self.marks.partitions() && self.reigns.of(partition).is_some() {
-                    let late = sessions.into_iter().filter(|session| !self.expiry.touch(*session)).collect();
+                    let mut is_late = |session: &SessionId| {
+                        !self.expiry.touch(*session) && !LATE_PING_ANSWERED.is_planted()
+                    };
+                    let late = sessions.into_iter().filter(|session| is_late(session)).collect();
                     commands.tell(from, Telling::Heard { partition, round, late }.encode());
                 }
             }

@@ -1,8 +1,8 @@
 //! One client's connection, by hand.
 
+use crate::sim::cluster::Cluster;
 use bytes::BytesMut;
 use eyrie::sim::EndId;
-use tests::sim::cluster::Cluster;
 use volery::wire::{
     ConnectRequest, ConnectResponse, ErrorCode, Reader, Record, Reply, ReplyHeader, Request,
     XID_NOTIFICATION, take_frame, write_frame,

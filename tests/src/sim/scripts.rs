@@ -1,0 +1,128 @@
+//! Scripts: schedules written by hand, for what runs drawn from seeds hardly ever show.
+//!
+//! Each was a bug once, or stands for a planted one. The seed varies when things happen and to whom; what a script says
+//! was wrong is a violation as any other.
+
+pub mod line;
+mod rings;
+mod sessions;
+mod watches;
+
+use super::cluster::{Cluster, blueprint};
+use eyrie::sim::{Shape, Swarm};
+use eyrie::{Fault, PartitionId};
+use line::Line;
+use std::sync::Arc;
+use volery::wire::{Acl, Create, CreateMode, Request, SetData};
+
+/// A schedule, and what it shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Script {
+    /// What holds in each run of it.
+    pub name: &'static str,
+    /// The bug that it is for, if that is planted.
+    pub fault: Option<Fault>,
+    /// One run: what was wrong, if anything.
+    pub run: fn(seed: u64) -> Option<String>,
+}
+
+/// All of them.
+pub const SCRIPTS: &[Script] = &[
+    Script {
+        name: "a session lives while its client pings though a late handshake has moved it",
+        fault: None,
+        run: sessions::late_handshake,
+    },
+    Script {
+        name: "a ping that comes after the session's end was ordered is not answered",
+        fault: Some(volery::faults::LATE_PING_ANSWERED),
+        run: sessions::late_ping,
+    },
+    Script {
+        name: "a ping is answered only if the leader of the session's home has heard of it",
+        fault: Some(volery::faults::PONG_AT_ONCE),
+        run: sessions::pings_that_do_not_get_through,
+    },
+    Script {
+        name: "an end that was ordered in an earlier reign is void",
+        fault: Some(volery::faults::EXPIRED_IN_ANY_REIGN),
+        run: sessions::end_of_an_earlier_reign,
+    },
+    Script {
+        name: "what a session asked for takes no effect after its end",
+        fault: Some(eyrie::faults::CLOSED_CLIENT_TAKEN),
+        run: sessions::request_after_the_end,
+    },
+    Script {
+        name: "what was read goes along with what is written elsewhere",
+        fault: Some(eyrie::faults::PAST_FORGOTTEN),
+        run: watches::read_then_written_elsewhere,
+    },
+    Script {
+        name: "a watch is told what happened before the answer that armed it came",
+        fault: Some(volery::faults::ARMED_TOO_LATE),
+        run: watches::answer_comes_late,
+    },
+    Script {
+        name: "a leader that was cut off tells nothing old",
+        fault: Some(eyrie::multicast_faults::OLD_LEADER_READS),
+        run: rings::read_at_an_old_leader,
+    },
+    Script {
+        name: "what a power failure has left of an entry is not taken for one",
+        fault: Some(eyrie::multicast_faults::TORN_RECORD),
+        run: rings::power_lost_while_much_is_written,
+    },
+];
+
+const TIMEOUT_MS: i32 = 1_000;
+const TIMEOUT_US: u64 = 1_000_000;
+/// By then leaders are elected.
+const ELECTED_US: u64 = 5_000_000;
+
+/// Two partitions of three replicas, and leaders.
+fn calm(seed: u64, nodes: usize) -> Cluster {
+    let shape = Shape { nodes, partitions: 2, replicas: 3 };
+    let mut world = Cluster::new(seed, blueprint(shape), Swarm::calm());
+    wait(&mut world, ELECTED_US);
+    world
+}
+
+fn wait(world: &mut Cluster, us: u64) {
+    let until_us = world.now_us() + us;
+    while world.next(until_us).is_some() {}
+}
+
+fn path_of(world: &Cluster, partition: PartitionId) -> Arc<str> {
+    let mut paths = (0..).map(|number| Arc::<str>::from(format!("/{number}")));
+    paths.find(|path| world.oracle().of(path) == partition).expect("a path")
+}
+
+fn create(path: &Arc<str>) -> Request {
+    create_with(path, 0)
+}
+
+/// Creates a znode of so many bytes.
+fn create_with(path: &Arc<str>, bytes: usize) -> Request {
+    let (data, acl, mode) = (Some(vec![b'v'; bytes].into()), Acl::open_unsafe(), Ok(CreateMode::Persistent));
+    Request::Create(Create { path: path.clone(), data, acl, mode, with_stat: false })
+}
+
+fn get(path: &Arc<str>, watch: bool) -> Request {
+    Request::GetData { path: path.clone(), watch }
+}
+
+/// Sets a znode to so many bytes.
+fn set_to(path: &Arc<str>, bytes: usize) -> Request {
+    let data = Some(vec![b'v'; bytes].into());
+    Request::SetData(SetData { path: path.clone(), data, version: -1 })
+}
+
+fn sync(path: &Arc<str>) -> Request {
+    Request::Sync { path: path.clone() }
+}
+
+/// Something that was wrong, unless it `holds`.
+fn unless(holds: bool, wrong: impl FnOnce() -> String) -> Option<String> {
+    (!holds).then(wrong)
+}

@@ -1,0 +1,111 @@
+//! Ends of sessions, and who is told of them.
+
+use super::{Line, TIMEOUT_MS, TIMEOUT_US, calm, create, get, path_of, sync, unless, wait};
+use crate::sim::cluster::Cluster;
+use eyrie::PartitionId;
+use eyrie::sim::Misfortune;
+use volery::wire::{ErrorCode, Request, XID_PING};
+
+/// A client gives a handshake up and takes another server; the first one, late, moves the session all the same. The client,
+/// who only pings, must keep its session, and is told that it has moved when it asks for something.
+pub(super) fn late_handshake(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let (mut line, session) = Line::open(&mut world, 0, TIMEOUT_MS, None);
+    let (late, moved) = Line::open(&mut world, 1, TIMEOUT_MS, Some(&session));
+    if moved.session_id != session.session_id {
+        return Some("the session did not move".to_owned());
+    }
+    late.close(&mut world);
+    for _ in 0..20 {
+        wait(&mut world, 200_000);
+        if line.try_call(&mut world, XID_PING, &Request::Ping).is_none() {
+            return Some("a ping was not answered".to_owned());
+        }
+    }
+    let asked = line.try_call(&mut world, 1, &sync(&"/".into()));
+    if asked != Some(Err(ErrorCode::SessionMoved)) {
+        return Some(format!("it was not told that its session has moved, but {asked:?}"));
+    }
+    let (_, answer) = Line::open(&mut world, 2, TIMEOUT_MS, Some(&session));
+    unless(answer.session_id == session.session_id, || "the session was ended".to_owned())
+}
+
+/// A ping that reaches the leader of the session's home too late, because its node was cut off, is not answered: the session's end
+/// was ordered meanwhile. An answer would say that it lives.
+pub(super) fn late_ping(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let (mut line, session) = Line::open(&mut world, 2, TIMEOUT_MS, None);
+    wait(&mut world, 700_000);
+    let until_us = world.now_us() + 200_000 + seed % 24 * 20_000;
+    world.meet(Misfortune::Isolate, 2, 0, until_us);
+    wait(&mut world, 50_000);
+    line.send(&mut world, XID_PING, &Request::Ping);
+    if line.is_answered(&mut world, XID_PING) {
+        let asked = line.try_call(&mut world, 1, &sync(&"/".into()));
+        return unless(matches!(asked, Some(Ok(_))), || format!("it was told that it lived: {asked:?}"));
+    }
+    let (_, answer) = Line::open(&mut world, 1, TIMEOUT_MS, Some(&session));
+    unless(answer.session_id == 0, || "its ping was not answered and it lives".to_owned())
+}
+
+/// The leader of a session's home is cut off when the session was long silent, and orders its end; meanwhile another one leads, and
+/// hears of the client. What the first one had ordered comes to be delivered when the cut is mended, and must be void.
+pub(super) fn end_of_an_earlier_reign(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let (mut line, _) = Line::open(&mut world, 2, TIMEOUT_MS, None);
+    wait(&mut world, 300_000 + seed / 2 % 12 * 50_000);
+    let until_us = world.now_us() + 3_000_000;
+    world.meet(Misfortune::Isolate, (seed % 2) as usize, 0, until_us);
+    ping(&mut world, &mut line, until_us + 1_000_000)
+}
+
+/// A client pings a node that is cut off: what it is told must not say that its session lives.
+pub(super) fn pings_that_do_not_get_through(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let (mut line, _) = Line::open(&mut world, (seed % 3) as usize, TIMEOUT_MS, None);
+    let until_us = world.now_us() + 3_000_000;
+    world.meet(Misfortune::Isolate, (seed % 3) as usize, 0, until_us);
+    ping(&mut world, &mut line, until_us + 1_000_000)
+}
+
+/// Pings until then. A session must live for its timeout after each ping that is answered.
+fn ping(world: &mut Cluster, line: &mut Line, until_us: u64) -> Option<String> {
+    let mut lives_until_us = 0u64;
+    while world.now_us() < until_us {
+        let sent_us = world.now_us();
+        line.send(world, XID_PING, &Request::Ping);
+        if !line.is_answered(world, XID_PING) {
+            let early_us = lives_until_us.saturating_sub(world.now_us());
+            return unless(early_us == 0, || format!("its session was ended {early_us} us too early"));
+        }
+        lives_until_us = sent_us + TIMEOUT_US;
+        wait(world, 50_000);
+    }
+    None
+}
+
+/// A session asks for a znode where its node is cut off, and is ended by then. The request comes to be delivered when the cut is
+/// mended, and must have no effect.
+pub(super) fn request_after_the_end(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let path = path_of(&world, PartitionId((seed % 2) as u16));
+    let (mut line, session) = Line::open(&mut world, 2, TIMEOUT_MS, None);
+    // Now it is attached there.
+    let _ = line.try_call(&mut world, 1, &get(&path, false));
+    wait(&mut world, 200_000);
+    let until_us = world.now_us() + 6_000_000;
+    world.meet(Misfortune::Isolate, 2, 0, until_us);
+    line.send(&mut world, 2, &create(&path));
+    wait(&mut world, 4_000_000);
+    let (mut other, answer) = Line::open(&mut world, 1, TIMEOUT_MS * 10, Some(&session));
+    if answer.session_id != 0 {
+        return None;
+    }
+    other.close(&mut world);
+    wait(&mut world, 4_000_000);
+    (other, _) = Line::open(&mut world, 0, TIMEOUT_MS * 10, None);
+    let found = other.try_call(&mut world, 1, &get(&path, false));
+    unless(found == Some(Err(ErrorCode::NoNode)), || {
+        format!("created by a session that had ended: {found:?}")
+    })
+}
