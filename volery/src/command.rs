@@ -30,6 +30,31 @@ pub enum Operation {
     Sync(Arc<str>),
     /// When each of these znodes changed last, or that it is absent: what re-arming watches needs to know.
     Probe(Vec<Arc<str>>),
+    /// Several operations of one session, one after the other, each on what those before it left: as if asked for one by
+    /// one, with nothing between. Only those that fit ([`fits_a_burst`](Operation::fits_a_burst)).
+    Burst(Vec<Operation>),
+}
+
+impl Operation {
+    /// Whether it may be part of a burst: its failure takes nothing back, and it sees what those before it have done. The names
+    /// of children are not kept up within a command.
+    pub fn fits_a_burst(&self) -> bool {
+        match self {
+            Operation::Look(look) => !matches!(look, Look::GetChildren { .. }),
+            Operation::Change(_) | Operation::Sync(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Roughly how many bytes of data it carries.
+    pub fn data_bytes(&self) -> usize {
+        match self {
+            Operation::Change(Change::Create { data, .. } | Change::SetData { data, .. }) => {
+                data.as_ref().map_or(0, Bytes::len)
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// One change of the tree. Versions of −1 match any.
@@ -102,6 +127,8 @@ pub enum Command {
 pub enum Reply {
     /// An operation's result. The zxid is the command's, where it changed something.
     Operation { zxid: Zxid, result: Result<WireReply, ErrorCode> },
+    /// A burst's results, one by one: zxid and result as an operation's.
+    Burst(Vec<(Zxid, Result<WireReply, ErrorCode>)>),
     /// What a probe found, path by path: last change of data and of children, or nothing where there is no znode.
     Probed(Vec<Option<(Zxid, Zxid)>>),
     /// The session is open here and there: in this epoch, with this timeout, attached at these partitions.

@@ -95,7 +95,7 @@ impl Model {
                 Ok(Reply::Count(self.nodes.keys().filter(below).count() as i32))
             }
             Operation::Sync(path) => Ok(Reply::Path(path.clone())),
-            Operation::Probe(_) => unreachable!("it tells zxids"),
+            Operation::Probe(_) | Operation::Burst(_) => unreachable!("they tell zxids"),
         }
     }
 

@@ -51,6 +51,9 @@ impl Placement {
             }
             Operation::Sync(path) => one(path),
             Operation::Probe(paths) => union(paths.iter().map(one)),
+            Operation::Burst(operations) => {
+                union(operations.iter().map(|operation| self.operation_destinations(operation)))
+            }
         };
         if destinations.is_empty() { PINNED.into() } else { destinations }
     }
@@ -155,6 +158,9 @@ fn read_by_operation(
             }));
         }
         Operation::Probe(paths) => keys.extend(paths.iter().cloned().map(Key::Facts)),
+        Operation::Burst(operations) => {
+            operations.iter().for_each(|operation| read_by_operation(placement, operation, by, keys));
+        }
         Operation::Sync(_) => {}
     }
 }

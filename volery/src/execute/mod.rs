@@ -103,7 +103,8 @@ fn operate(
 ) -> Result<Reply, Interrupt> {
     let asker = Asker { session, caller };
     let result = match operation {
-        Operation::Change(change) => return alone(view, asker, change),
+        Operation::Change(change) => return alone(view, asker, change, Zxid::ZERO),
+        Operation::Burst(operations) => return burst(view, asker, operations),
         Operation::Multi(changes) => return multi::multi(view, asker, changes),
         Operation::Probe(paths) => return look::probe(view, paths),
         Operation::Look(look) => look::look(&mut Tree::new(view, Zxid::ZERO), caller, look),
@@ -115,9 +116,36 @@ fn operate(
     Ok(Reply::Operation { zxid: Zxid::ZERO, result: outcome(result)? })
 }
 
-/// Executes a change that is not part of a multi.
-fn alone(view: &mut View<'_, Volery>, asker: Asker<'_>, change: &Change) -> Result<Reply, Interrupt> {
-    let mut tree = Tree::touching(view, change::touched(change))?;
+/// Executes operations as if they had come one by one, each change with a zxid beyond those before it.
+fn burst(
+    view: &mut View<'_, Volery>,
+    asker: Asker<'_>,
+    operations: &[Operation],
+) -> Result<Reply, Interrupt> {
+    let mut last = Zxid::ZERO;
+    let mut results = Vec::with_capacity(operations.len());
+    for operation in operations {
+        let reply = match operation {
+            Operation::Change(change) => alone(view, asker, change, last)?,
+            other => operate(view, asker.session, asker.caller, other)?,
+        };
+        let Reply::Operation { zxid, result } = reply else {
+            unreachable!("what fits a burst is answered as an operation")
+        };
+        last = last.max(zxid);
+        results.push((zxid, result));
+    }
+    Ok(Reply::Burst(results))
+}
+
+/// Executes a change that is not part of a multi, with a zxid beyond `last`.
+fn alone(
+    view: &mut View<'_, Volery>,
+    asker: Asker<'_>,
+    change: &Change,
+    last: Zxid,
+) -> Result<Reply, Interrupt> {
+    let mut tree = Tree::touching(view, change::touched(change), last)?;
     let result = outcome(change::change(&mut tree, asker, change))?;
     let changed = result.is_ok() && !matches!(change, Change::Check { .. });
     let zxid = if changed { tree.zxid() } else { Zxid::ZERO };

@@ -17,7 +17,7 @@ pub(super) fn multi(
     asker: Asker<'_>,
     changes: &[Change],
 ) -> Result<Reply, Interrupt> {
-    let mut tree = Tree::touching(view, changes.iter().flat_map(change::touched))?;
+    let mut tree = Tree::touching(view, changes.iter().flat_map(change::touched), Zxid::ZERO)?;
     let zxid = tree.zxid();
     let mut results = Vec::with_capacity(changes.len());
     for change in changes {

@@ -40,14 +40,15 @@ impl<'a, 'v> Tree<'a, 'v> {
         Tree { view, zxid }
     }
 
-    /// The tree, to be changed under a zxid beyond all that had changed the znodes at `touched`.
+    /// The tree, to be changed under a zxid beyond `last` and all that had changed the znodes at `touched`.
     ///
     /// It is found before anything is changed, and from reads that all destinations make alike.
     pub(super) fn touching(
         view: &'a mut View<'v, Volery>,
         touched: impl IntoIterator<Item = Arc<str>>,
+        last: Zxid,
     ) -> Result<Tree<'a, 'v>, Interrupt> {
-        let mut newest = Zxid::ZERO;
+        let mut newest = last;
         for path in touched {
             if let Some(facts) = read_facts(view, &path)? {
                 newest = newest.max(facts.newest());

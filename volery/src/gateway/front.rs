@@ -48,8 +48,8 @@ impl Front<Volery> for Gateway {
     fn answered(&mut self, answer: &Answer<Volery>, commands: &mut Commands<Volery>) {
         let Some(id) = self.sessions.get(&SessionId(answer.id.client.0)).copied() else { return };
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
-        if let Some(number) = pipeline.sent(answer.id) {
-            self.operated(id, number, answer, commands);
+        if let Some(numbers) = pipeline.sent(answer.id) {
+            self.operated(id, numbers, answer, commands);
             self.unsettle(id);
         }
     }
@@ -58,7 +58,7 @@ impl Front<Volery> for Gateway {
         let Some(id) = self.sessions.get(&SessionId(answer.id.client.0)).copied() else { return };
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         if pipeline.reads(answer.id, number) {
-            self.operated(id, number, answer, commands);
+            self.operated(id, number..number + 1, answer, commands);
             self.unsettle(id);
         }
     }
@@ -76,7 +76,7 @@ impl Front<Volery> for Gateway {
                 let pipeline = self.connections.get_mut(&id).and_then(Connection::pipeline);
                 if let Some(number) = pipeline.and_then(|pipeline| pipeline.done(ticket, is_attached(answer)))
                 {
-                    self.operated(id, number, answer, commands);
+                    self.operated(id, number..number + 1, answer, commands);
                 }
                 self.unsettle(id);
             }
@@ -261,5 +261,8 @@ impl Front<Volery> for Gateway {
 
 /// Whether an operation was executed, so that its session is attached wherever it went.
 fn is_attached(answer: &Answer<Volery>) -> bool {
-    matches!(answer.outcome.as_ref(), Outcome::Reply(Reply::Operation { .. } | Reply::Probed(_)))
+    matches!(
+        answer.outcome.as_ref(),
+        Outcome::Reply(Reply::Operation { .. } | Reply::Burst(_) | Reply::Probed(_))
+    )
 }

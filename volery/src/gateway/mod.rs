@@ -17,6 +17,7 @@
 //! (`marks`), so that little is in doubt.
 
 mod authentication;
+mod bursts;
 mod connection;
 mod expiry;
 mod four_letter;
@@ -224,14 +225,23 @@ impl Gateway {
             Request::Ping => self.ping(id, xid),
             Request::Auth { scheme, auth, .. } => self.authenticate(id, xid, (&scheme, &auth), commands),
             Request::SetWatches(watches) => self.set_watches(id, xid, watches, commands),
-            request => self.enqueue(id, xid, Plan::of(request)),
+            request => {
+                let plan = Plan::of(request);
+                let destinations = plan.destinations(commands.oracle());
+                self.push(id, xid, plan, destinations);
+            }
         }
     }
 
+    /// Takes in what goes nowhere.
     fn enqueue(&mut self, id: ConnectionId, xid: i32, plan: Plan) {
+        self.push(id, xid, plan, Destinations::NONE);
+    }
+
+    fn push(&mut self, id: ConnectionId, xid: i32, plan: Plan, destinations: Destinations) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Connection { phase: Phase::Open(pipeline), caller, .. } = connection else { return };
-        pipeline.push(xid, caller, plan, self.now_ms);
+        pipeline.push(xid, caller, plan, destinations, self.now_ms);
     }
 
     /// A ping is answered once the leader of the session's home knows of it. So is one on a connection whose session has

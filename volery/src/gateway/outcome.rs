@@ -9,7 +9,8 @@ use crate::faults::ARMED_TOO_LATE;
 use crate::service::Volery;
 use crate::wire::{self, ErrorCode, OpResult, Stat};
 use crate::zxid::Zxid;
-use eyrie::{Answer, Commands, ConnectionId, Outcome, PartitionId, Refusal};
+use eyrie::{Answer, Commands, ConnectionId, Outcome, PartitionId, Refusal, Seen};
+use std::ops::Range;
 
 /// A request that has looked at znodes, and its answer.
 #[derive(Clone, Copy)]
@@ -30,34 +31,56 @@ impl Look<'_> {
 }
 
 impl Gateway {
-    /// An operation's outcome has come: what it arms is armed at just this place of the partition's sequence. If something
-    /// behind that was missed, the client must come back and tell what it had.
+    /// The outcome of one request, or of a burst of them, has come.
     pub(super) fn operated(
         &mut self,
         id: ConnectionId,
-        number: u64,
+        numbers: Range<u64>,
         answer: &Answer<Volery>,
         commands: &Commands<Volery>,
     ) {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         pipeline.saw_answer(answer);
-        let effect = pipeline.effect(number);
         self.newest = self.newest.max(answer.stamp.number.into());
-        let look = Look { number, answer };
+        match answer.outcome.as_ref() {
+            // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.
+            Outcome::Refused(Refusal::Unsubmitted) => self.drop_connection(id),
+            Outcome::Reply(Reply::Burst(results)) => {
+                for (number, (zxid, result)) in numbers.zip(results) {
+                    let reply = Reply::Operation { zxid: *zxid, result: result.clone() };
+                    self.settle_one(id, Look { number, answer }, &reply, commands);
+                }
+            }
+            Outcome::Reply(reply) => {
+                numbers.for_each(|number| self.settle_one(id, Look { number, answer }, reply, commands));
+            }
+            Outcome::Refused(refusal) => self.fail(id, numbers, code_of(*refusal), &answer.seen),
+            Outcome::Retry(_) => self.fail(id, numbers, ErrorCode::SystemError, &answer.seen),
+        }
+    }
+
+    /// One request's reply: what it arms is armed at just this place of the partition's sequence. If something behind that was
+    /// missed, the client must come back and tell what it had.
+    fn settle_one(&mut self, id: ConnectionId, look: Look<'_>, reply: &Reply, commands: &Commands<Volery>) {
+        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
+        let effect = pipeline.effect(look.number);
         if effect.path().is_some_and(|path| !self.hears_behind(look, commands.oracle().of(path), commands)) {
             return self.drop_connection(id);
         }
-        let result = match answer.outcome.as_ref() {
-            Outcome::Reply(reply) => self.outcome(id, look, effect, reply, commands),
-            // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.
-            Outcome::Refused(Refusal::Unsubmitted) => return self.drop_connection(id),
-            Outcome::Refused(refusal) => Some(Err(code_of(*refusal))),
-            Outcome::Retry(_) => Some(Err(ErrorCode::SystemError)),
-        };
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(pipeline) = connection.pipeline() else { return };
-        let response = Response { result, seen: answer.seen.clone() };
-        pipeline.answered(number, response);
+        let result = self.outcome(id, look, effect, reply, commands);
+        self.respond(id, look.number, Response { result, seen: look.answer.seen.clone() });
+    }
+
+    fn fail(&mut self, id: ConnectionId, numbers: Range<u64>, code: ErrorCode, seen: &Seen) {
+        for number in numbers {
+            self.respond(id, number, Response { result: Some(Err(code)), seen: seen.clone() });
+        }
+    }
+
+    fn respond(&mut self, id: ConnectionId, number: u64, response: Response) {
+        if let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) {
+            pipeline.answered(number, response);
+        }
     }
 
     /// Whether everything that has happened in a partition since a request looked there is still to be heard of: its answer may
@@ -96,9 +119,10 @@ impl Gateway {
             }
             (Reply::SessionMoved, _) => Some(Err(ErrorCode::SessionMoved)),
             (Reply::NoSession, _) => Some(Err(ErrorCode::SessionExpired)),
-            (Reply::Done | Reply::Session { .. } | Reply::Probed(_) | Reply::Reign(_), _) => {
-                Some(Ok(wire::Reply::Empty))
-            }
+            (
+                Reply::Done | Reply::Session { .. } | Reply::Burst(_) | Reply::Probed(_) | Reply::Reign(_),
+                _,
+            ) => Some(Ok(wire::Reply::Empty)),
         }
     }
 

@@ -3,7 +3,11 @@
 //! Requests take effect in the order sent, and are answered in that order. Those that address the same partitions follow
 //! each other as a *run* without waiting; a run with other destinations starts when everything before it is answered. The
 //! first request that needs a partition where the session is not attached goes out as `Attach`, alone.
+//!
+//! A session that spreads its requests over several partitions would wait at every change of destinations. Where several such
+//! changes stand in line, what waits goes out as one command over all of their partitions, a *burst* (`bursts`).
 
+use super::bursts::Burst;
 use crate::acl::Caller;
 use crate::command::{Change, Command, Operation};
 use crate::faults::{ATTACHED_FOR_EPHEMERALS, RUNS_OVERLAP};
@@ -17,6 +21,7 @@ use eyrie::{
     PartitioningOracle, Position, Read, Request, Seen, Ticket,
 };
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How many requests of one connection may wait for their replies; it is not read beyond.
@@ -94,6 +99,8 @@ struct Item {
     caller: Option<Caller>,
     effect: Effect,
     stage: Stage,
+    /// Where an operation goes.
+    destinations: Destinations,
     /// Whether its reply is the last one.
     ends: bool,
     received_ms: u64,
@@ -141,9 +148,12 @@ pub enum Due<'a> {
 struct Run {
     number: u32,
     destinations: Destinations,
+    /// Whether its commands are bursts: then one may go to more partitions than it needs.
+    is_bursts: bool,
     next: u32,
-    /// The requests that are not answered, or follow one that is not; the first of them is the run's `acknowledged`-th.
-    sent: VecDeque<u64>,
+    /// The requests of each command that is not answered, or follows one that is not; the first of them is the run's
+    /// `acknowledged`-th.
+    sent: VecDeque<Range<u64>>,
     acknowledged: u32,
 }
 
@@ -238,8 +248,15 @@ impl Pipeline {
         self.base
     }
 
-    /// Takes in a request.
-    pub fn push(&mut self, xid: i32, caller: &Caller, plan: Plan, received_ms: u64) {
+    /// Takes in a request, and where it goes.
+    pub fn push(
+        &mut self,
+        xid: i32,
+        caller: &Caller,
+        plan: Plan,
+        destinations: Destinations,
+        received_ms: u64,
+    ) {
         let (stage, effect) = match plan {
             Plan::Operate(operation, arm) => {
                 (Stage::Waiting(operation), arm.map_or(Effect::None, Effect::Arm))
@@ -251,17 +268,24 @@ impl Pipeline {
         let ends = matches!(stage, Stage::Close);
         self.closing |= ends;
         let caller = matches!(stage, Stage::Waiting(_)).then(|| caller.clone());
-        self.items.push_back(Item { xid, caller, effect, stage, ends, received_ms });
+        self.items.push_back(Item { xid, caller, effect, stage, destinations, ends, received_ms });
     }
 
     /// Takes in a part of SetWatches: the watches on paths of one partition.
-    pub fn push_probe(&mut self, caller: &Caller, relative: Zxid, watches: Vec<Rearmed>) {
+    pub fn push_probe(
+        &mut self,
+        caller: &Caller,
+        relative: Zxid,
+        watches: Vec<Rearmed>,
+        partition: PartitionId,
+    ) {
         let paths = watches.iter().map(|rearmed| rearmed.path.clone()).collect();
         self.items.push_back(Item {
             xid: XID_SET_WATCHES,
             caller: Some(caller.clone()),
             effect: Effect::Rearm { relative, watches },
             stage: Stage::Waiting(Operation::Probe(paths)),
+            destinations: partition.into(),
             ends: false,
             received_ms: 0,
         });
@@ -275,7 +299,7 @@ impl Pipeline {
             match &mut item.stage {
                 // What follows would be executed before the watch is armed.
                 Stage::Here(here) if here.concerns_watches() => return None,
-                Stage::Done(_) | Stage::Here(_) | Stage::Sent => {}
+                Stage::Done(_) | Stage::Here(_) | Stage::Sent => self.unsent += 1,
                 Stage::Close if self.in_flight == 0 => {
                     item.stage = Stage::Sent;
                     let (session, epoch) = (self.session, self.epoch);
@@ -283,39 +307,96 @@ impl Pipeline {
                 }
                 Stage::Close => return None,
                 Stage::Waiting(operation) => {
-                    let destinations = commands.oracle().operation_destinations(operation);
-                    if !self.attached.covers(destinations) && !is_left_out(operation) {
+                    let attached = self.attached.covers(item.destinations) || is_left_out(operation);
+                    if !attached {
                         return (self.in_flight == 0).then(|| self.attach(number, commands));
                     }
-                    if self.in_flight > 0 && !self.run.takes(destinations) && !RUNS_OVERLAP.is_planted() {
+                    if !self.send_first(number, commands) {
                         return None;
-                    }
-                    let off_log = readable_here(operation, destinations, commands);
-                    let (caller, operation) = item.take();
-                    let command = Command::Operate { caller, operation };
-                    match off_log {
-                        Some(partition) => self.look(number, partition, command, commands),
-                        None => self.follow(number, destinations, command, commands),
                     }
                 }
             }
-            self.unsent += 1;
         }
         None
     }
 
-    /// Sends a request as the next of its run, or the first of a new one.
+    /// Sends the first request that waits, alone or with others behind it; says whether it could.
+    fn send_first(&mut self, number: u64, commands: &mut Commands<Volery>) -> bool {
+        if let Some(burst) = self.next_burst(commands) {
+            self.send_burst(number, &burst, commands);
+            return true;
+        }
+        let destinations = self.items[self.unsent].destinations;
+        if self.in_flight > 0 && !self.run.takes(destinations) && !RUNS_OVERLAP.is_planted() {
+            return false;
+        }
+        let (caller, operation) = self.items[self.unsent].take();
+        self.unsent += 1;
+        let off_log = readable_here(&operation, destinations, commands);
+        let command = Command::Operate { caller, operation };
+        match off_log {
+            Some(partition) => self.look(number, partition, command, commands),
+            None => self.follow(number..number + 1, destinations, command, commands),
+        }
+        true
+    }
+
+    /// The burst that goes out now, if one is worth its while.
+    fn next_burst(&self, commands: &Commands<Volery>) -> Option<Burst> {
+        let (within, behind_others) = match self.in_flight {
+            0 => (self.attached, false),
+            _ if self.run.is_bursts => (self.run.destinations, true),
+            _ => return None,
+        };
+        let caller = self.items[self.unsent].caller.as_ref();
+        let mut burst = Burst::default();
+        for item in self.items.range(self.unsent..) {
+            match &item.stage {
+                Stage::Waiting(operation)
+                    if item.caller.as_ref() == caller && within.covers(item.destinations) =>
+                {
+                    let is_read = readable_here(operation, item.destinations, commands).is_some();
+                    // One that arms a watch goes alone: what a command changes is told before its answer, not after it.
+                    let arms = item.effect != Effect::None;
+                    if (arms && burst.requests() > 0)
+                        || !burst.take(operation, item.destinations, is_read)
+                        || arms
+                    {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        match behind_others {
+            true => burst.behind_others(within),
+            false => burst.first(),
+        }
+    }
+
+    fn send_burst(&mut self, number: u64, burst: &Burst, commands: &mut Commands<Volery>) {
+        let requests = self.items.range_mut(self.unsent..self.unsent + burst.requests());
+        let (callers, operations): (Vec<Caller>, Vec<Operation>) = requests.map(Item::take).unzip();
+        self.unsent += operations.len();
+        let numbers = number..number + operations.len() as u64;
+        let caller = callers.into_iter().next().expect("a burst holds something");
+        let command = Command::Operate { caller, operation: Operation::Burst(operations) };
+        self.follow(numbers, burst.destinations(), command, commands);
+        self.run.is_bursts = true;
+    }
+
+    /// Sends requests as the next command of their run, or the first of a new one.
     fn follow(
         &mut self,
-        number: u64,
+        numbers: Range<u64>,
         destinations: Destinations,
         command: Command,
         commands: &mut Commands<Volery>,
     ) {
         let id = self.next_of_run(destinations);
         self.run.next += 1;
-        self.run.sent.push_back(number);
-        self.in_flight += 1;
+        self.in_flight += (numbers.end - numbers.start) as usize;
+        self.run.sent.push_back(numbers);
         let (origin, acknowledged) = (commands.node(), u64::from(self.run.acknowledged));
         let past = self.history.past(destinations);
         commands.submit(id, destinations, &Request { origin, acknowledged, past, command });
@@ -361,11 +442,11 @@ impl Pipeline {
         ticket
     }
 
-    /// The request of the run that `id` names, if it waits for its answer.
-    pub fn sent(&self, id: CommandId) -> Option<u64> {
+    /// The requests of the run's command `id`, if it waits for its answer.
+    pub fn sent(&self, id: CommandId) -> Option<Range<u64>> {
         let mine = id.epoch == self.epoch && id.run == self.run.number;
         let place = id.i.checked_sub(self.run.acknowledged)?;
-        self.run.sent.get(place as usize).copied().filter(|_| mine)
+        self.run.sent.get(place as usize).cloned().filter(|_| mine)
     }
 
     /// Whether a read of this place and number waits for its answer here.
@@ -436,8 +517,8 @@ impl Pipeline {
 
     /// Drops the run's answered requests from its front.
     fn acknowledge(&mut self) {
-        while let Some(&number) = self.run.sent.front() {
-            let answered = match number.checked_sub(self.base) {
+        while let Some(numbers) = self.run.sent.front() {
+            let answered = match (numbers.end - 1).checked_sub(self.base) {
                 Some(place) => matches!(self.items[place as usize].stage, Stage::Done(_)),
                 None => true,
             };

@@ -38,6 +38,16 @@ pub enum Here {
     Nothing,
 }
 
+impl Plan {
+    /// Where it goes, if it is ordered by the log.
+    pub fn destinations(&self, oracle: &Placement) -> Destinations {
+        match self {
+            Plan::Operate(operation, _) => oracle.operation_destinations(operation),
+            Plan::Here(_) | Plan::Close | Plan::Answer(_) => Destinations::NONE,
+        }
+    }
+}
+
 impl Here {
     /// Whether it arms or disarms watches: then what comes after it must come after it.
     pub fn concerns_watches(&self) -> bool {

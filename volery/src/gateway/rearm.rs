@@ -12,7 +12,7 @@ use crate::faults::NOTHING_FIRES_ON_REARM;
 use crate::service::Volery;
 use crate::wire::{EventType, SetWatches};
 use crate::zxid::Zxid;
-use eyrie::{Commands, ConnectionId, PartitionId};
+use eyrie::{Commands, ConnectionId, Destinations, PartitionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -32,11 +32,11 @@ impl Gateway {
         for rearmed in rearmed(&watches) {
             parts.entry(commands.oracle().of(&rearmed.path)).or_default().push(rearmed);
         }
-        for part in parts.into_values() {
-            pipeline.push_probe(caller, relative, part);
+        for (partition, part) in parts {
+            pipeline.push_probe(caller, relative, part, partition);
         }
         let rest = Plan::Here(Here::Arm(watches.persistent, watches.persistent_recursive));
-        pipeline.push(xid, caller, rest, self.now_ms);
+        pipeline.push(xid, caller, rest, Destinations::NONE, self.now_ms);
     }
 
     /// Fires what has changed since the client's mark, and arms the rest, as ZooKeeper's `DataTree.setWatches` does.

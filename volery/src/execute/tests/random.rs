@@ -105,6 +105,11 @@ impl Draw {
         }
     }
 
+    fn burst(&mut self) -> Vec<Operation> {
+        let count = self.0.random_range(1..8);
+        (0..).map(|_| self.operation()).filter(Operation::fits_a_burst).take(count).collect()
+    }
+
     fn operation(&mut self) -> Operation {
         let count = self.0.random_range(0..5);
         match self.0.random_range(0..24) {
@@ -191,6 +196,17 @@ fn history(partitions: u16, config: &PlacementConfig, seed: u64) -> u64 {
                     cluster.node(Command::Move { session: id, password: PASSWORD, timeout_ms: 6_000 });
                 assert!(matches!(moved, Reply::Session { timeout_ms: 6_000, .. }), "{moved:?}");
                 sessions[place].epoch += 1;
+            }
+            2..20 => {
+                let operations = draw.burst();
+                let one = |operation| model.operate(id, &sessions[place].caller, operation);
+                let expected: Vec<_> = operations.iter().map(one).collect();
+                let reply = cluster.operate(&sessions[place], Operation::Burst(operations.clone()));
+                let Reply::Burst(results) = reply else { panic!("{reply:?}") };
+                let zxids = results.iter().map(|(zxid, _)| *zxid).filter(|zxid| *zxid != Zxid::ZERO);
+                assert!(zxids.is_sorted_by(|a, b| a < b), "seed {seed}, step {step}: {results:?}");
+                let results: Vec<_> = results.into_iter().map(|(_, result)| result.map(blank)).collect();
+                assert_eq!(results, expected, "seed {seed}, step {step}: {operations:?}");
             }
             _ => {
                 let operation = draw.operation();
