@@ -254,12 +254,15 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         }
     }
 
-    /// Ends the collecting part of a turn: what came in is proposed. Returns what the log must write and sync, if
-    /// anything; at most one buffer is out at a time.
-    pub fn propose(&mut self) -> Result<Option<Buffer>, FollowError> {
+    /// Ends the collecting part of a turn: what came in is proposed, also while a buffer is being synced.
+    pub fn propose(&mut self) -> Result<(), FollowError> {
         self.submit();
-        self.multicast.propose()?;
-        Ok(self.multicast.take_buffer())
+        self.multicast.propose()
+    }
+
+    /// What the log must write and sync, if anything; at most one buffer is out at a time.
+    pub fn take_buffer(&mut self) -> Option<Buffer> {
+        self.multicast.take_buffer()
     }
 
     /// The log is durable up to `position`.

@@ -2,7 +2,6 @@
 #![allow(clippy::print_stderr, reason = "the command line speaks to a person")]
 
 use clap::{Args, Parser, Subcommand};
-use eyrie::host::LogEdge;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,9 +73,6 @@ struct ServeArguments {
     /// Which node of the cluster file this is.
     #[arg(long, value_name = "ID", requires = "config")]
     node: Option<u16>,
-    /// Write and sync the log in a thread of its own.
-    #[arg(long)]
-    log_thread: bool,
     /// The process to end with, which is the one that starts this.
     #[arg(long, value_name = "PID", hide = true)]
     with_parent: Option<i32>,
@@ -111,7 +107,6 @@ fn run(arguments: ServeArguments) -> Result<(), ServeError> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, stop.clone()).map_err(ServeError::Setup)?;
     }
-    let edge = if arguments.log_thread { LogEdge::Thread } else { LogEdge::Inline };
     let (config, id, place) = match (arguments.config, arguments.node) {
         (Some(path), Some(id)) => (ClusterConfig::read(&path)?, id, path.display().to_string()),
         _ => {
@@ -119,5 +114,5 @@ fn run(arguments: ServeArguments) -> Result<(), ServeError> {
             (ClusterConfig::embedded(partitions, port, arguments.data_dir)?, 0, "the embedded default".into())
         }
     };
-    serve(&config, config.node(id, &place)?, edge, stop)
+    serve(&config, config.node(id, &place)?, stop)
 }

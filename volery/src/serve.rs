@@ -4,7 +4,7 @@
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::gateway::Gateway;
 use crate::placement::{BadPlacement, Placement};
-use eyrie::host::{Host, HostError, LogEdge, PeerConfig};
+use eyrie::host::{Host, HostError, PeerConfig};
 use eyrie::{
     DataDirectory, DirectoryError, Disk, FileDisk, Identity, Layout, LogError, LogLimits, Node, NodeError,
     NodeId, NodeLog, RingTiming, SharedLog,
@@ -83,12 +83,7 @@ pub enum ServeError {
 }
 
 /// Serves one node of a cluster until `stop` is set.
-pub fn serve(
-    config: &ClusterConfig,
-    node: &NodeConfig,
-    edge: LogEdge,
-    stop: Arc<AtomicBool>,
-) -> Result<(), ServeError> {
+pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -> Result<(), ServeError> {
     let placement = Arc::new(Placement::new(config.partitions, &config.placement)?);
     let identity = Identity {
         cluster: config.cluster.clone(),
@@ -109,8 +104,7 @@ pub fn serve(
         Some(_) => Node::clustered(&layout(config, node), RingTiming::default(), placement, log, gateway)?,
     };
     let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
-    let mut host =
-        Host::new(replicas, disk, edge, connections_max, peers, stop).map_err(ServeError::Setup)?;
+    let mut host = Host::new(replicas, disk, connections_max, peers, stop).map_err(ServeError::Setup)?;
     let log_path = directory.log_path();
     host.replay().map_err(|error| stopped(error, &log_path))?;
     let listener = listen(node.client)?;

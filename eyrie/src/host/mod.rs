@@ -1,7 +1,7 @@
 //! The host: the one loop in which a node lives. Clock, sockets and the log's writer are touched here and nowhere else.
 //!
 //! A turn polls all sockets once, reads every connection that has something, hands the log one buffer, executes what has
-//! become durable and writes every connection that has output, once. While one buffer syncs the next turn fills, so
+//! become durable and writes every connection that has output, once. While one buffer syncs the next one fills, so
 //! batching is a property of the loop and needs no timer: under load turns carry more, at low load a command costs one
 //! sync.
 #![allow(clippy::disallowed_methods, reason = "an edge: reads the clocks")]
@@ -55,16 +55,6 @@ pub enum HostError {
     Socket(io::Error),
 }
 
-/// Where buffers are written and synced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogEdge {
-    /// In the loop's own thread: the fewest hand-offs.
-    #[default]
-    Inline,
-    /// In a thread of its own: the loop goes on while a buffer syncs.
-    Thread,
-}
-
 /// One loop: a node, its connections and the writer of its log.
 pub struct Host<S: StateMachine, F: Front<S>> {
     node: Node<S, F>,
@@ -94,7 +84,6 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     pub fn new(
         node: Node<S, F>,
         disk: Arc<dyn Disk>,
-        edge: LogEdge,
         connections_max: usize,
         peers: Option<PeerConfig>,
         stop: Arc<AtomicBool>,
@@ -102,7 +91,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         let poll = Poll::new()?;
         Ok(Host {
             node,
-            writer: writer(disk, edge, &poll)?,
+            writer: writer(disk, peers.is_some(), &poll)?,
             in_flight: false,
             busy: false,
             poll,
@@ -126,8 +115,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     pub fn replay(&mut self) -> Result<(), HostError> {
         self.tick();
         self.node.deliver()?;
+        self.node.propose()?;
         while !self.stop.load(Ordering::Relaxed)
-            && let Some(buffer) = self.node.propose()?
+            && let Some(buffer) = self.node.take_buffer()
         {
             self.write(buffer)?;
             while self.in_flight {
@@ -135,6 +125,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
                 self.take_durable()?;
             }
             self.node.deliver()?;
+            self.node.propose()?;
         }
         self.tick();
         self.node.restarted();
@@ -175,8 +166,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             self.busy |= peers.take_in(self.now_ms, &mut self.node, self.poll.registry());
         }
         self.take_durable()?;
+        self.node.propose()?;
         if !self.in_flight
-            && let Some(buffer) = self.node.propose()?
+            && let Some(buffer) = self.node.take_buffer()
         {
             // What does not wait for the sync leaves before it: the followers sync meanwhile.
             self.give_out();
@@ -374,14 +366,13 @@ fn open_files() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64)
 }
 
-fn writer(disk: Arc<dyn Disk>, edge: LogEdge, poll: &Poll) -> io::Result<LogWriter> {
-    match edge {
-        LogEdge::Inline => Ok(LogWriter::inline(disk)),
-        LogEdge::Thread => {
-            let waker = Waker::new(poll.registry(), WAKER)?;
-            LogWriter::thread(disk, move || {
-                let _ = waker.wake();
-            })
-        }
+/// A node alone has nothing to do for a command but to sync it: its loop writes. Among peers much can go on meanwhile.
+fn writer(disk: Arc<dyn Disk>, among_peers: bool, poll: &Poll) -> io::Result<LogWriter> {
+    if !among_peers {
+        return Ok(LogWriter::inline(disk));
     }
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    LogWriter::thread(disk, move || {
+        let _ = waker.wake();
+    })
 }

@@ -286,12 +286,13 @@ impl<S: StateMachine, F: Front<S>> Process<S, F> {
         Ok(())
     }
 
-    /// Hands the disk a buffer, if it is free and there is one. Says whether it has.
+    /// Proposes what came in, and hands the disk a buffer, if it is free and there is one. Says whether it has.
     fn write(&mut self, world: &mut Surroundings<'_>) -> Result<bool, String> {
+        self.node.propose().map_err(|error| error.to_string())?;
         if self.writing.is_some() {
             return Ok(false);
         }
-        let Some(buffer) = self.node.propose().map_err(|error| error.to_string())? else { return Ok(false) };
+        let Some(buffer) = self.node.take_buffer() else { return Ok(false) };
         let (done_us, logged) = (world.now_us + world.sync_us, self.node.logged());
         self.writing = Some(Writing { buffer, done_us, logged });
         Ok(true)

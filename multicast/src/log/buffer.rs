@@ -34,6 +34,11 @@ impl Buffer {
         self.end
     }
 
+    /// How many bytes it writes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Writes and syncs it, beginning its segment first if it is the first of one. An error ends the log: what is on
     /// the disk is then for recovery to find out.
     pub fn write(&self, disk: &dyn Disk) -> io::Result<()> {

@@ -11,8 +11,12 @@ use super::buffer::Buffer;
 use super::position::LogPosition;
 use crate::disk::Disk;
 
-/// Writes buffers and syncs them, in the caller's thread or in its own. Both say by the same calls what is durable:
-/// a host submits a buffer, and tells the log every position that `submit` or `try_durable` returns.
+/// Buffers up to this size are written in the caller's thread in any case: handing a few commands over costs them more than
+/// the caller, who has little else to do, loses by waiting.
+const SMALL_BYTES: usize = 4 << 10;
+
+/// Writes buffers and syncs them, in the caller's thread or the larger ones in its own. Both say by the same calls what is
+/// durable: a host submits a buffer, and tells the log every position that `submit` or `try_durable` returns.
 ///
 /// An error is the end: the host ends the process. A failed write or sync is never tried again (see
 /// [`crate::log`]), and a writer that has failed refuses everything.
@@ -25,6 +29,7 @@ enum Mode {
 }
 
 struct WriterThread {
+    disk: Arc<dyn Disk>,
     /// Taken when the writer is dropped, which ends the thread.
     buffers: Option<Sender<Buffer>>,
     durable: Receiver<io::Result<LogPosition>>,
@@ -37,20 +42,22 @@ impl LogWriter {
         LogWriter(Mode::Inline(disk))
     }
 
-    /// A writer with a thread, which calls `wake` after every buffer, once `try_durable` has something to say: a
+    /// A writer with a thread for large buffers, which calls `wake` after each, once `try_durable` has something to say: a
     /// position or an error.
     pub fn thread(disk: Arc<dyn Disk>, wake: impl Fn() + Send + 'static) -> io::Result<LogWriter> {
         let (buffers, inbox) = mpsc::channel();
         let (outbox, durable) = mpsc::channel();
-        let run = move || write_all(disk.as_ref(), &inbox, &outbox, wake);
-        let thread = thread::Builder::new().name("log".to_string()).spawn(run)?;
-        Ok(LogWriter(Mode::Thread(WriterThread { buffers: Some(buffers), durable, thread: Some(thread) })))
+        let threads = disk.clone();
+        let run = move || write_all(threads.as_ref(), &inbox, &outbox, wake);
+        let thread = Some(thread::Builder::new().name("log".to_string()).spawn(run)?);
+        Ok(LogWriter(Mode::Thread(WriterThread { disk, buffers: Some(buffers), durable, thread })))
     }
 
     /// Takes the buffer in flight. Returns its position if it is durable already.
     pub fn submit(&mut self, buffer: Buffer) -> io::Result<Option<LogPosition>> {
         let submitted = match &self.0 {
-            Mode::Inline(disk) => buffer.write(disk.as_ref()).map(|()| Some(buffer.position())),
+            Mode::Inline(disk) => write(disk, &buffer),
+            Mode::Thread(thread) if buffer.bytes() <= SMALL_BYTES => write(&thread.disk, &buffer),
             Mode::Thread(thread) => thread.submit(buffer),
             Mode::Failed => Err(ended()),
         };
@@ -112,6 +119,10 @@ impl Drop for WriterThread {
     }
 }
 
+fn write(disk: &Arc<dyn Disk>, buffer: &Buffer) -> io::Result<Option<LogPosition>> {
+    buffer.write(disk.as_ref()).map(|()| Some(buffer.position()))
+}
+
 /// Writes what comes, until nothing can come any more or something fails.
 fn write_all(
     disk: &dyn Disk,
@@ -152,9 +163,17 @@ mod tests {
         NodeLog::recover(disk.clone(), LogLimits::default()).unwrap()
     }
 
-    fn buffer(log: &mut NodeLog) -> Buffer {
-        log.append(RingId(0), log.next_index(RingId(0)), Bytes::from_static(b"entry"));
+    fn buffer(log: &mut NodeLog, bytes: usize) -> Buffer {
+        log.append(RingId(0), log.next_index(RingId(0)), Bytes::from(vec![b'e'; bytes]));
         log.take_buffer().unwrap()
+    }
+
+    fn small(log: &mut NodeLog) -> Buffer {
+        buffer(log, 100)
+    }
+
+    fn large(log: &mut NodeLog) -> Buffer {
+        buffer(log, SMALL_BYTES)
     }
 
     #[test]
@@ -163,12 +182,25 @@ mod tests {
         let mut log = log(&disk);
         let mut writer = LogWriter::inline(disk.clone());
         for _ in 0..3 {
-            let position = writer.submit(buffer(&mut log)).unwrap().unwrap();
+            let position = writer.submit(large(&mut log)).unwrap().unwrap();
             log.synced(position);
             assert_eq!(writer.try_durable().unwrap(), None);
         }
         disk.crash(1);
         assert_eq!(self::log(&disk).len(RingId(0)), 3);
+    }
+
+    #[test]
+    fn a_thread_is_not_asked_for_little() {
+        let disk = Arc::new(MemoryDisk::new());
+        let mut log = log(&disk);
+        let mut writer = LogWriter::thread(disk.clone(), || {}).unwrap();
+        let position = writer.submit(small(&mut log)).unwrap().unwrap();
+        log.synced(position);
+        assert_eq!(writer.submit(large(&mut log)).unwrap(), None);
+        drop(writer);
+        disk.crash(1);
+        assert_eq!(self::log(&disk).len(RingId(0)), 2);
     }
 
     #[test]
@@ -179,7 +211,7 @@ mod tests {
         let mut writer = LogWriter::thread(disk.clone(), move || waker.send(()).unwrap()).unwrap();
         assert_eq!(writer.try_durable().unwrap(), None);
         for _ in 0..3 {
-            assert_eq!(writer.submit(buffer(&mut log)).unwrap(), None);
+            assert_eq!(writer.submit(large(&mut log)).unwrap(), None);
             woken.recv_timeout(DEADLINE).unwrap();
             let position = writer.try_durable().unwrap().unwrap();
             log.synced(position);
@@ -195,7 +227,7 @@ mod tests {
         let disk = Arc::new(MemoryDisk::new());
         let mut log = log(&disk);
         let mut writer = LogWriter::thread(disk.clone(), || {}).unwrap();
-        writer.submit(buffer(&mut log)).unwrap();
+        writer.submit(large(&mut log)).unwrap();
         drop(writer);
         disk.crash(1);
         assert_eq!(self::log(&disk).len(RingId(0)), 1);
@@ -208,12 +240,12 @@ mod tests {
         let (waker, woken) = mpsc::channel();
         let mut writer = LogWriter::thread(disk.clone(), move || waker.send(()).unwrap()).unwrap();
         disk.set_full(true);
-        writer.submit(buffer(&mut log)).unwrap();
+        writer.submit(large(&mut log)).unwrap();
         woken.recv_timeout(DEADLINE).unwrap();
         assert_eq!(writer.try_durable().unwrap_err().kind(), io::ErrorKind::StorageFull);
         disk.set_full(false);
         assert!(writer.try_durable().is_err());
         log.synced(log.appended());
-        assert!(writer.submit(buffer(&mut log)).is_err());
+        assert!(writer.submit(large(&mut log)).is_err());
     }
 }

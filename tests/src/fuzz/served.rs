@@ -113,7 +113,8 @@ impl Served {
     pub fn turn(&mut self) -> bool {
         self.now_ms += 1;
         self.node.tick(self.now_ms, WALL_MS + self.now_ms);
-        let buffer = self.node.propose().expect("a log that can be followed");
+        self.node.propose().expect("a log that can be followed");
+        let buffer = self.node.take_buffer();
         if let Some(buffer) = &buffer {
             buffer.write(self.disk.as_ref()).expect("a disk that works");
             self.node.synced(buffer.position());

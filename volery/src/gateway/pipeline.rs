@@ -351,21 +351,14 @@ impl Pipeline {
         let caller = self.items[self.unsent].caller.as_ref();
         let mut burst = Burst::default();
         for item in self.items.range(self.unsent..) {
-            match &item.stage {
-                Stage::Waiting(operation)
-                    if item.caller.as_ref() == caller && within.covers(item.destinations) =>
-                {
-                    let is_read = readable_here(operation, item.destinations, commands).is_some();
-                    // One that arms a watch goes alone: what a command changes is told before its answer, not after it.
-                    let arms = item.effect != Effect::None;
-                    if (arms && burst.requests() > 0)
-                        || !burst.take(operation, item.destinations, is_read)
-                        || arms
-                    {
-                        break;
-                    }
-                }
-                _ => break,
+            let Stage::Waiting(operation) = &item.stage else { break };
+            // One that arms a watch goes alone: what a command changes is told before its answer, not after it.
+            let arms = item.effect != Effect::None;
+            let alike = item.caller.as_ref() == caller && within.covers(item.destinations);
+            let is_read = readable_here(operation, item.destinations, commands).is_some();
+            let may = alike && (!arms || burst.requests() == 0);
+            if !may || !burst.take(operation, item.destinations, is_read) || arms {
+                break;
             }
         }
         match behind_others {
