@@ -69,6 +69,11 @@ pub const SCRIPTS: &[Script] = &[
         run: rings::read_at_an_old_leader,
     },
     Script {
+        name: "who reads where a command waits is told nothing old",
+        fault: Some(eyrie::faults::READ_AT_DELIVERY),
+        run: rings::read_where_a_command_waits,
+    },
+    Script {
         name: "what a power failure has left of an entry is not taken for one",
         fault: Some(eyrie::multicast_faults::TORN_RECORD),
         run: rings::power_lost_while_much_is_written,
@@ -114,8 +119,11 @@ fn get(path: &Arc<str>, watch: bool) -> Request {
 
 /// Sets a znode to so many bytes.
 fn set_to(path: &Arc<str>, bytes: usize) -> Request {
-    let data = Some(vec![b'v'; bytes].into());
-    Request::SetData(SetData { path: path.clone(), data, version: -1 })
+    Request::SetData(set_data(path, bytes))
+}
+
+fn set_data(path: &Arc<str>, bytes: usize) -> SetData {
+    SetData { path: path.clone(), data: Some(vec![b'v'; bytes].into()), version: -1 }
 }
 
 fn sync(path: &Arc<str>) -> Request {
