@@ -54,6 +54,11 @@ pub const SCRIPTS: &[Script] = &[
         run: sessions::request_after_the_end,
     },
     Script {
+        name: "whoever has a session's connection hears of its end",
+        fault: None,
+        run: sessions::closed_elsewhere,
+    },
+    Script {
         name: "what was read goes along with what is written elsewhere",
         fault: Some(eyrie::faults::PAST_FORGOTTEN),
         run: watches::read_then_written_elsewhere,

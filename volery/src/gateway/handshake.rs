@@ -34,6 +34,7 @@ impl Gateway {
         let about_now = StampNumber::at(self.wall_ms + CLOCKS_APART_MS, PartitionId(PARTITIONS_MAX - 1));
         if Zxid::from_wire(request.last_zxid_seen) > self.newest.max(about_now.into()) {
             tracing::info!(peer = %connection.peer, "connection closed: its client has seen more than this node");
+            PartitionId::all(self.marks.partitions()).for_each(|partition| commands.follow(partition));
             return self.drop_connection(id);
         }
         connection.phase = Phase::Opening;
