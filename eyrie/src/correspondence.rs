@@ -4,7 +4,7 @@
 //!   node with partition p                                    node without it
 //!   Replica ─ Output ─► Source ─ Retained ──── Outputs ────► Subscription ─ Mailbox (log) ─► replicas of other partitions
 //!                          ▲                                    │      └─── events, answers ─► front
-//!                          └──────── Subscribe, Acknowledge ────┘
+//!                          └──── Subscribe, Follow, Acknowledge ┘
 //! ```
 //!
 //! Any replica of a partition may speak for it; the one that is asked does, and another when it is gone. Where a replica
@@ -101,16 +101,35 @@ impl Correspondence {
         }
     }
 
-    /// A node wants to hear of a partition here, whose replica has passed so much.
+    /// The front wants to be told everything of a partition from now on. Nothing to do where it is hosted, or followed already.
+    pub fn follow(&mut self, partition: PartitionId) {
+        let subscription = self.subscriptions.get_mut(&partition);
+        self.messages.extend(subscription.and_then(|subscription| subscription.follow(self.now_ms)));
+    }
+
+    /// A node wants to hear of a partition here; if it follows that, of all that its replica does after what it has passed.
     pub fn subscribe<S: StateMachine>(
         &mut self,
         from: NodeId,
         partition: PartitionId,
         (number, after): (u64, SharedIndex),
-        passed: &Output<S>,
+        passed: Option<&Output<S>>,
     ) {
         if let Some(source) = self.sources.get_mut(&partition) {
             source.subscribe(from, number, after, passed);
+        }
+    }
+
+    /// A node that hears of a partition here wants to be told everything, after what its replica has passed.
+    pub fn followed<S: StateMachine>(
+        &mut self,
+        from: NodeId,
+        partition: PartitionId,
+        number: u64,
+        passed: &Output<S>,
+    ) {
+        if let Some(source) = self.sources.get_mut(&partition) {
+            source.follow(from, number, passed);
         }
     }
 
@@ -194,4 +213,241 @@ impl Correspondence {
 fn hosted(layout: &Layout, node: NodeId) -> Destinations {
     let partitions = PartitionId::all(layout.partitions());
     partitions.filter(|partition| layout.members(RingId::of(*partition)).contains(&node)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::{Answer, Outcome};
+    use crate::client::node_client;
+    use crate::service::{PartitioningOracle, Variables};
+    use crate::source::SILENCE_MS;
+    use crate::stamp::{Stamp, StampNumber};
+    use crate::view::{Interrupt, View};
+    use multicast::disk::MemoryDisk;
+    use multicast::log::{LogLimits, NodeLog};
+    use multicast::{CommandId, Position};
+    use std::sync::Arc;
+
+    const P: PartitionId = PartitionId(0);
+    /// Nodes 0 and 1 host the partition, this one does not.
+    const OUTSIDE: usize = 2;
+
+    /// A service with nothing but events; those that are `true` concern all.
+    #[derive(Clone, Debug)]
+    enum Bell {}
+    struct Nowhere;
+    struct Nothing;
+
+    impl StateMachine for Bell {
+        type Command = ();
+        type Reply = ();
+        type Key = ();
+        type Value = ();
+        type Event = bool;
+        type Oracle = Nowhere;
+        type Variables = Nothing;
+
+        fn execute((): &(), _: &mut View<'_, Bell>) -> Result<(), Interrupt> {
+            Ok(())
+        }
+
+        fn concerns_all(event: &bool) -> bool {
+            *event
+        }
+    }
+
+    impl PartitioningOracle<Bell> for Nowhere {
+        fn partitions(&self) -> u16 {
+            1
+        }
+
+        fn partition_of(&self, (): &()) -> PartitionId {
+            P
+        }
+    }
+
+    impl Variables<Bell> for Nothing {
+        fn new(_: Arc<Nowhere>, _: PartitionId) -> Nothing {
+            Nothing
+        }
+
+        fn get(&self, (): &()) -> Option<()> {
+            None
+        }
+
+        fn set(&mut self, (): (), _: Option<()>) -> Option<()> {
+            None
+        }
+    }
+
+    struct World {
+        nodes: Vec<Correspondence>,
+        /// How far the replicas are.
+        place: u64,
+        now_ms: u64,
+    }
+
+    impl World {
+        /// The third node hears of the partition from the first.
+        fn new() -> World {
+            let node = |me| {
+                let layout = Layout::new(NodeId(me), (0..3).map(NodeId).collect(), 1, 2);
+                let log = NodeLog::recover(Arc::new(MemoryDisk::new()), LogLimits::default()).expect("a log");
+                Correspondence::recover::<Bell>(&layout, &SharedLog::new(log)).expect("an empty log")
+            };
+            let mut world = World { nodes: (0..3).map(node).collect(), place: 0, now_ms: 0 };
+            [0, 1].into_iter().for_each(|host| world.nodes[OUTSIDE].found(NodeId(host)));
+            assert_eq!(world.carry(), [""; 0]);
+            world
+        }
+
+        /// A command is complete at both replicas, which tells two events, and is answered to a node.
+        fn happens(&mut self, origin: usize) {
+            self.place += 1;
+            let position = place(self.place);
+            let event = |event| Output::Event { position, seen: Arc::default(), event };
+            let answer = Output::Answer(Answer {
+                origin: Some(NodeId(origin as u16)),
+                id: CommandId { client: node_client(2), epoch: 1, run: 1, i: 0 },
+                partition: P,
+                position,
+                stamp: Stamp::default(),
+                seen: Arc::default(),
+                outcome: Arc::new(Outcome::Reply(())),
+            });
+            for output in [event(false), event(true), passed(self.place), answer] {
+                self.nodes[..OUTSIDE].iter_mut().for_each(|node| node.put_out::<Bell>(P, &output));
+            }
+        }
+
+        /// Carries what the nodes have to say until that is all; returns what the third one's front hears.
+        fn carry(&mut self) -> Vec<String> {
+            let mut heard = Vec::new();
+            loop {
+                let told = |from: usize, node: &mut Correspondence| {
+                    node.drain().into_iter().map(move |(to, message)| (from, usize::from(to.0), message))
+                };
+                let messages: Vec<_> =
+                    self.nodes.iter_mut().enumerate().flat_map(|(from, node)| told(from, node)).collect();
+                if messages.is_empty() {
+                    return heard;
+                }
+                for (from, to, message) in messages {
+                    heard.extend(self.tell(NodeId(from as u16), to, message).iter().map(name));
+                }
+            }
+        }
+
+        fn tell(&mut self, from: NodeId, to: usize, message: Message) -> Vec<Output<Bell>> {
+            let (node, here) = (&mut self.nodes[to], passed(self.place));
+            match message {
+                Message::Subscribe { number, after, follows, .. } => {
+                    node.subscribe(from, P, (number, after), follows.then_some(&here));
+                }
+                Message::Follow { number, .. } => node.followed(from, P, number, &here),
+                Message::Acknowledge { command, .. } => node.acknowledge(from, P, command),
+                Message::Outputs { number, sequence, outputs, .. } => {
+                    return node.hear(from, P, (number, sequence), outputs);
+                }
+                Message::Front(_) => unreachable!("there are no fronts"),
+            }
+            Vec::new()
+        }
+
+        fn outside(&mut self) -> &mut Correspondence {
+            &mut self.nodes[OUTSIDE]
+        }
+
+        fn wait(&mut self, ms: u64) -> Vec<String> {
+            self.now_ms += ms;
+            self.nodes.iter_mut().for_each(|node| node.tick(self.now_ms));
+            self.carry()
+        }
+    }
+
+    fn place(index: u64) -> Position {
+        Position { configuration: 0, index }
+    }
+
+    fn passed(index: u64) -> Output<Bell> {
+        let nothing = StampNumber::default();
+        Output::Passed { position: place(index), proposal: nothing, stamp: nothing }
+    }
+
+    fn name(output: &Output<Bell>) -> String {
+        match output {
+            Output::Event { position, event: true, .. } => format!("{}: for all", position.index),
+            Output::Event { position, event: false, .. } => format!("{}: event", position.index),
+            Output::Passed { position, .. } => format!("{}: passed", position.index),
+            Output::Answer(answer) => format!("{}: answer", answer.position.index),
+            Output::Exchange(_) | Output::Read(..) => unreachable!("for the front of another node"),
+        }
+    }
+
+    #[test]
+    fn who_does_not_follow_is_told_its_answers_and_what_concerns_all() {
+        let mut world = World::new();
+        world.happens(OUTSIDE);
+        assert_eq!(world.carry(), ["1: for all", "1: answer"]);
+        world.happens(0);
+        assert_eq!(world.carry(), ["2: for all"]);
+    }
+
+    #[test]
+    fn following_begins_with_a_place_and_misses_nothing_behind_it() {
+        let mut world = World::new();
+        world.happens(0);
+        assert_eq!(world.carry(), ["1: for all"]);
+        world.outside().follow(P);
+        assert_eq!(world.carry(), ["1: passed"]);
+        world.happens(OUTSIDE);
+        assert_eq!(world.carry(), ["2: event", "2: for all", "2: passed", "2: answer"]);
+        world.outside().follow(P);
+        assert!(world.outside().drain().is_empty(), "it is followed");
+    }
+
+    #[test]
+    fn another_source_is_followed_as_the_one_before_was() {
+        let mut world = World::new();
+        world.outside().lost(NodeId(0));
+        assert_eq!(world.carry(), [""; 0]);
+        world.outside().found(NodeId(0));
+        world.outside().follow(P);
+        assert_eq!(world.carry(), ["0: passed"]);
+        world.happens(0);
+        world.outside().lost(NodeId(1));
+        assert_eq!(world.carry(), ["1: passed"], "what the lost one had to tell is lost");
+        assert_eq!(world.outside().take_broken(), [P, P]);
+        world.happens(0);
+        assert_eq!(world.carry(), ["2: event", "2: for all", "2: passed"]);
+    }
+
+    #[test]
+    fn who_follows_before_there_is_a_source_follows_the_first() {
+        let mut world = World::new();
+        [0, 1].into_iter().for_each(|host| world.outside().lost(NodeId(host)));
+        world.outside().follow(P);
+        world.happens(0);
+        assert_eq!(world.carry(), [""; 0]);
+        world.outside().found(NodeId(1));
+        assert_eq!(world.carry(), ["1: passed"]);
+    }
+
+    #[test]
+    fn a_wish_to_follow_that_is_lost_is_told_again() {
+        let mut world = World::new();
+        world.outside().follow(P);
+        let lost = world.outside().drain();
+        assert!(matches!(lost[..], [(_, Message::Follow { .. })]), "{lost:?}");
+        for _ in 1..4 {
+            assert_eq!(world.wait(SILENCE_MS), [""; 0], "the source says that there is nothing to say");
+        }
+        assert_eq!(world.wait(SILENCE_MS), ["0: passed"]);
+        assert_eq!(world.outside().take_broken(), [P]);
+        for _ in 0..8 {
+            assert_eq!(world.wait(SILENCE_MS), [""; 0]);
+        }
+        assert!(world.outside().take_broken().is_empty(), "now it is told");
+    }
 }

@@ -42,11 +42,13 @@ pub trait Front<S: StateMachine> {
     fn done(&mut self, ticket: Ticket, answer: &Answer<S>, commands: &mut Commands<S>);
 
     /// A command of a partition told an event, having seen those places of the others. Called before `passed` for its
-    /// position.
+    /// position, where that is called. Of partitions that are neither hosted nor [followed](Commands::follow), only events that
+    /// [concern all](StateMachine::concerns_all) are told.
     fn happened(&mut self, partition: PartitionId, position: Position, seen: &Seen, event: S::Event);
 
-    /// This node's replica of a partition has completed everything up to `position`, whose proposal was `proposal` and
-    /// whose stamp was `stamp`. Called before `answered` or `done` for it.
+    /// This node's replica of a partition, or the one elsewhere that it follows, has completed everything up to `position`,
+    /// whose proposal was `proposal` and whose stamp was `stamp`. Called before `answered` or `done` for it. The first call
+    /// for a partition that is followed, also after [`broken`](Front::broken), says from where on nothing is missed.
     fn passed(
         &mut self,
         partition: PartitionId,
@@ -62,7 +64,8 @@ pub trait Front<S: StateMachine> {
     /// change.
     fn led(&mut self, partition: PartitionId, leader: Option<NodeId>);
 
-    /// Events and answers of a partition that is not hosted here may have been missed. Answers come again, events do not.
+    /// Events and answers of a partition that is not hosted here may have been missed. Answers come again, events do not; who
+    /// follows the partition goes on to.
     fn broken(&mut self, partition: PartitionId);
 
     /// The front of another node has told this one something, by [`Commands::tell`].
@@ -109,6 +112,8 @@ pub struct Commands<S: StateMachine> {
     /// The partitions that have a replica here.
     hosted: Destinations,
     tellings: Vec<(NodeId, Bytes)>,
+    /// The partitions that the front wants to follow.
+    follows: Destinations,
     in_flight: u64,
     /// Reads that are not answered.
     reading: u64,
@@ -123,6 +128,7 @@ impl<S: StateMachine> Commands<S> {
             reads: Vec::new(),
             hosted,
             tellings: Vec::new(),
+            follows: Destinations::NONE,
             in_flight: 0,
             reading: 0,
         }
@@ -156,6 +162,12 @@ impl<S: StateMachine> Commands<S> {
     /// Tells the front of another node something. It may be lost.
     pub fn tell(&mut self, to: NodeId, message: Bytes) {
         self.tellings.push((to, message));
+    }
+
+    /// Asks to be told all events of a partition, and how far it is, from some place on and for as long as this node runs:
+    /// [`Front::passed`] tells the place. Nothing happens where that is so already, as it is of a partition hosted here.
+    pub fn follow(&mut self, partition: PartitionId) {
+        self.follows = self.follows.union(partition.into());
     }
 
     /// This node.
@@ -204,6 +216,10 @@ impl<S: StateMachine> Commands<S> {
 
     pub(crate) fn take_tellings(&mut self) -> Vec<(NodeId, Bytes)> {
         std::mem::take(&mut self.tellings)
+    }
+
+    pub(crate) fn take_follows(&mut self) -> Destinations {
+        std::mem::take(&mut self.follows)
     }
 
     pub(crate) fn set_in_flight(&mut self, in_flight: u64) {

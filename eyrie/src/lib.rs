@@ -78,9 +78,10 @@
 //! A node hosts a replica of every partition whose ring it is a member of ([`Layout`]). Rings talk over one link, everything
 //! else over another ([`Peers`], [`Message`]). Replicas on one node exchange by calls. Where the replica of a destination is
 //! on other nodes only, it hears the partition from one of the nodes that host it: a *subscription* to what a replica there puts
-//! out, which brings letters (signals and variables), events, answers and how far that replica is, in the order in which they
-//! were put out. So to the front a partition elsewhere looks like one of its own. Any replica may speak, for all say the same;
-//! whoever is asked does, and the next one when it is gone.
+//! out for that node, which brings letters (signals and variables), its clients' answers, and events that concern every node, in
+//! the order in which they were put out. All events, and how far that replica is, come where the front has asked to
+//! [follow](Commands::follow) the partition: from then on it looks to the front like one of its own. Any replica may speak, for
+//! all say the same; whoever is asked does, and the next one when it is gone.
 //!
 //! What was sent is kept until every node that needs it has it in its synced log, where it stays: a replica that restarts
 //! replays its sequence, and needs each value as of its command again.
@@ -123,7 +124,7 @@
 //!   oracle's bound on what a command touches.
 //! - A node that restarts replays its log from the beginning: checkpoints, state transfer and trimming are not built. For the
 //!   same reason a node that was away while [`RETAINED_BYTES_MAX`] of letters to it were made cannot take up its replicas.
-//! - A subscriber is told all events of the partition, whoever watches.
+//! - Who follows a partition does so for as long as the node runs, and is told all its events, whoever watches.
 //! - A cache of remote variables (S-SMR IV-C) has its place in [`View::read`], where a remote value is looked up.
 
 mod acquaintances;

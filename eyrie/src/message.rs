@@ -3,9 +3,10 @@
 //! ```text
 //! message   version u8 | kind u8 | rest
 //! kind 0    from front to front: anything
-//! kind 1    subscribe: partition u16 | number u64 | after u64
+//! kind 1    subscribe: partition u16 | number u64 | after u64 | follows u8: 0 or 1
 //! kind 2    acknowledge: partition u16 | command u64
 //! kind 3    outputs: partition u16 | number u64 | sequence u64 | a piece of the stream: length u32 | output, …
+//! kind 4    follow: partition u16 | number u64
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -17,6 +18,7 @@ const FRONT: u8 = 0;
 const SUBSCRIBE: u8 = 1;
 const ACKNOWLEDGE: u8 = 2;
 const OUTPUTS: u8 = 3;
+const FOLLOW: u8 = 4;
 const HEADER_BYTES: usize = 24;
 
 /// A message between nodes, on the channel that never waits behind bulk.
@@ -24,7 +26,8 @@ const HEADER_BYTES: usize = 24;
 pub enum Message {
     /// From front to front.
     Front(Bytes),
-    /// To a node that hosts a partition: tell me what it puts out from now on, and its letters for commands after `after`.
+    /// To a node that hosts a partition: tell me what it puts out for me from now on, and its letters for commands after
+    /// `after`.
     Subscribe {
         /// The partition.
         partition: PartitionId,
@@ -32,6 +35,8 @@ pub enum Message {
         number: u64,
         /// The last command of which everything has come.
         after: SharedIndex,
+        /// Whether all events are wanted, and how far the partition is.
+        follows: bool,
     },
     /// To a node that hosts a partition: its letters for me up to this command are in my synced log.
     Acknowledge {
@@ -51,6 +56,13 @@ pub enum Message {
         /// A piece of the stream of outputs.
         outputs: Bytes,
     },
+    /// To a node that was asked for what a partition puts out: from now on tell me all its events, and how far it is.
+    Follow {
+        /// The partition.
+        partition: PartitionId,
+        /// The number of the subscription.
+        number: u64,
+    },
 }
 
 /// Bytes that are no message of this version.
@@ -66,7 +78,7 @@ impl Message {
     pub fn encode(&self) -> Bytes {
         let carried = match self {
             Message::Front(rest) | Message::Outputs { outputs: rest, .. } => rest.len(),
-            Message::Subscribe { .. } | Message::Acknowledge { .. } => 0,
+            Message::Subscribe { .. } | Message::Acknowledge { .. } | Message::Follow { .. } => 0,
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + carried);
         bytes.put_u8(VERSION);
@@ -75,11 +87,12 @@ impl Message {
                 bytes.put_u8(FRONT);
                 bytes.put_slice(rest);
             }
-            Message::Subscribe { partition, number, after } => {
+            Message::Subscribe { partition, number, after, follows } => {
                 bytes.put_u8(SUBSCRIBE);
                 bytes.put_u16_le(partition.0);
                 bytes.put_u64_le(*number);
                 bytes.put_u64_le(after.0);
+                bytes.put_u8(u8::from(*follows));
             }
             Message::Acknowledge { partition, command } => {
                 bytes.put_u8(ACKNOWLEDGE);
@@ -92,6 +105,11 @@ impl Message {
                 bytes.put_u64_le(*number);
                 bytes.put_u64_le(*sequence);
                 bytes.put_slice(outputs);
+            }
+            Message::Follow { partition, number } => {
+                bytes.put_u8(FOLLOW);
+                bytes.put_u16_le(partition.0);
+                bytes.put_u64_le(*number);
             }
         }
         bytes.freeze()
@@ -117,12 +135,18 @@ impl Message {
             ACKNOWLEDGE => Some(Message::Acknowledge { partition, command: SharedIndex(number) }),
             SUBSCRIBE => {
                 let after = SharedIndex(bytes.try_get_u64_le().ok()?);
-                Some(Message::Subscribe { partition, number, after })
+                let follows = match bytes.try_get_u8().ok()? {
+                    0 => false,
+                    1 => true,
+                    _ => return None,
+                };
+                Some(Message::Subscribe { partition, number, after, follows })
             }
             OUTPUTS => {
                 let sequence = bytes.try_get_u64_le().ok()?;
                 Some(Message::Outputs { partition, number, sequence, outputs: std::mem::take(bytes) })
             }
+            FOLLOW => Some(Message::Follow { partition, number }),
             _ => None,
         }
     }
@@ -138,12 +162,18 @@ mod tests {
         assert_eq!(message.encode().as_ref(), [1, 0, b'a', b'b']);
         assert_eq!(Message::decode(message.encode()), Ok(message));
         let partition = PartitionId(3);
-        let subscribe = Message::Subscribe { partition, number: 7, after: SharedIndex(9) };
-        assert_eq!(subscribe.encode().as_ref(), [1, 1, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+        let subscribe = Message::Subscribe { partition, number: 7, after: SharedIndex(9), follows: true };
+        let bytes = [1, 1, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1];
+        assert_eq!(subscribe.encode().as_ref(), bytes);
+        let neither = [&bytes[..20], &[2]].concat();
+        assert_eq!(Message::decode(neither.into()), Err(MalformedMessage { length: 21 }));
         assert_eq!(Message::decode(subscribe.encode()), Ok(subscribe));
         let acknowledge = Message::Acknowledge { partition, command: SharedIndex(9) };
         assert_eq!(acknowledge.encode().as_ref(), [1, 2, 3, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Message::decode(acknowledge.encode()), Ok(acknowledge));
+        let follow = Message::Follow { partition, number: 7 };
+        assert_eq!(follow.encode().as_ref(), [1, 4, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Message::decode(follow.encode()), Ok(follow));
         let outputs =
             Message::Outputs { partition, number: 7, sequence: 1, outputs: Bytes::from_static(b"x") };
         assert_eq!(outputs.encode().len(), 21);

@@ -181,9 +181,15 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         let Some(correspondence) = &mut self.correspondence else { return };
         match message {
             Message::Front(message) => self.front.told(from, message, &mut self.commands),
-            Message::Subscribe { partition, number, after } => {
+            Message::Subscribe { partition, number, after, follows } => {
                 if let Some(replica) = self.replicas.get(partition.index()).and_then(Option::as_ref) {
-                    correspondence.subscribe(from, partition, (number, after), &replica.passed());
+                    let passed = follows.then(|| replica.passed());
+                    correspondence.subscribe(from, partition, (number, after), passed.as_ref());
+                }
+            }
+            Message::Follow { partition, number } => {
+                if let Some(replica) = self.replicas.get(partition.index()).and_then(Option::as_ref) {
+                    correspondence.followed(from, partition, number, &replica.passed());
                 }
             }
             Message::Acknowledge { partition, command } => {
@@ -215,7 +221,11 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     pub fn drain_told(&mut self) -> Vec<(NodeId, Message)> {
         let tellings = self.commands.take_tellings().into_iter();
         let mut told: Vec<_> = tellings.map(|(to, message)| (to, Message::Front(message))).collect();
-        told.extend(self.correspondence.iter_mut().flat_map(Correspondence::drain));
+        let follows = self.commands.take_follows();
+        if let Some(correspondence) = &mut self.correspondence {
+            follows.iter().for_each(|partition| correspondence.follow(partition));
+            told.extend(correspondence.drain());
+        }
         told
     }
 

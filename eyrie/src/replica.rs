@@ -112,6 +112,8 @@ pub struct Replica<S: StateMachine> {
     reads: Reads<S>,
     /// The last place completed, and what its stamp was.
     completed: (Position, Stamp),
+    /// The partition's proposal for the envelope there.
+    proposed: StampNumber,
     state_hash: u64,
     counts: ReplicaCounts,
     witness: Witness,
@@ -135,6 +137,7 @@ impl<S: StateMachine> Replica<S> {
             seen,
             reads: Reads::default(),
             completed: (Position::default(), Stamp::default()),
+            proposed: StampNumber::default(),
             state_hash: 0,
             counts: ReplicaCounts::default(),
             witness: Witness::default(),
@@ -209,10 +212,10 @@ impl<S: StateMachine> Replica<S> {
         self.outputs.pop_front()
     }
 
-    /// How far it is, for one who hears of it from now on.
+    /// How far it is: what it has said of the last place, for one who did not hear that.
     pub fn passed(&self) -> Output<S> {
-        let (position, nothing) = (self.completed.0, StampNumber::default());
-        Output::Passed { position, proposal: nothing, stamp: nothing }
+        let (position, stamp) = self.completed;
+        Output::Passed { position, proposal: self.proposed, stamp: stamp.number }
     }
 
     /// The partition's variables.
@@ -437,8 +440,8 @@ impl<S: StateMachine> Replica<S> {
     fn pass(&mut self, head: &Delivered<S>, stamp: Stamp) {
         self.counts.completed += 1;
         self.completed = (head.position, stamp);
-        let (position, proposal, stamp) = (head.position, head.proposal.number, stamp.number);
-        self.outputs.push_back(Output::Passed { position, proposal, stamp });
+        self.proposed = head.proposal.number;
+        self.outputs.push_back(self.passed());
     }
 
     /// The head is complete: reads may go on that waited for it.

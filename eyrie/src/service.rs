@@ -38,6 +38,12 @@ pub trait StateMachine: Clone + Debug + 'static {
     fn chores(_variables: &Self::Variables, _time_ms: u64) -> Vec<Self::Command> {
         Vec::new()
     }
+
+    /// Whether every node's front is told of an event. Of others, a front is told where the node has a replica of the
+    /// partition, or follows it.
+    fn concerns_all(_event: &Self::Event) -> bool {
+        false
+    }
 }
 
 /// The variables of one partition on one replica.

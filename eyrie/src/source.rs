@@ -1,8 +1,9 @@
 //! The source: what a partition hosted here tells to nodes that have no replica of it.
 //!
-//! A node without a replica subscribes to what one replica puts out: letters for partitions of its own, the events, the
-//! answers that its clients wait for, and how far the replica is. It gets them in the order in which they were put out, so
-//! the partition looks to it as one of its own.
+//! A node without a replica subscribes to what one replica puts out for it: letters for partitions of its own, the answers
+//! that its clients wait for, and what concerns every node. Mostly none of its clients watches anything there, and a partition
+//! puts out much: so it is told the events, and how far the replica is, only from when it *follows* the partition. It gets
+//! everything in the order in which it was put out, so a partition that it follows looks to it as one of its own.
 
 use crate::codec;
 use crate::message::Message;
@@ -24,6 +25,8 @@ const MESSAGE_BYTES: usize = 1 << 20;
 struct Subscriber {
     /// The subscription's number, which the subscriber chose.
     number: u64,
+    /// Whether it is told all events, and how far the replica is.
+    follows: bool,
     /// How many messages it was sent.
     sequence: u64,
     batch: BytesMut,
@@ -33,6 +36,11 @@ struct Subscriber {
 }
 
 impl Subscriber {
+    fn follow<S: StateMachine>(&mut self, passed: &Output<S>) {
+        self.follows = true;
+        self.push(&encode(passed), true);
+    }
+
     fn push(&mut self, output: &[u8], is_passed: bool) {
         if let Some(place) = self.passed.take().filter(|_| is_passed) {
             self.batch.truncate(place);
@@ -79,18 +87,24 @@ impl Source {
         Source { partition, retained, outside, subscribers: BTreeMap::new() }
     }
 
-    /// A node wants what the replica puts out from now on, which is as far as `passed` says, and the letters for commands
-    /// after `after`.
+    /// A node wants what the replica puts out for it from now on, and the letters for commands after `after`. If it follows
+    /// the partition, it is told how far that is.
     pub fn subscribe<S: StateMachine>(
         &mut self,
         node: NodeId,
         number: u64,
         after: SharedIndex,
-        passed: &Output<S>,
+        passed: Option<&Output<S>>,
     ) {
         let Some(hosts) = self.outside.get(&node).copied() else { return };
-        let mut subscriber =
-            Subscriber { number, sequence: 0, batch: BytesMut::new(), passed: None, told_ms: 0 };
+        let mut subscriber = Subscriber {
+            number,
+            follows: false,
+            sequence: 0,
+            batch: BytesMut::new(),
+            passed: None,
+            told_ms: 0,
+        };
         match self.retained.after(after, hosts) {
             Ok(letters) => letters.into_iter().for_each(|letter| subscriber.push(&letter.bytes, false)),
             Err(given_up) => tracing::error!(
@@ -101,8 +115,19 @@ impl Source {
                 given_up.0
             ),
         }
-        subscriber.push(&encode(passed), true);
+        if let Some(passed) = passed {
+            subscriber.follow(passed);
+        }
         self.subscribers.insert(node, subscriber);
+    }
+
+    /// A node that has subscribed under this number wants to be told everything from now on; the replica has `passed` so
+    /// much.
+    pub fn follow<S: StateMachine>(&mut self, node: NodeId, number: u64, passed: &Output<S>) {
+        let subscriber = self.subscribers.get_mut(&node).filter(|subscriber| subscriber.number == number);
+        if let Some(subscriber) = subscriber.filter(|subscriber| !subscriber.follows) {
+            subscriber.follow(passed);
+        }
     }
 
     /// A node's link is down.
@@ -120,15 +145,11 @@ impl Source {
         match output {
             Output::Exchange(letter) => self.keep(letter.command, letter.to, output),
             Output::Read(..) => {}
-            Output::Event { .. } | Output::Passed { .. } if self.subscribers.is_empty() => {}
-            Output::Event { .. } => self.tell(output, false, |_| true),
-            Output::Passed { .. } => self.tell(output, true, |_| true),
-            Output::Answer(answer) => match answer.origin {
-                Some(origin) if self.subscribers.contains_key(&origin) => {
-                    self.tell(output, false, |node| node == origin);
-                }
-                _ => {}
-            },
+            Output::Event { event, .. } if S::concerns_all(event) => self.tell(output, |_, _| true),
+            Output::Event { .. } | Output::Passed { .. } => {
+                self.tell(output, |_, subscriber| subscriber.follows);
+            }
+            Output::Answer(answer) => self.tell(output, |node, _| answer.origin == Some(node)),
         }
     }
 
@@ -161,10 +182,13 @@ impl Source {
         self.retained.keep(Letter { command, to, bytes });
     }
 
-    fn tell<S: StateMachine>(&mut self, output: &Output<S>, is_passed: bool, wants: impl Fn(NodeId) -> bool) {
-        let bytes = encode(output);
-        for (_, subscriber) in self.subscribers.iter_mut().filter(|(node, _)| wants(**node)) {
-            subscriber.push(&bytes, is_passed);
+    /// Tells those who want it; what nobody wants is not even encoded.
+    fn tell<S: StateMachine>(&mut self, output: &Output<S>, wants: impl Fn(NodeId, &Subscriber) -> bool) {
+        let all = self.subscribers.iter_mut();
+        let mut wanting = all.filter(|(node, subscriber)| wants(**node, subscriber)).peekable();
+        if wanting.peek().is_some() {
+            let (bytes, is_passed) = (encode(output), matches!(output, Output::Passed { .. }));
+            wanting.for_each(|(_, subscriber)| subscriber.push(&bytes, is_passed));
         }
     }
 }

@@ -3,6 +3,9 @@
 //! It asks one of the nodes that host the partition, and another when that one is gone or silent. What it has heard is
 //! numbered, so that nothing is missed unnoticed; whatever may have been missed is asked for again from the last letter on,
 //! and the front is told that events and answers may be missing.
+//!
+//! Events come only if it follows the partition: from the place on that its source says first. Whether it follows goes along
+//! to the next source.
 
 use crate::codec::{self, DECODED_BYTES_MAX};
 use crate::exchange::Exchange;
@@ -22,6 +25,17 @@ const LENGTH_BYTES: usize = 4;
 /// A source that says nothing for so long is given up.
 const SILENCE_MS_MAX: u64 = 4 * SILENCE_MS;
 
+/// Whether a node is told all events of a partition, and how far that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Following {
+    /// It does not want to be.
+    No,
+    /// It has asked for that then, if it had anybody to ask.
+    Asked(u64),
+    /// It was told a place: nothing is missed from there on.
+    Told,
+}
+
 /// What this node hears of one partition.
 ///
 /// Invariant: every letter for a command before `last` has come.
@@ -34,6 +48,7 @@ pub struct Subscription {
     /// The beginning of an output whose end has not come.
     partial: BytesMut,
     heard_ms: u64,
+    following: Following,
     mailboxes: BTreeMap<PartitionId, Mailbox>,
     last: SharedIndex,
     /// Up to which command everything has come, as of log positions that are not durable yet.
@@ -67,6 +82,7 @@ impl Subscription {
             sequence: 0,
             partial: BytesMut::new(),
             heard_ms: 0,
+            following: Following::No,
             mailboxes,
             last,
             unsynced: VecDeque::new(),
@@ -95,13 +111,32 @@ impl Subscription {
         self.sequence = 0;
         self.partial.clear();
         self.heard_ms = now_ms;
+        let follows = self.following != Following::No;
+        if follows {
+            self.following = Following::Asked(now_ms);
+        }
         let (partition, number, after) = (self.partition, self.number, before(self.last));
-        self.source.map(|source| (source, Message::Subscribe { partition, number, after }))
+        self.source.map(|source| (source, Message::Subscribe { partition, number, after, follows }))
     }
 
-    /// Whether the source has been silent for too long.
+    /// Wants to be told everything from now on. Nothing to do if it does already.
+    pub fn follow(&mut self, now_ms: u64) -> Option<(NodeId, Message)> {
+        if self.following != Following::No {
+            return None;
+        }
+        self.following = Following::Asked(now_ms);
+        let (partition, number) = (self.partition, self.number);
+        self.source.map(|source| (source, Message::Follow { partition, number }))
+    }
+
+    /// Whether the source has been silent for too long, of everything or of what it was asked for: what it was told may have
+    /// been lost.
     pub fn is_silent(&self, now_ms: u64) -> bool {
-        self.source.is_some() && now_ms >= self.heard_ms + SILENCE_MS_MAX
+        let since_ms = match self.following {
+            Following::Asked(asked_ms) => self.heard_ms.min(asked_ms),
+            Following::No | Following::Told => self.heard_ms,
+        };
+        self.source.is_some() && now_ms >= since_ms + SILENCE_MS_MAX
     }
 
     /// Takes in what the source says. Returns what the front is to hear, in order; `None` if something was missed.
@@ -125,7 +160,12 @@ impl Subscription {
         while let Some(output) = self.next_whole()? {
             match codec::decode::<Output<S>>(&output).map_err(|_| MalformedOutputs)? {
                 Output::Exchange(letter) => self.put(letter),
-                output => heard.push(output),
+                output => {
+                    if matches!(output, Output::Passed { .. }) {
+                        self.following = Following::Told;
+                    }
+                    heard.push(output);
+                }
             }
         }
         Ok(Some(heard))

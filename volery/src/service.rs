@@ -35,6 +35,11 @@ impl StateMachine for Volery {
         due.map(|(path, facts)| Command::Reap { path: path.clone(), mzxid: facts.mzxid, pzxid: facts.pzxid })
             .collect()
     }
+
+    /// Whichever gateway has a session's connection drops it when the session has ended.
+    fn concerns_all(event: &Event) -> bool {
+        matches!(event, Event::SessionClosed { .. })
+    }
 }
 
 impl Placement {

@@ -54,6 +54,11 @@ pub const SCRIPTS: &[Script] = &[
         run: sessions::request_after_the_end,
     },
     Script {
+        name: "whoever has a session's connection hears of its end",
+        fault: None,
+        run: sessions::closed_elsewhere,
+    },
+    Script {
         name: "what was read goes along with what is written elsewhere",
         fault: Some(eyrie::faults::PAST_FORGOTTEN),
         run: watches::read_then_written_elsewhere,
@@ -67,6 +72,11 @@ pub const SCRIPTS: &[Script] = &[
         name: "a leader that was cut off tells nothing old",
         fault: Some(eyrie::multicast_faults::OLD_LEADER_READS),
         run: rings::read_at_an_old_leader,
+    },
+    Script {
+        name: "who reads where a command waits is told nothing old",
+        fault: Some(eyrie::faults::READ_AT_DELIVERY),
+        run: rings::read_where_a_command_waits,
     },
     Script {
         name: "what a power failure has left of an entry is not taken for one",
@@ -114,8 +124,11 @@ fn get(path: &Arc<str>, watch: bool) -> Request {
 
 /// Sets a znode to so many bytes.
 fn set_to(path: &Arc<str>, bytes: usize) -> Request {
-    let data = Some(vec![b'v'; bytes].into());
-    Request::SetData(SetData { path: path.clone(), data, version: -1 })
+    Request::SetData(set_data(path, bytes))
+}
+
+fn set_data(path: &Arc<str>, bytes: usize) -> SetData {
+    SetData { path: path.clone(), data: Some(vec![b'v'; bytes].into()), version: -1 }
 }
 
 fn sync(path: &Arc<str>) -> Request {

@@ -11,6 +11,9 @@ use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{Answer, Commands, ConnectionId, PARTITIONS_MAX, PartitionId, Past, StampNumber};
 
+/// By how much the clock of another node may be ahead: what is numbered by it is of a partition that is perhaps not heard of here.
+const CLOCKS_APART_MS: u64 = 10_000;
+
 impl Gateway {
     pub(super) fn handshake(
         &mut self,
@@ -26,10 +29,12 @@ impl Gateway {
                 return self.drop_connection(id);
             }
         };
-        // Zxids count from the clock: one that is neither known nor of the past is of another cluster, or of a node ahead.
-        let known = self.newest.max(StampNumber::at(self.wall_ms, PartitionId(PARTITIONS_MAX - 1)).into());
-        if Zxid::from_wire(request.last_zxid_seen) > known {
+        // Zxids count from the clock: one that is neither known nor of about now is of another cluster, or of a partition whose
+        // clock is far ahead. That would be known if it were heard of; the client may come again.
+        let about_now = StampNumber::at(self.wall_ms + CLOCKS_APART_MS, PartitionId(PARTITIONS_MAX - 1));
+        if Zxid::from_wire(request.last_zxid_seen) > self.newest.max(about_now.into()) {
             tracing::info!(peer = %connection.peer, "connection closed: its client has seen more than this node");
+            PartitionId::all(self.marks.partitions()).for_each(|partition| commands.follow(partition));
             return self.drop_connection(id);
         }
         connection.phase = Phase::Opening;
@@ -90,6 +95,7 @@ impl Gateway {
         pipeline.saw(Zxid::from_wire(request.last_zxid_seen));
         // It comes after all that the session saw before, wherever it was attached.
         pipeline.saw_answer(answer);
+        self.newest = self.newest.max(answer.stamp.number.into());
         connection.phase = Phase::Open(pipeline);
         connection.deadline_ms = None;
         connection.timeout_ms = timeout_ms;

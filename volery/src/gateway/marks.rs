@@ -5,8 +5,8 @@
 //! reconnection, whatever had changed since would be told again. So a partition that lags behind what a session has seen
 //! is *advanced*, by a command that does nothing, at most once every [`ADVANCE_EVERY_MS`].
 //!
-//! A partition without a replica here is heard of from elsewhere, and that may break off: what happens until it is heard of
-//! again is missed. So a watch is armed only where everything behind the place that it was armed at is still to come.
+//! A partition without a replica here is heard of from elsewhere, once it is followed, and that may break off: what happens until
+//! it is heard of again is missed. So a watch is armed only where everything behind the place that it was armed at is still to come.
 
 use crate::zxid::Zxid;
 use eyrie::{Destinations, PartitionId, Position, Seen, StampNumber};
@@ -18,7 +18,8 @@ const ADVANCE_EVERY_MS: u64 = 100;
 struct Passed {
     position: Position,
     mark: Zxid,
-    /// The last place told since the partition was last begun to be heard of; `None` before the first.
+    /// The last place told since the partition was last begun to be heard of; `None` before the first, and for ever if it is
+    /// neither hosted nor followed.
     heard: Option<Position>,
 }
 

@@ -15,6 +15,9 @@
 //! zxid below which every event has left for this client. The client sends it back in SetWatches, where it decides what
 //! fires again: a doubtful change fires, so events are repeated rather than lost. Partitions whose marks lag are advanced
 //! (`marks`), so that little is in doubt.
+//!
+//! **A partition without a replica here is followed once somebody here watches something there.** What may arm a watch waits until
+//! the partition is heard of: what happened before could not be told. So replies are held for followed partitions alone.
 
 mod authentication;
 mod bursts;
@@ -48,7 +51,7 @@ use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, PartitionId, Ti
 use hearings::{Hearings, Ping};
 use latency::Latency;
 use marks::Marks;
-use pipeline::{Due, Next};
+use pipeline::{Due, Next, Sending};
 use plan::{Here, Plan};
 use reigns::Reigns;
 use rustc_hash::FxHashMap;
@@ -340,31 +343,38 @@ impl Gateway {
         {
             return self.drop_connection(id);
         }
-        if let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline)
-            && let Some(ticket) = pipeline.send(commands)
-        {
-            self.purposes.insert(ticket, Purpose::Pipeline(id));
+        let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
+        match pipeline.send(commands, |partition| self.marks.hears(partition)) {
+            Sending::Done => {}
+            Sending::Errand(ticket) => {
+                self.purposes.insert(ticket, Purpose::Pipeline(id));
+            }
+            Sending::Held => self.unsettle(id),
         }
     }
 
     /// Sends the next reply, if it may leave.
-    fn reply_next(&mut self, id: ConnectionId, commands: &Commands<Volery>) -> bool {
+    fn reply_next(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) -> bool {
         let sources = self.watches.sources(id);
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else {
             return false;
         };
         let marks = &self.marks;
-        let mut held = false;
+        let (mut held, mut unheard) = (false, Destinations::NONE);
         let next = pipeline.next(|due| {
             held = !match due {
                 Due::Reply(seen) => marks.have_passed(sources, seen) || REPLY_NOT_HELD.is_planted(),
-                Due::Here(here, history) => here.sources(commands.oracle()).iter().all(|partition| {
-                    let hears = commands.is_hosted(partition) || marks.hears(partition);
-                    hears && marks.has_passed(partition, history.place(partition))
-                }),
+                Due::Here(here, history) => {
+                    let sources = here.sources(commands.oracle());
+                    let hears = |partition| commands.is_hosted(partition) || marks.hears(partition);
+                    unheard = sources.iter().filter(|partition| !hears(*partition)).collect();
+                    let passed = |partition| marks.has_passed(partition, history.place(partition));
+                    unheard.is_empty() && sources.iter().all(passed)
+                }
             };
             !held
         });
+        unheard.iter().for_each(|partition| commands.follow(partition));
         if held {
             self.unsettle(id);
         }

@@ -135,6 +135,17 @@ pub enum Next {
     Nothing,
 }
 
+/// What sending came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// All that may be sent for now is.
+    Done,
+    /// It ends with this errand: nothing is sent before its answer.
+    Errand(Ticket),
+    /// What is next may arm a watch in a partition that is not heard of yet.
+    Held,
+}
+
 /// What is next to leave, if the watch sources are far enough.
 pub enum Due<'a> {
     /// A reply that may depend on these places.
@@ -291,33 +302,42 @@ impl Pipeline {
         });
     }
 
-    /// Sends what may be sent now. Returns the ticket of an errand, if that is what it came to.
-    pub fn send(&mut self, commands: &mut Commands<Volery>) -> Option<Ticket> {
+    /// Sends what may be sent now; `hears` says which partitions are heard of, beside those that are hosted here.
+    pub fn send(&mut self, commands: &mut Commands<Volery>, hears: impl Fn(PartitionId) -> bool) -> Sending {
         while self.errand.is_none() && self.unsent < self.items.len() {
             let number = self.base + self.unsent as u64;
             let item = &mut self.items[self.unsent];
             match &mut item.stage {
                 // What follows would be executed before the watch is armed.
-                Stage::Here(here) if here.concerns_watches() => return None,
+                Stage::Here(here) if here.concerns_watches() => return Sending::Done,
                 Stage::Done(_) | Stage::Here(_) | Stage::Sent => self.unsent += 1,
                 Stage::Close if self.in_flight == 0 => {
                     item.stage = Stage::Sent;
                     let (session, epoch) = (self.session, self.epoch);
-                    return Some(self.go(number, commands, Command::Close { session, epoch }));
+                    return Sending::Errand(self.go(number, commands, Command::Close { session, epoch }));
                 }
-                Stage::Close => return None,
+                Stage::Close => return Sending::Done,
                 Stage::Waiting(operation) => {
+                    let arms = item.destinations.single().filter(|_| item.effect != Effect::None);
+                    // What happens between the look and the first that is heard would be missed.
+                    if let Some(partition) = arms.filter(|p| !commands.is_hosted(*p) && !hears(*p)) {
+                        commands.follow(partition);
+                        return Sending::Held;
+                    }
                     let attached = self.attached.covers(item.destinations) || is_left_out(operation);
                     if !attached {
-                        return (self.in_flight == 0).then(|| self.attach(number, commands));
+                        return match self.in_flight {
+                            0 => Sending::Errand(self.attach(number, commands)),
+                            _ => Sending::Done,
+                        };
                     }
                     if !self.send_first(number, commands) {
-                        return None;
+                        return Sending::Done;
                     }
                 }
             }
         }
-        None
+        Sending::Done
     }
 
     /// Sends the first request that waits, alone or with others behind it; says whether it could.

@@ -4,6 +4,7 @@ use super::{Line, TIMEOUT_MS, TIMEOUT_US, calm, create, get, path_of, sync, unle
 use crate::sim::cluster::Cluster;
 use eyrie::PartitionId;
 use eyrie::sim::Misfortune;
+use volery::session::SessionId;
 use volery::wire::{ErrorCode, Request, XID_PING};
 
 /// A client gives a handshake up and takes another server; the first one, late, moves the session all the same. The client,
@@ -82,6 +83,21 @@ fn ping(world: &mut Cluster, line: &mut Line, until_us: u64) -> Option<String> {
         wait(world, 50_000);
     }
     None
+}
+
+/// A session moves away and is closed there. Where it was, at a node that does not host its home nor follow it, its connection ends
+/// too.
+pub(super) fn closed_elsewhere(seed: u64) -> Option<String> {
+    let mut world = calm(seed / 3, 4);
+    let (mut line, session) = loop {
+        let (line, session) = Line::open(&mut world, 3, TIMEOUT_MS * 10, None);
+        if SessionId(session.session_id as u64).home(2) == PartitionId(0) {
+            break (line, session);
+        }
+    };
+    let (mut moved, _) = Line::open(&mut world, (seed % 3) as usize, TIMEOUT_MS * 10, Some(&session));
+    moved.call(&mut world, 1, &Request::CloseSession).expect("closed");
+    unless(!line.is_answered(&mut world, 1), || "it was answered what it did not ask".to_owned())
 }
 
 /// A session asks for a znode where its node is cut off, and is ended by then. The request comes to be delivered when the cut is

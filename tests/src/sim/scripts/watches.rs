@@ -37,7 +37,8 @@ pub(super) fn read_then_written_elsewhere(seed: u64) -> Option<String> {
 }
 
 /// The answer that arms a watch is lost with the connection between two nodes, and comes again from another replica when the
-/// znode has been changed meanwhile. The client is told of the change all the same, or must come back.
+/// znode has been changed meanwhile. The client is told of the change all the same, or must come back. Somebody else watches there
+/// before, so that the node hears of the partition and the request need not wait for that.
 pub(super) fn answer_comes_late(seed: u64) -> Option<String> {
     let mut world = calm(seed / 3, 4);
     let path = path_of(&world, PartitionId(0));
@@ -45,6 +46,8 @@ pub(super) fn answer_comes_late(seed: u64) -> Option<String> {
     let (mut watcher, _) = Line::open(&mut world, 3, TIMEOUT_MS * 10, None);
     changer.call(&mut world, 1, &create(&path)).expect("created");
     watcher.call(&mut world, 1, &get(&path, false)).expect("read");
+    let (mut before, _) = Line::open(&mut world, 3, TIMEOUT_MS * 10, None);
+    before.call(&mut world, 1, &get(&path, true)).expect("read");
     let until_us = world.now_us() + 3_000_000;
     world.meet(Misfortune::CutPair, 3, (seed % 3) as usize, until_us);
     watcher.send(&mut world, 2, &get(&path, true));
