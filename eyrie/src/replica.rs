@@ -7,19 +7,19 @@
 //! Signalling at delivery, as the paper's line 11 does, is linearizable only if delivery never runs ahead of execution;
 //! the crate's tests keep the schedule that shows it.
 
+mod reading;
+
 use crate::answer::{Answer, Outcome};
 use crate::client::{Clients, Refusal, Verdict};
 use crate::exchange::{Exchange, Inbox, Seen, Signal};
-use crate::faults::{
-    NO_SIGNAL, OWN_STAMP, PAST_FORGOTTEN, READ_AT_DELIVERY, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT,
-};
-use crate::read::{Read, Reads};
+use crate::faults::{NO_SIGNAL, OWN_STAMP, PAST_FORGOTTEN, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT};
+use crate::read::Reads;
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::{Proposals, Stamp, StampNumber};
 use crate::view::{Admit, Effects, Interrupt, Origin, Remote, View};
 use crate::witness::{Completion, Witness, Witnessed};
-use multicast::{ClientId, CommandId, Delivery, Destinations, PartitionId, Position, SharedIndex};
+use multicast::{CommandId, Delivery, Destinations, NodeId, PartitionId, Position, SharedIndex};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -181,20 +181,6 @@ impl<S: StateMachine> Replica<S> {
         if self.queue.len() == 1 {
             self.run();
         }
-    }
-
-    /// Takes in a read; this question for the read index was asked after it had arrived.
-    pub fn read(&mut self, read: Read<S>, question: u64) {
-        assert_eq!(read.partition, self.partition, "a read of another partition");
-        self.reads.put(read, question);
-    }
-
-    /// A question for the read index is answered, and everything up to there is delivered.
-    pub fn answer_reads(&mut self, question: u64) {
-        let undelivered = self.queue.back().filter(|_| !READ_AT_DELIVERY.is_planted());
-        let delivered = undelivered.map_or(self.completed.0, |last| last.position);
-        self.reads.answer(question, delivered);
-        self.read_all();
     }
 
     /// Takes in what another destination sent.
@@ -444,83 +430,21 @@ impl<S: StateMachine> Replica<S> {
         self.outputs.push_back(self.passed());
     }
 
-    /// The head is complete: reads may go on that waited for it.
-    fn read_behind(&mut self, head: &Delivered<S>) {
-        if self.reads.complete(head.position) {
-            self.read_all();
-        } else {
-            self.read_for(head.id.client, None);
-        }
-    }
-
-    fn read_all(&mut self) {
-        self.reads.complete(self.completed.0);
-        for session in self.reads.sessions() {
-            self.read_for(session, None);
-        }
-    }
-
-    /// Executes what a session may read now, `next` being its request that is about to be executed, if one is.
-    fn read_for(&mut self, session: ClientId, next: Option<CommandId>) {
-        while !self.reads.is_empty() {
-            let clients = &self.clients;
-            let in_order = |place| clients.has_reached(place).unwrap_or(true);
-            let Some(read) = self.reads.take(session, next, in_order) else { return };
-            self.execute_read(read);
-        }
-    }
-
-    fn execute_read(&mut self, read: Read<S>) {
-        let outcome = match self.clients.has_reached(read.place) {
-            Ok(_) => self.look(&read),
-            Err(refusal) => Outcome::Refused(refusal),
-        };
-        let (position, stamp) = self.completed;
-        let answer = Answer {
-            origin: None,
-            id: read.place,
-            partition: self.partition,
-            position,
-            stamp,
-            seen: self.seen.clone(),
-            outcome: Arc::new(outcome),
-        };
-        self.outputs.push_back(Output::Read(read.number, answer));
-    }
-
-    /// Executes a command that changes nothing.
-    fn look(&mut self, read: &Read<S>) -> Outcome<S> {
-        let CommandId { client, epoch, .. } = read.place;
-        self.effects.clear();
-        let mut view = View {
-            variables: &self.variables,
-            oracle: self.oracle.as_ref(),
-            partition: self.partition,
-            origin: Origin { client, epoch, destinations: self.partition.into() },
-            stamp: self.completed.1,
-            effects: &mut self.effects,
-            remote: None,
-        };
-        let result = S::execute(&read.command, &mut view);
-        assert!(self.effects.are_none(), "a read has changed something");
-        self.counts.read += 1;
-        match result {
-            Ok(reply) => Outcome::Reply(reply),
-            Err(Interrupt::Retry { needed }) => Outcome::Retry(needed),
-            Err(Interrupt::Missing) => unreachable!("a read is of one partition"),
-        }
-    }
-
     fn answer(&self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) -> Answer<S> {
-        Answer {
-            origin: head.request.as_ref().map(|request| request.origin),
-            id: head.id,
-            partition: self.partition,
-            position: head.position,
-            stamp,
-            seen: self.seen.clone(),
-            outcome: Arc::new(outcome),
-        }
+        let origin = head.request.as_ref().map(|request| request.origin);
+        self.answer_at((head.position, stamp), origin, head.id, outcome)
+    }
+
+    /// An answer of this partition, at a place and under the stamp of the command there.
+    fn answer_at(
+        &self,
+        (position, stamp): (Position, Stamp),
+        origin: Option<NodeId>,
+        id: CommandId,
+        outcome: Outcome<S>,
+    ) -> Answer<S> {
+        let (partition, seen, outcome) = (self.partition, self.seen.clone(), Arc::new(outcome));
+        Answer { origin, id, partition, position, stamp, seen, outcome }
     }
 
     fn judge(&mut self, head: &Delivered<S>) -> Verdict {

@@ -5,8 +5,7 @@ use super::run::{Outcome, Plan, TROUBLE_US_MAX};
 use super::scripts::{SCRIPTS, Script};
 use eyrie::Fault;
 use eyrie::sim::Misfortune::{
-    self, Blackout, BlankDisk, BreakClients, BreakLinks, CutOneWay, Isolate, Kill, Pause, PowerLoss,
-    SlowDisk, SlowNetwork,
+    self, Blackout, BlankDisk, BreakLinks, CutOneWay, Isolate, Kill, Pause, PowerLoss, SlowDisk, SlowNetwork,
 };
 use eyrie::sim::Swarm;
 
@@ -66,7 +65,6 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
     use eyrie::multicast_faults::{
         ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, SEND_BEFORE_SYNC,
     };
-    use volery::faults::NEWEST_IN_HEADER;
     match fault {
         AMNESIAC_VOTER => |seed| meeting(seed, &[(BlankDisk, 3_000), (Isolate, 700), (Kill, 1_500)]),
         SEND_BEFORE_SYNC | ACKNOWLEDGE_BEFORE_SYNC => {
@@ -76,9 +74,6 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         NO_PREV_CHECK | NO_FENCING => {
             |seed| meeting(seed, &[(Isolate, 700), (BreakLinks, 700), (Pause, 1_500), (CutOneWay, 700)])
         }
-        NEWEST_IN_HEADER => |seed| {
-            meeting(seed, &[(BreakClients, 300), (CutOneWay, 1_000), (SlowNetwork, 2_000), (Pause, 1_500)])
-        },
         VALUES_DROPPED => |seed| apart(meeting(seed, &[(PowerLoss, 1_500), (BreakLinks, 1_500)])),
         LETTER_ACKNOWLEDGED_UNSYNCED => |seed| apart(meeting(seed, &[(PowerLoss, 700), (SlowDisk, 700)])),
         _ => Plan::of,

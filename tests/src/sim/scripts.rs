@@ -69,6 +69,11 @@ pub const SCRIPTS: &[Script] = &[
         run: watches::answer_comes_late,
     },
     Script {
+        name: "who comes back is told what it had missed",
+        fault: Some(volery::faults::NEWEST_IN_HEADER),
+        run: watches::comes_back_without_an_event,
+    },
+    Script {
         name: "a leader that was cut off tells nothing old",
         fault: Some(eyrie::multicast_faults::OLD_LEADER_READS),
         run: rings::read_at_an_old_leader,

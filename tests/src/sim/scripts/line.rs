@@ -18,12 +18,14 @@ pub struct Line {
     input: BytesMut,
     /// How many watches have fired.
     pub fired: usize,
+    /// The zxid of the last reply.
+    pub zxid: i64,
 }
 
 impl Line {
     /// Dials a node and asks for a session, a new one or an earlier one; the answer is not waited for.
     fn ask(world: &mut Cluster, node: usize, timeout_ms: i32, earlier: Option<&ConnectResponse>) -> Line {
-        let line = Line { end: world.dial(0, node), input: BytesMut::new(), fired: 0 };
+        let line = Line { end: world.dial(0, node), input: BytesMut::new(), fired: 0, zxid: 0 };
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: 0,
@@ -92,6 +94,7 @@ impl Line {
             }
         };
         assert_eq!(header.xid, xid);
+        self.zxid = header.zxid;
         Some(match header.error {
             Some(code) => Err(code),
             None => Ok(Reply::read(request.op(), &mut reader).expect("a body")),

@@ -3,7 +3,7 @@
 use super::{Line, TIMEOUT_MS, calm, create, get, path_of, set_to, sync, unless, wait};
 use eyrie::PartitionId;
 use eyrie::sim::Misfortune;
-use volery::wire::Reply;
+use volery::wire::{Reply, Request, SetWatches, XID_SET_WATCHES};
 
 /// A change in one partition, read by a client who then writes in another: one who watches the former and reads the latter is
 /// told of the change before it sees what was written after it, also where its node cannot hear of the change. Its
@@ -34,6 +34,31 @@ pub(super) fn read_then_written_elsewhere(seed: u64) -> Option<String> {
         }
     }
     None
+}
+
+/// A client watches a znode of a partition of which its node hears nothing for a while, and goes on in another one. When it comes
+/// back at another node, it is told of what it has missed: the zxids that it was shown do not say that it has seen that.
+pub(super) fn comes_back_without_an_event(seed: u64) -> Option<String> {
+    let mut world = calm(seed / 3, 4);
+    let [a, b] = [PartitionId(0), PartitionId(1)].map(|partition| path_of(&world, partition));
+    let (mut changer, _) = Line::open(&mut world, 2, TIMEOUT_MS * 10, None);
+    let (mut watcher, session) = Line::open(&mut world, 3, TIMEOUT_MS * 10, None);
+    for (path, xid) in [(&a, 1), (&b, 2)] {
+        changer.call(&mut world, xid, &create(path)).expect("created");
+        watcher.call(&mut world, xid, &get(path, *path == a)).expect("read");
+    }
+    let until_us = world.now_us() + 3_000_000;
+    world.meet(Misfortune::CutPair, 3, (seed % 3) as usize, until_us);
+    changer.call(&mut world, 3, &set_to(&a, 0)).expect("changed");
+    watcher.try_call(&mut world, 3, &set_to(&b, 0));
+    let (missed, relative_zxid) = (watcher.fired == 0, watcher.zxid);
+    watcher.close(&mut world);
+    let (mut watcher, _) = Line::open(&mut world, 1, TIMEOUT_MS * 10, Some(&session));
+    let data = vec![a.clone()];
+    let watches = Request::SetWatches(SetWatches { relative_zxid, data, ..SetWatches::default() });
+    watcher.try_call(&mut world, XID_SET_WATCHES, &watches)?.expect("set");
+    watcher.try_call(&mut world, 4, &get(&a, false))?.expect("read");
+    unless(!missed || watcher.fired == 1, || "it was not told what it had missed".to_owned())
 }
 
 /// The answer that arms a watch is lost with the connection between two nodes, and comes again from another replica when the
