@@ -57,7 +57,7 @@ pub trait Front<S: StateMachine> {
         stamp: StampNumber,
     );
 
-    /// A turn's answers and events have all come: a front that collects them acts now.
+    /// All that a turn has brought is there, first bytes and then answers and events: a front that collects them acts now.
     fn settle(&mut self, commands: &mut Commands<S>);
 
     /// Another node leads a partition from now on, or this one surely does, or as far as is known nobody. Called at every

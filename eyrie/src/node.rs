@@ -266,6 +266,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// Ends the collecting part of a turn: what came in is proposed, also while a buffer is being synced.
     pub fn propose(&mut self) -> Result<(), FollowError> {
+        self.front.settle(&mut self.commands);
         self.submit();
         self.multicast.propose()
     }

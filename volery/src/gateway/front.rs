@@ -37,7 +37,9 @@ impl Front<Volery> for Gateway {
             let session = pipeline.session();
             self.hear(session);
         }
-        self.work(id, commands);
+        // What is sent is decided once a turn, when all its bytes are there.
+        self.parse(id, commands);
+        self.unsettle(id);
     }
 
     fn disconnected(&mut self, id: ConnectionId, _commands: &mut Commands<Volery>) {
