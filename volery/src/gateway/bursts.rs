@@ -4,6 +4,8 @@
 //! a session that pipelines at random over two partitions would wait for every second request. One command over both does
 //! not wait. Each of the partitions executes it whole, which costs more than waiting where there is little of that.
 //!
+//! Only partitions that have a replica here are taken: the events of others come when they come.
+//!
 //! All events of a command come before its answer. So no request of a burst changes what the reply to one before it shows: the
 //! session would be told of the change first, and then be shown what was there before.
 

@@ -375,8 +375,9 @@ impl Pipeline {
             // One that arms a watch goes alone: what a command changes is told before its answer, not after it.
             let arms = item.effect != Effect::None;
             let alike = item.caller.as_ref() == caller && within.covers(item.destinations);
+            let is_here = item.destinations.iter().all(|partition| commands.is_hosted(partition));
             let is_read = readable_here(operation, item.destinations, commands).is_some();
-            let may = alike && (!arms || burst.requests() == 0);
+            let may = alike && is_here && (!arms || burst.requests() == 0);
             if !may || !burst.take(operation, item.destinations, is_read) || arms {
                 break;
             }

@@ -77,32 +77,42 @@ impl From<AddWatchMode> for Kinds {
 #[derive(Clone, Copy, Debug, Default)]
 struct Watch {
     kinds: Kinds,
-    /// The request that armed it last: no event may leave before its reply.
-    armed_by: u64,
-    /// The places where the znode was looked at, for the kinds that fire once.
-    data_seen: Position,
-    children_seen: Position,
+    data: Armed,
+    children: Armed,
+    stays: Armed,
 }
 
 impl Watch {
     /// The kinds that an event at a place may fire.
     fn kinds_at(&self, place: Position) -> Kinds {
-        let seen = |kind, seen| if place <= seen { kind } else { Kinds::default() };
-        self.kinds.without(seen(Kinds::DATA, self.data_seen)).without(seen(Kinds::CHILD, self.children_seen))
+        let seen = |kind, armed: Armed| if place <= armed.at { kind } else { Kinds::default() };
+        self.kinds.without(seen(Kinds::DATA, self.data)).without(seen(Kinds::CHILD, self.children))
     }
 
-    /// The znode was looked at here. A watch that is armed already is still owed what has happened since it was.
-    fn saw(&mut self, kinds: Kinds, place: Position) {
-        let Watch { kinds: armed, data_seen, children_seen, .. } = *self;
-        let seen = |kind, before: Position| match (kinds.touches(kind), armed.touches(kind)) {
-            (true, true) => before.min(place),
-            (true, false) => place,
-            (false, _) => before,
+    /// The request whose reply must leave before an event that fires these kinds.
+    fn armed_by(&self, kinds: Kinds) -> u64 {
+        let armed = [(Kinds::DATA, self.data), (Kinds::CHILD, self.children), (STAYING, self.stays)];
+        armed.iter().filter(|(kind, _)| kinds.touches(*kind)).map(|(_, armed)| armed.by).min().unwrap_or(0)
+    }
+
+    /// A request arms it. What is armed already is still owed what has happened since it was, and need not wait for the
+    /// reply to this one.
+    fn arm(&mut self, kinds: Kinds, armed: Armed) {
+        let before = self.kinds;
+        let take = |kind, known: &mut Armed| match (kinds.touches(kind), before.touches(kind)) {
+            (true, true) => *known = Armed { by: known.by.min(armed.by), at: known.at.min(armed.at) },
+            (true, false) => *known = armed,
+            (false, _) => {}
         };
-        self.data_seen = seen(Kinds::DATA, data_seen);
-        self.children_seen = seen(Kinds::CHILD, children_seen);
+        take(Kinds::DATA, &mut self.data);
+        take(Kinds::CHILD, &mut self.children);
+        take(STAYING, &mut self.stays);
+        self.kinds = before.with(kinds);
     }
 }
+
+/// The kinds that stay when they have fired.
+const STAYING: Kinds = Kinds(Kinds::PERSISTENT.0 | Kinds::RECURSIVE.0);
 
 /// What armed a watch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -179,15 +189,12 @@ impl Watches {
             self.recursive += 1;
         }
         // A path holds one of the two modes that stay: the later one counts, as in ZooKeeper.
-        let stays = Kinds::PERSISTENT.with(Kinds::RECURSIVE);
-        if kinds.touches(stays) && watch.kinds.touches(stays.without(kinds)) {
+        if kinds.touches(STAYING) && watch.kinds.touches(STAYING.without(kinds)) {
             self.recursive -=
                 usize::from(watch.kinds.touches(Kinds::RECURSIVE) && !kinds.touches(Kinds::RECURSIVE));
-            watch.kinds = watch.kinds.without(stays);
+            watch.kinds = watch.kinds.without(STAYING);
         }
-        watch.saw(kinds, armed.at);
-        watch.kinds = watch.kinds.with(kinds);
-        watch.armed_by = armed.by;
+        watch.arm(kinds, armed);
     }
 
     /// Whether a connection has a watch of this type on a path.
@@ -253,7 +260,7 @@ impl Watches {
         let due = due.filter(|(_, _, kinds)| kinds.touches(fires));
         let mut spent = Vec::new();
         for (connection, watch, kinds) in due {
-            fired.push(Fired { connection, armed_by: watch.armed_by });
+            fired.push(Fired { connection, armed_by: watch.armed_by(kinds.among(fires)) });
             spent.push((connection, kinds.among(fires).without(Kinds::PERSISTENT)));
         }
         for (connection, kinds) in spent.into_iter().filter(|_| !WATCH_FIRES_AGAIN.is_planted()) {
@@ -265,7 +272,7 @@ impl Watches {
         for (connection, watch) in self.paths.get(path).into_iter().flatten() {
             let told = fired.iter().any(|fired| fired.connection == *connection);
             if watch.kinds.touches(Kinds::RECURSIVE) && !told {
-                fired.push(Fired { connection: *connection, armed_by: watch.armed_by });
+                fired.push(Fired { connection: *connection, armed_by: watch.armed_by(Kinds::RECURSIVE) });
             }
         }
     }
