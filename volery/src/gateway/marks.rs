@@ -66,6 +66,11 @@ impl Marks {
         self.passed[partition.index()].heard.is_some_and(|heard| heard <= place)
     }
 
+    /// The last place told of a partition since it is heard of.
+    pub fn heard(&self, partition: PartitionId) -> Position {
+        self.passed[partition.index()].heard.unwrap_or_default()
+    }
+
     /// Whether a partition has passed a place.
     pub fn has_passed(&self, partition: PartitionId, place: Position) -> bool {
         self.passed[partition.index()].position >= place

@@ -452,7 +452,8 @@ impl Gateway {
             Kinds::RECURSIVE => Destinations::all(oracle.partitions()),
             _ => oracle.of(path).into(),
         };
-        self.watches.arm(id, path, kinds, sources, armed);
+        let heard = self.marks.heard(oracle.of(path));
+        self.watches.arm(id, path, kinds, sources, armed, heard);
     }
 
     /// The low-water mark of a connection.

@@ -72,7 +72,10 @@ impl Gateway {
                     connection.notify(partition, event, &rearmed.path, zxid, 0);
                 }
                 Some(_) => {}
-                None => self.watches.arm(id, &rearmed.path, kinds, partition.into(), armed),
+                None => {
+                    let heard = self.marks.heard(partition);
+                    self.watches.arm(id, &rearmed.path, kinds, partition.into(), armed, heard);
+                }
             }
         }
     }

@@ -73,41 +73,85 @@ impl From<AddWatchMode> for Kinds {
     }
 }
 
+/// What armed a kind that fires once: the requests whose looks no event has followed yet, in the order of their places.
+///
+/// Mostly one. A session that does not wait for its replies may look, change and look again before the change is heard of
+/// here: then the change fires what the first look has armed, and not what the second one has.
+#[derive(Clone, Debug, Default)]
+struct Arming(Vec<Armed>);
+
+impl Arming {
+    /// A request has looked; everything up to `heard` was told already, so what was armed before that and is still armed is
+    /// one with it.
+    fn add(&mut self, armed: Armed, heard: Position) {
+        match self.0.last_mut().filter(|last| armed.at <= last.at.max(heard)) {
+            Some(last) => last.by = armed.by,
+            None => self.0.push(armed),
+        }
+    }
+
+    /// An event at a place: the last of the requests that it comes behind, whose reply must leave before it; if it fires
+    /// anything.
+    fn due(&self, place: Position) -> Option<u64> {
+        self.0.iter().rev().find(|armed| armed.at < place).map(|armed| armed.by)
+    }
+
+    /// The event has fired. Says whether nothing is armed any more.
+    fn fire(&mut self, place: Position) -> bool {
+        self.0.retain(|armed| armed.at >= place);
+        self.0.is_empty()
+    }
+}
+
 /// One connection's watch on one path.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Watch {
     kinds: Kinds,
-    data: Armed,
-    children: Armed,
-    stays: Armed,
+    data: Arming,
+    children: Arming,
+    /// The request that armed the kind that stays.
+    stays: u64,
 }
 
 impl Watch {
-    /// The kinds that an event at a place may fire.
-    fn kinds_at(&self, place: Position) -> Kinds {
-        let seen = |kind, armed: Armed| if place <= armed.at { kind } else { Kinds::default() };
-        self.kinds.without(seen(Kinds::DATA, self.data)).without(seen(Kinds::CHILD, self.children))
+    fn once(&mut self) -> [(Kinds, &mut Arming); 2] {
+        [(Kinds::DATA, &mut self.data), (Kinds::CHILD, &mut self.children)]
     }
 
-    /// The request whose reply must leave before an event that fires these kinds.
-    fn armed_by(&self, kinds: Kinds) -> u64 {
-        let armed = [(Kinds::DATA, self.data), (Kinds::CHILD, self.children), (STAYING, self.stays)];
-        armed.iter().filter(|(kind, _)| kinds.touches(*kind)).map(|(_, armed)| armed.by).min().unwrap_or(0)
+    /// A request arms it.
+    fn arm(&mut self, kinds: Kinds, armed: Armed, heard: Position) {
+        if kinds.touches(STAYING) {
+            self.stays = armed.by;
+        }
+        for (_, arming) in self.once().into_iter().filter(|(kind, _)| kinds.touches(*kind)) {
+            arming.add(armed, heard);
+        }
+        self.kinds = self.kinds.with(kinds);
     }
 
-    /// A request arms it. What is armed already is still owed what has happened since it was, and need not wait for the
-    /// reply to this one.
-    fn arm(&mut self, kinds: Kinds, armed: Armed) {
-        let before = self.kinds;
-        let take = |kind, known: &mut Armed| match (kinds.touches(kind), before.touches(kind)) {
-            (true, true) => *known = Armed { by: known.by.min(armed.by), at: known.at.min(armed.at) },
-            (true, false) => *known = armed,
-            (false, _) => {}
-        };
-        take(Kinds::DATA, &mut self.data);
-        take(Kinds::CHILD, &mut self.children);
-        take(STAYING, &mut self.stays);
-        self.kinds = before.with(kinds);
+    fn disarm(&mut self, kinds: Kinds) {
+        for (_, arming) in self.once().into_iter().filter(|(kind, _)| kinds.touches(*kind)) {
+            arming.0.clear();
+        }
+        self.kinds = self.kinds.without(kinds);
+    }
+
+    /// The request whose reply must leave before an event at a place that fires these kinds, if it does.
+    fn due(&self, fires: Kinds, place: Position) -> Option<u64> {
+        let fires = self.kinds.among(fires);
+        let data = if fires.touches(Kinds::DATA) { self.data.due(place) } else { None };
+        let children = if fires.touches(Kinds::CHILD) { self.children.due(place) } else { None };
+        let stays = fires.touches(STAYING).then_some(self.stays);
+        [data, children, stays].into_iter().flatten().max()
+    }
+
+    /// An event has fired these kinds: those of them that nothing arms any more.
+    fn spent(&mut self, fires: Kinds, place: Position) -> Kinds {
+        let armed = self.kinds;
+        let of_these = |(kind, _): &(Kinds, &mut Arming)| fires.touches(*kind) && armed.touches(*kind);
+        let once = self.once().into_iter().filter(of_these);
+        let spent = once.filter_map(|(kind, arming)| arming.fire(place).then_some(kind));
+        spent.fold(Kinds::default(), Kinds::with)
     }
 }
 
@@ -173,7 +217,8 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Arms a watch for `connection`; its events come from the partitions `sources`.
+    /// Arms a watch for `connection`; its events come from the partitions `sources`. Of the path's own, everything up to `heard`
+    /// was told already.
     pub fn arm(
         &mut self,
         connection: ConnectionId,
@@ -181,6 +226,7 @@ impl Watches {
         kinds: Kinds,
         sources: Destinations,
         armed: Armed,
+        heard: Position,
     ) {
         self.connections.entry(connection).or_default().add(path, sources);
         let watch = self.paths.entry(path.clone()).or_default().entry(connection).or_default();
@@ -192,9 +238,9 @@ impl Watches {
         if kinds.touches(STAYING) && watch.kinds.touches(STAYING.without(kinds)) {
             self.recursive -=
                 usize::from(watch.kinds.touches(Kinds::RECURSIVE) && !kinds.touches(Kinds::RECURSIVE));
-            watch.kinds = watch.kinds.without(STAYING);
+            watch.disarm(STAYING);
         }
-        watch.arm(kinds, armed);
+        watch.arm(kinds, armed, heard);
     }
 
     /// Whether a connection has a watch of this type on a path.
@@ -255,15 +301,16 @@ impl Watches {
             EventType::NodeDeleted => Kinds::DATA.with(Kinds::CHILD).with(Kinds::PERSISTENT),
             _ => Kinds::DATA.with(Kinds::PERSISTENT),
         };
-        let Some(watches) = self.paths.get(path) else { return };
-        let due = watches.iter().map(|(connection, watch)| (*connection, watch, watch.kinds_at(place)));
-        let due = due.filter(|(_, _, kinds)| kinds.touches(fires));
+        let Some(watches) = self.paths.get_mut(path) else { return };
         let mut spent = Vec::new();
-        for (connection, watch, kinds) in due {
-            fired.push(Fired { connection, armed_by: watch.armed_by(kinds.among(fires)) });
-            spent.push((connection, kinds.among(fires).without(Kinds::PERSISTENT)));
+        for (connection, watch) in watches.iter_mut() {
+            let Some(armed_by) = watch.due(fires, place) else { continue };
+            fired.push(Fired { connection: *connection, armed_by });
+            if !WATCH_FIRES_AGAIN.is_planted() {
+                spent.push((*connection, watch.spent(fires, place)));
+            }
         }
-        for (connection, kinds) in spent.into_iter().filter(|_| !WATCH_FIRES_AGAIN.is_planted()) {
+        for (connection, kinds) in spent.into_iter().filter(|(_, kinds)| !kinds.is_empty()) {
             self.disarm(connection, path, kinds);
         }
     }
@@ -272,7 +319,7 @@ impl Watches {
         for (connection, watch) in self.paths.get(path).into_iter().flatten() {
             let told = fired.iter().any(|fired| fired.connection == *connection);
             if watch.kinds.touches(Kinds::RECURSIVE) && !told {
-                fired.push(Fired { connection: *connection, armed_by: watch.armed_by(Kinds::RECURSIVE) });
+                fired.push(Fired { connection: *connection, armed_by: watch.stays });
             }
         }
     }
@@ -283,7 +330,7 @@ impl Watches {
         if watch.kinds.touches(Kinds::RECURSIVE) && kinds.touches(Kinds::RECURSIVE) {
             self.recursive -= 1;
         }
-        watch.kinds = watch.kinds.without(kinds);
+        watch.disarm(kinds);
         if watch.kinds.is_empty() {
             watches.remove(&connection);
             if watches.is_empty() {
@@ -330,8 +377,8 @@ mod tests {
     fn one_shot_watches_fire_once_and_for_their_own_events() {
         let mut watches = Watches::default();
         let path: Arc<str> = "/a".into();
-        watches.arm(A, &path, Kinds::DATA, HERE, by(1));
-        watches.arm(B, &path, Kinds::CHILD, HERE, by(1));
+        watches.arm(A, &path, Kinds::DATA, HERE, by(1), Position::default());
+        watches.arm(B, &path, Kinds::CHILD, HERE, by(1), Position::default());
         assert_eq!(told(&mut watches, "/a", EventType::NodeDataChanged), [1]);
         assert_eq!(told(&mut watches, "/a", EventType::NodeDataChanged), [0; 0]);
         assert_eq!(told(&mut watches, "/a", EventType::NodeChildrenChanged), [2]);
@@ -342,8 +389,8 @@ mod tests {
     fn a_deletion_tells_a_connection_once_though_it_watches_data_and_children() {
         let mut watches = Watches::default();
         let path: Arc<str> = "/a".into();
-        watches.arm(A, &path, Kinds::DATA, HERE, by(1));
-        watches.arm(A, &path, Kinds::CHILD, HERE, by(2));
+        watches.arm(A, &path, Kinds::DATA, HERE, by(1), Position::default());
+        watches.arm(A, &path, Kinds::CHILD, HERE, by(2), Position::default());
         assert_eq!(watches.fire("/a", EventType::NodeDeleted, LATER), [Fired { connection: A, armed_by: 2 }]);
         assert_eq!(watches.len(), 0);
     }
@@ -354,21 +401,38 @@ mod tests {
         let path: Arc<str> = "/a".into();
         let changed = EventType::NodeDataChanged;
         let fired = |watches: &mut Watches, index| watches.fire("/a", changed, place(index)).len();
-        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 1, at: place(5) });
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 1, at: place(5) }, Position::default());
         assert_eq!((fired(&mut watches, 4), fired(&mut watches, 5), watches.len()), (0, 0, 1));
-        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 2, at: place(7) });
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 2, at: place(7) }, Position::default());
         assert_eq!(fired(&mut watches, 6), 1, "the first is still owed what came after it");
-        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 3, at: place(8) });
-        watches.arm(A, &path, Kinds::PERSISTENT, HERE, by(4));
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 3, at: place(8) }, Position::default());
+        watches.arm(A, &path, Kinds::PERSISTENT, HERE, by(4), Position::default());
         assert_eq!(fired(&mut watches, 7), 1, "the persistent one");
         assert!(watches.has(A, "/a", WatcherType::Data), "has seen that");
     }
 
     #[test]
+    fn a_change_between_two_looks_fires_what_the_first_has_armed() {
+        let mut watches = Watches::default();
+        let path: Arc<str> = "/a".into();
+        let fired = |watches: &mut Watches, index| {
+            let fired = watches.fire("/a", EventType::NodeDataChanged, place(index));
+            fired.iter().map(|fired| fired.armed_by).collect::<Vec<u64>>()
+        };
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 1, at: place(5) }, place(5));
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 2, at: place(7) }, place(5));
+        assert_eq!((fired(&mut watches, 6), fired(&mut watches, 8), watches.len()), (vec![1], vec![2], 0));
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 3, at: place(9) }, place(9));
+        watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 4, at: place(11) }, place(11));
+        assert_eq!(fired(&mut watches, 12), [4], "nothing has happened between them");
+        assert_eq!((fired(&mut watches, 13), watches.len()), (vec![], 0));
+    }
+
+    #[test]
     fn a_recursive_watch_covers_the_subtree_and_stays_until_removed() {
         let mut watches = Watches::default();
-        watches.arm(A, &"/a".into(), Kinds::RECURSIVE, HERE, by(1));
-        watches.arm(B, &"/".into(), Kinds::RECURSIVE, HERE, by(1));
+        watches.arm(A, &"/a".into(), Kinds::RECURSIVE, HERE, by(1), Position::default());
+        watches.arm(B, &"/".into(), Kinds::RECURSIVE, HERE, by(1), Position::default());
         assert_eq!(told(&mut watches, "/a/b/c", EventType::NodeCreated), [1, 2]);
         assert_eq!(told(&mut watches, "/ab", EventType::NodeCreated), [2]);
         assert_eq!(told(&mut watches, "/a", EventType::NodeChildrenChanged), [0; 0]);
@@ -382,9 +446,9 @@ mod tests {
     fn a_connections_sources_are_those_of_its_watches() {
         let mut watches = Watches::default();
         let one = |partition| Destinations::one(PartitionId(partition));
-        watches.arm(A, &"/a".into(), Kinds::DATA, one(0), by(1));
-        watches.arm(A, &"/b".into(), Kinds::DATA, one(1), by(1));
-        watches.arm(A, &"/a".into(), Kinds::CHILD, one(0), by(1));
+        watches.arm(A, &"/a".into(), Kinds::DATA, one(0), by(1), Position::default());
+        watches.arm(A, &"/b".into(), Kinds::DATA, one(1), by(1), Position::default());
+        watches.arm(A, &"/a".into(), Kinds::CHILD, one(0), by(1), Position::default());
         assert_eq!(watches.sources(A), Destinations::all(2));
         watches.fire("/a", EventType::NodeDataChanged, LATER);
         assert_eq!(watches.sources(A), Destinations::all(2), "the children are still watched");
@@ -397,7 +461,7 @@ mod tests {
     #[test]
     fn a_persistent_watch_fires_for_data_and_children_again_and_again() {
         let mut watches = Watches::default();
-        watches.arm(A, &"/a".into(), Kinds::PERSISTENT, HERE, by(1));
+        watches.arm(A, &"/a".into(), Kinds::PERSISTENT, HERE, by(1), Position::default());
         for event in [EventType::NodeDataChanged, EventType::NodeChildrenChanged, EventType::NodeDeleted] {
             assert_eq!(told(&mut watches, "/a", event), [1]);
         }
