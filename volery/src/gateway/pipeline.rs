@@ -368,6 +368,9 @@ impl Pipeline {
             _ if self.run.is_bursts => (self.run.destinations, true),
             _ => return None,
         };
+        if !behind_others && !self.turns() {
+            return None;
+        }
         let caller = self.items[self.unsent].caller.as_ref();
         let mut burst = Burst::default();
         for item in self.items.range(self.unsent..) {
@@ -386,6 +389,13 @@ impl Pipeline {
             true => burst.behind_others(within),
             false => burst.first(),
         }
+    }
+
+    /// Whether what waits goes anywhere else than the first of it: mostly it does not.
+    fn turns(&self) -> bool {
+        let first = self.items[self.unsent].destinations;
+        let mut waiting = self.items.range(self.unsent..);
+        waiting.any(|item| matches!(item.stage, Stage::Waiting(_)) && item.destinations != first)
     }
 
     fn send_burst(&mut self, number: u64, burst: &Burst, commands: &mut Commands<Volery>) {
