@@ -22,8 +22,6 @@ import org.apache.zookeeper.Watcher.Event.EventType;
 /** Caches and watches: what they show, and that they go on after the server was killed. */
 @SuppressWarnings("deprecation")
 final class Caches {
-    private static final int MOMENTS_MS = 500;
-
     private Caches() {}
 
     static void declare(Map<String, Suite.Check> checks) {
@@ -152,9 +150,7 @@ final class Caches {
         reader.getData().usingWatcher(nodeEvents(data)).forPath("/node");
         reader.checkExists().usingWatcher(nodeEvents(absent)).forPath("/absent");
         reader.getChildren().usingWatcher(nodeEvents(children)).forPath("/node");
-        // A change of the last moments may be told again after a reconnection, one from before them may not.
-        Thread.sleep(MOMENTS_MS);
-        reader.checkExists().forPath("/node");
+        world.leaveMomentsBehind(reader);
         Suite.restartServer();
         Suite.that(reader.checkExists().forPath("/node") != null, "the reader is connected again");
         Suite.that(data.isEmpty() && absent.isEmpty() && children.isEmpty(), "nothing has changed yet");

@@ -29,6 +29,7 @@ final class Cluster {
         reader.getData().usingWatcher(Caches.nodeEvents(data)).forPath("/node");
         reader.checkExists().usingWatcher(Caches.nodeEvents(absent)).forPath("/absent");
         reader.getChildren().usingWatcher(Caches.nodeEvents(children)).forPath("/node");
+        world.leaveMomentsBehind(reader);
         Suite.killNode(1);
         Suite.eventually("the new connection", () -> states.contains(ConnectionState.RECONNECTED));
         Suite.that(data.isEmpty() && absent.isEmpty() && children.isEmpty(), "nothing has changed yet");

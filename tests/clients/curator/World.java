@@ -14,6 +14,7 @@ import org.apache.zookeeper.ZooKeeper;
 final class World implements AutoCloseable {
     private static final int SESSION_MS = 15_000;
     private static final int CONNECT_MS = 10_000;
+    private static final int MOMENTS_MS = 500;
     private static final String ABSENT = "/absent/znode";
     private final List<String> nodes;
     private final boolean stale;
@@ -56,6 +57,16 @@ final class World implements AutoCloseable {
             client.getZookeeperClient().getZooKeeper().delete(ABSENT, -1, (code, path, context) -> { }, null);
         }
         return client;
+    }
+
+    /**
+     * Makes what has happened so far nothing of the last moments for the client.
+     *
+     * After a reconnection a change of the last moments may be told again, one from before them may not.
+     */
+    void leaveMomentsBehind(CuratorFramework client) throws Exception {
+        Thread.sleep(MOMENTS_MS);
+        client.checkExists().forPath("/");
     }
 
     private CuratorFrameworkFactory.Builder builder(List<String> addresses) {
