@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use volery::wire::{
     ConnectRequest, ConnectResponse, ErrorCode, OpCode, OpResult, PASSWORD_BYTES, Reader, Record, Reply,
-    ReplyHeader, Request, XID_NOTIFICATION, take_frame, write_frame,
+    ReplyHeader, Request, XID_NOTIFICATION, XID_PING, take_frame, write_frame,
 };
 
-/// The session timeout asked for, in milliseconds. Requests keep the session alive, so there are no pings.
+/// The session timeout asked for, in milliseconds.
 const SESSION_TIMEOUT_MS: i32 = 30_000;
+/// After how long without a request a ping keeps the session alive, as ZooKeeper's clients do it.
+const PING_AFTER: Duration = Duration::from_secs(10);
 /// How long connecting may take, and each step of the handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(15);
 /// The longest reply that is accepted, in bytes: a value of the greatest size and its Stat.
@@ -43,6 +45,8 @@ pub struct Client {
     output: BytesMut,
     in_flight: VecDeque<InFlight>,
     last_xid: i32,
+    /// When a request or a ping was handed to the connection last.
+    last_sent: Option<Instant>,
     closing: bool,
     /// Bytes sent so far, the handshake's left out.
     pub bytes_sent: u64,
@@ -65,6 +69,7 @@ impl Client {
             output: BytesMut::new(),
             in_flight: VecDeque::new(),
             last_xid: 0,
+            last_sent: None,
             closing: false,
             bytes_sent: 0,
             bytes_received: 0,
@@ -114,12 +119,23 @@ impl Client {
         assert!(!self.closing, "nothing follows a closeSession");
         self.closing = *request == Request::CloseSession;
         self.last_xid = if self.last_xid == i32::MAX { 1 } else { self.last_xid + 1 };
+        self.last_sent = Some(now);
         let creates = match request {
             Request::Create(create) => Some(Arc::clone(&create.path)),
             _ => None,
         };
         self.in_flight.push_back(InFlight { due, sent: now, creates, xid: self.last_xid, op: request.op() });
         request.write_frame(self.last_xid, &mut self.output);
+    }
+
+    /// Sends a ping if no request was sent for a while: the server may be slow to answer those that were.
+    pub fn keep_alive(&mut self, now: Instant) -> Result<(), Failure> {
+        if self.closing || now - *self.last_sent.get_or_insert(now) < PING_AFTER {
+            return Ok(());
+        }
+        self.last_sent = Some(now);
+        Request::Ping.write_frame(XID_PING, &mut self.output);
+        self.flush()
     }
 
     /// Sends what the socket takes. The rest goes with a later flush, when the socket is writable.
@@ -164,7 +180,7 @@ impl Client {
             let Some(frame) = frame else { return Ok(None) };
             let mut reader = Reader::new(frame);
             let header: ReplyHeader = reader.record().map_err(|malformed| self.lost(malformed))?;
-            if header.xid == XID_NOTIFICATION {
+            if matches!(header.xid, XID_NOTIFICATION | XID_PING) {
                 continue;
             }
             let request = match self.in_flight.pop_front() {

@@ -137,7 +137,7 @@ impl<'a> Worker<'a> {
                 self.turn(event.token().0, index, phase)?;
             }
             self.send_due(index, phase)?;
-            self.look_for_silence()?;
+            self.look_after_the_silent()?;
         }
         Ok(())
     }
@@ -278,12 +278,14 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn look_for_silence(&mut self) -> Result<(), Failure> {
+    /// Keeps sessions alive whose requests are not answered, for a bounded time.
+    fn look_after_the_silent(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
         if now - self.looked_for_silence < Duration::from_secs(1) {
             return Ok(());
         }
         self.looked_for_silence = now;
+        self.links.iter_mut().try_for_each(|link| link.client.keep_alive(now))?;
         let silent =
             |link: &&Link| link.client.waiting_since().is_some_and(|since| now - since > SILENCE_MAX);
         match self.links.iter().find(silent) {
