@@ -276,9 +276,7 @@ mod tests {
             None
         }
 
-        fn set(&mut self, (): (), _: Option<()>) -> Option<()> {
-            None
-        }
+        fn set(&mut self, (): (), _: Option<()>) {}
     }
 
     struct World {

@@ -51,11 +51,11 @@
 //! impl Variables<Bank> for Balances {
 //!     fn new(_: Arc<Accounts>, _: PartitionId) -> Balances { Balances::default() }
 //!     fn get(&self, account: &u32) -> Option<i64> { self.0.get(account).copied() }
-//!     fn set(&mut self, account: u32, balance: Option<i64>) -> Option<i64> {
+//!     fn set(&mut self, account: u32, balance: Option<i64>) {
 //!         match balance {
 //!             Some(balance) => self.0.insert(account, balance),
 //!             None => self.0.remove(&account),
-//!         }
+//!         };
 //!     }
 //! }
 //! ```

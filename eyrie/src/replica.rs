@@ -209,7 +209,7 @@ impl<S: StateMachine> Replica<S> {
         &self.variables
     }
 
-    /// A sum over all variables, kept up to date with each write: equal at equal places of all replicas.
+    /// A hash over all writes, in order: equal at equal places of all replicas.
     pub fn state_hash(&self) -> u64 {
         self.state_hash
     }
@@ -395,12 +395,8 @@ impl<S: StateMachine> Replica<S> {
     fn apply(&mut self, position: Position) {
         for (key, value) in self.effects.writes.drain(..) {
             if self.oracle.partition_of(&key) == self.partition {
-                let after = value.as_ref().map_or(0, |value| variable_hash::<S>(&key, value));
-                let before = match self.variables.set(key.clone(), value) {
-                    Some(old) => variable_hash::<S>(&key, &old),
-                    None => 0,
-                };
-                self.state_hash = self.state_hash.wrapping_sub(before).wrapping_add(after);
+                self.state_hash = FxBuildHasher.hash_one((self.state_hash, &key, &value));
+                self.variables.set(key, value);
             }
         }
         for admit in self.effects.admits.drain(..) {
@@ -532,8 +528,4 @@ fn worse(a: Verdict, b: Verdict) -> Verdict {
         Verdict::Refused(refusal) => (3, Some(refusal)),
     };
     if rank(a) >= rank(b) { a } else { b }
-}
-
-fn variable_hash<S: StateMachine>(key: &S::Key, value: &S::Value) -> u64 {
-    FxBuildHasher.hash_one((key, value))
 }

@@ -54,8 +54,8 @@ pub trait Variables<S: StateMachine>: 'static {
     /// The value of a variable that lives in this partition; `None` if it does not exist.
     fn get(&self, key: &S::Key) -> Option<S::Value>;
 
-    /// Writes a variable that lives in this partition, or removes it with `None`. Returns what it was before.
-    fn set(&mut self, key: S::Key, value: Option<S::Value>) -> Option<S::Value>;
+    /// Writes a variable that lives in this partition, or removes it with `None`.
+    fn set(&mut self, key: S::Key, value: Option<S::Value>);
 }
 
 /// Tells what commands touch (S-SMR V-A3).

@@ -129,16 +129,18 @@ impl Placement {
 
     fn hashed(&self, path: &str, depth: usize) -> PartitionId {
         let mut hash = Fnv::default();
-        for component in path::components(path).take(depth) {
+        let components =
+            path.as_bytes().split(|byte| *byte == b'/').filter(|component| !component.is_empty());
+        for component in components.take(depth) {
             hash.write(b"/");
-            hash.write(unnumbered(component).as_bytes());
+            hash.write(unnumbered(component));
         }
         PartitionId((hash.finish() % u64::from(self.partitions)) as u16)
     }
 }
 
 fn check_rule(path: &str, rule: Rule, partitions: u16) -> Result<(), BadPlacement> {
-    let numbered = path::components(path).any(|component| without_number(component).is_some());
+    let numbered = path::components(path).any(|component| without_number(component.as_bytes()).is_some());
     if path::validate(path).is_err() || numbered {
         return Err(BadPlacement::Path(path.to_owned()));
     }
@@ -154,17 +156,18 @@ fn check_rule(path: &str, rule: Rule, partitions: u16) -> Result<(), BadPlacemen
 }
 
 /// A component as it is hashed: without its number, and without the hyphens before it.
-fn unnumbered(component: &str) -> &str {
-    without_number(component).unwrap_or(component).trim_end_matches('-')
+fn unnumbered(component: &[u8]) -> &[u8] {
+    let unnumbered = without_number(component).unwrap_or(component);
+    let hyphens = unnumbered.iter().rev().take_while(|byte| **byte == b'-').count();
+    &unnumbered[..unnumbered.len() - hyphens]
 }
 
 /// What stands before the last ten characters, if these are a number as `%010d` writes it: ten digits, or nine after a
 /// hyphen. (The eleventh character of a larger negative number is a hyphen too, and goes with the others.)
-fn without_number(component: &str) -> Option<&str> {
-    let at = component.len().checked_sub(10)?;
-    let (first, digits) = component.as_bytes()[at..].split_first()?;
+fn without_number(component: &[u8]) -> Option<&[u8]> {
+    let (rest, [first, digits @ ..]) = component.split_last_chunk::<10>()?;
     let number = (first.is_ascii_digit() || *first == b'-') && digits.iter().all(u8::is_ascii_digit);
-    number.then(|| &component[..at])
+    number.then_some(rest)
 }
 
 /// FNV-1a of 64 bits, with a final mix, since its low bits alone spread short names badly.

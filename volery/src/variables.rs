@@ -168,11 +168,14 @@ impl Slots {
         names.map(move |name| path::join(parent, name)).filter(|path| self.facts(path).is_some())
     }
 
-    fn set_facts(&mut self, path: Arc<str>, facts: Option<Facts>) -> Option<Facts> {
+    fn set_facts(&mut self, path: Arc<str>, facts: Option<Facts>) {
         let after = facts.as_ref().map(Marks::of);
-        let before = self.in_slot(&path, facts.is_none(), |slot| std::mem::replace(&mut slot.facts, facts));
-        self.index(&path, before.as_ref().map(Marks::of), after);
-        before
+        let before = self.in_slot(&path, facts.is_none(), |slot| {
+            let before = slot.facts.as_ref().map(Marks::of);
+            slot.facts = facts;
+            before
+        });
+        self.index(&path, before, after);
     }
 
     /// Brings the indices from one state of a znode to the next.
@@ -209,16 +212,11 @@ impl Slots {
         path::parent(path).is_some_and(|parent| self.placement.of(parent) != self.partition)
     }
 
-    fn set_data(&mut self, path: Arc<str>, data: Option<Option<Bytes>>) -> Option<Option<Bytes>> {
-        self.in_slot(&path, data.is_none(), |slot| std::mem::replace(&mut slot.data, data))
+    fn set_data(&mut self, path: Arc<str>, data: Option<Option<Bytes>>) {
+        self.in_slot(&path, data.is_none(), |slot| slot.data = data);
     }
 
-    fn set_child(
-        &mut self,
-        parent: Arc<str>,
-        name: Arc<str>,
-        child: Option<Option<SessionId>>,
-    ) -> Option<Option<SessionId>> {
+    fn set_child(&mut self, parent: Arc<str>, name: Arc<str>, child: Option<Option<SessionId>>) {
         let key = name.clone();
         let before = self.in_slot(&parent, child.is_none(), |slot| match child {
             Some(owner) => slot.children.insert(key, owner),
@@ -230,7 +228,6 @@ impl Slots {
             old.inspect(|owner| self.ephemeral_children.remove(*owner, &path));
             new.inspect(|owner| self.ephemeral_children.insert(*owner, path.clone()));
         }
-        before
     }
 
     /// Changes the slot of a path, which need not be there before, nor after something was removed.
@@ -243,18 +240,18 @@ impl Slots {
         before
     }
 
-    fn set_session(&mut self, session: SessionId, record: Option<SessionRecord>) -> Option<SessionRecord> {
+    fn set_session(&mut self, session: SessionId, record: Option<SessionRecord>) {
         match record {
             Some(record) => self.sessions.insert(session, record),
             None => self.sessions.remove(&session),
-        }
+        };
     }
 
-    fn set_attachment(&mut self, session: SessionId, epoch: Option<Epoch>) -> Option<Epoch> {
+    fn set_attachment(&mut self, session: SessionId, epoch: Option<Epoch>) {
         match epoch {
             Some(epoch) => self.attachments.insert(session, epoch),
             None => self.attachments.remove(&session),
-        }
+        };
     }
 
     /// Puts in what ZooKeeper's fresh tree holds. Nobody but a superuser may write the configuration.
@@ -330,22 +327,14 @@ impl eyrie::Variables<Volery> for Slots {
         })
     }
 
-    fn set(&mut self, key: Key, value: Option<Value>) -> Option<Value> {
+    fn set(&mut self, key: Key, value: Option<Value>) {
         match key {
-            Key::Facts(path) => self.set_facts(path, value.map(Value::into_facts)).map(Value::Facts),
-            Key::Data(path) => self.set_data(path, value.map(Value::into_data)).map(Value::Data),
-            Key::Child(parent, name) => {
-                self.set_child(parent, name, value.map(Value::into_child)).map(Value::Child)
-            }
-            Key::Session(session) => {
-                self.set_session(session, value.map(Value::into_session)).map(Value::Session)
-            }
-            Key::Attachment(_, session) => {
-                self.set_attachment(session, value.map(Value::into_epoch)).map(Value::Epoch)
-            }
-            Key::Reign(_) => {
-                std::mem::replace(&mut self.reign, value.map(Value::into_epoch)).map(Value::Epoch)
-            }
+            Key::Facts(path) => self.set_facts(path, value.map(Value::into_facts)),
+            Key::Data(path) => self.set_data(path, value.map(Value::into_data)),
+            Key::Child(parent, name) => self.set_child(parent, name, value.map(Value::into_child)),
+            Key::Session(session) => self.set_session(session, value.map(Value::into_session)),
+            Key::Attachment(_, session) => self.set_attachment(session, value.map(Value::into_epoch)),
+            Key::Reign(_) => self.reign = value.map(Value::into_epoch),
             Key::Children(_)
             | Key::Descendants(..)
             | Key::Ephemerals(..)

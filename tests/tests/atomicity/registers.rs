@@ -89,10 +89,10 @@ impl Variables<Registers> for Store {
         self.0.get(register).copied()
     }
 
-    fn set(&mut self, register: char, value: Option<i64>) -> Option<i64> {
+    fn set(&mut self, register: char, value: Option<i64>) {
         match value {
             Some(value) => self.0.insert(register, value),
             None => self.0.remove(&register),
-        }
+        };
     }
 }

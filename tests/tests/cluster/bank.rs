@@ -85,11 +85,11 @@ impl Variables<Bank> for Balances {
         self.0.get(account).copied()
     }
 
-    fn set(&mut self, account: u32, balance: Option<i64>) -> Option<i64> {
+    fn set(&mut self, account: u32, balance: Option<i64>) {
         match balance {
             Some(balance) => self.0.insert(account, balance),
             None => self.0.remove(&account),
-        }
+        };
     }
 }
 

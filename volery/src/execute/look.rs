@@ -76,7 +76,7 @@ pub(super) fn count_descendants(
     caller: &Caller,
     path: &Arc<str>,
 ) -> Result<WireReply, Stop> {
-    let facts = Tree::new(view, Zxid::ZERO).facts(path)?;
+    let facts = Tree::beyond(view, Zxid::ZERO).facts(path)?;
     acl::check(&facts.acl, Permissions::READ, caller)?;
     let mut count = 0;
     for partition in everywhere(view) {

@@ -107,8 +107,8 @@ fn operate(
         Operation::Burst(operations) => return burst(view, asker, operations),
         Operation::Multi(changes) => return multi::multi(view, asker, changes),
         Operation::Probe(paths) => return look::probe(view, paths),
-        Operation::Look(look) => look::look(&mut Tree::new(view, Zxid::ZERO), caller, look),
-        Operation::MultiRead(looks) => multi::multi_read(&mut Tree::new(view, Zxid::ZERO), caller, looks),
+        Operation::Look(look) => look::look(&mut Tree::beyond(view, Zxid::ZERO), caller, look),
+        Operation::MultiRead(looks) => multi::multi_read(&mut Tree::beyond(view, Zxid::ZERO), caller, looks),
         Operation::GetEphemerals(prefix) => look::ephemerals(view, session, prefix),
         Operation::CountDescendants(path) => look::count_descendants(view, caller, path),
         Operation::Sync(path) => Ok(WireReply::Path(path.clone())),
@@ -145,7 +145,7 @@ fn alone(
     change: &Change,
     last: Zxid,
 ) -> Result<Reply, Interrupt> {
-    let mut tree = Tree::touching(view, change::touched(change), last)?;
+    let mut tree = Tree::beyond(view, last);
     let result = outcome(change::change(&mut tree, asker, change))?;
     let changed = result.is_ok() && !matches!(change, Change::Check { .. });
     let zxid = if changed { tree.zxid() } else { Zxid::ZERO };

@@ -17,7 +17,10 @@ pub(super) fn multi(
     asker: Asker<'_>,
     changes: &[Change],
 ) -> Result<Reply, Interrupt> {
-    let mut tree = Tree::touching(view, changes.iter().flat_map(change::touched), Zxid::ZERO)?;
+    let mut tree = Tree::beyond(view, Zxid::ZERO);
+    for path in changes.iter().flat_map(change::touched) {
+        tree.look_up(&path)?;
+    }
     let zxid = tree.zxid();
     let mut results = Vec::with_capacity(changes.len());
     for change in changes {

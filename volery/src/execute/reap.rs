@@ -20,7 +20,8 @@ pub(super) fn reap(
     if let (Some(facts), Some(parent_facts)) = (facts, parent_facts) {
         let due = facts.due_ms().is_some_and(|due_ms| due_ms < view.stamp().time_ms);
         if due && (facts.mzxid, facts.pzxid) == (mzxid, pzxid) {
-            Tree::touching(view, [path.clone(), parent], Zxid::ZERO)?.remove(path, parent_facts);
+            let newest = facts.newest().max(parent_facts.newest());
+            Tree::beyond(view, newest).remove(path, parent_facts);
         }
     }
     Ok(Reply::Done)

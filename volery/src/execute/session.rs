@@ -138,7 +138,7 @@ pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch)
 /// Removes a session's ephemerals that live here, and takes those from their parents whose parents live here.
 fn remove_ephemerals(view: &mut View<'_, Volery>, session: SessionId, zxid: Zxid) {
     let here = view.partition();
-    let mut tree = Tree::new(view, zxid);
+    let mut tree = Tree::under(view, zxid);
     for path in tree.names_here(&Key::Ephemerals(here, session)).iter() {
         tree.remove_znode(path);
     }

@@ -29,38 +29,30 @@ pub(super) fn zxid_beyond(view: &mut View<'_, Volery>, newest: Zxid) -> Zxid {
 }
 
 /// The tree under the hands of one command.
+///
+/// Its zxid is found when it is first asked for: beyond all znodes read by then, which are those that the command changes.
+/// So it is found from reads that all destinations make alike, and before anything is changed.
 pub(super) struct Tree<'a, 'v> {
     view: &'a mut View<'v, Volery>,
-    zxid: Zxid,
+    /// What the zxid must be beyond.
+    newest: Zxid,
+    zxid: Option<Zxid>,
 }
 
 impl<'a, 'v> Tree<'a, 'v> {
-    /// The tree, to be changed under `zxid`.
-    pub(super) fn new(view: &'a mut View<'v, Volery>, zxid: Zxid) -> Tree<'a, 'v> {
-        Tree { view, zxid }
+    /// The tree, to be changed under a zxid beyond `last`.
+    pub(super) fn beyond(view: &'a mut View<'v, Volery>, last: Zxid) -> Tree<'a, 'v> {
+        Tree { view, newest: last, zxid: None }
     }
 
-    /// The tree, to be changed under a zxid beyond `last` and all that had changed the znodes at `touched`.
-    ///
-    /// It is found before anything is changed, and from reads that all destinations make alike.
-    pub(super) fn touching(
-        view: &'a mut View<'v, Volery>,
-        touched: impl IntoIterator<Item = Arc<str>>,
-        last: Zxid,
-    ) -> Result<Tree<'a, 'v>, Interrupt> {
-        let mut newest = last;
-        for path in touched {
-            if let Some(facts) = read_facts(view, &path)? {
-                newest = newest.max(facts.newest());
-            }
-        }
-        let zxid = zxid_beyond(view, newest);
-        Ok(Tree { view, zxid })
+    /// The tree, to be changed under `zxid`.
+    pub(super) fn under(view: &'a mut View<'v, Volery>, zxid: Zxid) -> Tree<'a, 'v> {
+        Tree { view, newest: zxid, zxid: Some(zxid) }
     }
 
     /// The command's zxid.
-    pub(super) fn zxid(&self) -> Zxid {
-        self.zxid
+    pub(super) fn zxid(&mut self) -> Zxid {
+        *self.zxid.get_or_insert_with(|| zxid_beyond(self.view, self.newest))
     }
 
     /// The command's time.
@@ -70,7 +62,9 @@ impl<'a, 'v> Tree<'a, 'v> {
 
     /// The facts of a znode.
     pub(super) fn look_up(&mut self, path: &Arc<str>) -> Result<Option<Facts>, Interrupt> {
-        read_facts(self.view, path)
+        let facts = read_facts(self.view, path)?;
+        self.newest = facts.as_ref().map_or(self.newest, |facts| self.newest.max(facts.newest()));
+        Ok(facts)
     }
 
     /// The facts of a znode that must be there.
@@ -103,7 +97,7 @@ impl<'a, 'v> Tree<'a, 'v> {
         mut parent_facts: Facts,
     ) {
         let (parent, name) = parent_and_name(path);
-        parent_facts.gain_child(self.zxid);
+        parent_facts.gain_child(self.zxid());
         self.view.write(Key::Child(parent.clone(), name), Value::Child(facts.owner()));
         self.view.write(Key::Facts(path.clone()), Value::Facts(facts));
         self.view.write(Key::Data(path.clone()), Value::Data(data));
@@ -128,7 +122,7 @@ impl<'a, 'v> Tree<'a, 'v> {
 
     /// Takes a child from its parent, and leaves the child to its own partition.
     pub(super) fn remove_child(&mut self, parent: &Arc<str>, name: Arc<str>, mut parent_facts: Facts) {
-        parent_facts.lose_child(self.zxid);
+        parent_facts.lose_child(self.zxid());
         self.view.remove(Key::Child(parent.clone(), name));
         self.view.write(Key::Facts(parent.clone()), Value::Facts(parent_facts));
         if DELETED_CHILD_NOT_TOLD.is_planted() {
@@ -161,8 +155,9 @@ impl<'a, 'v> Tree<'a, 'v> {
 
     /// Tells an event where the znode lives that it is about.
     fn tell(&mut self, path: &Arc<str>, event: fn(Arc<str>, Zxid) -> Event) {
+        let zxid = self.zxid();
         if self.view.oracle().of(path) == self.view.partition() {
-            self.view.tell(event(path.clone(), self.zxid));
+            self.view.tell(event(path.clone(), zxid));
         }
     }
 }
