@@ -2,12 +2,13 @@
 #![allow(clippy::disallowed_methods, reason = "an edge: reads and writes real files")]
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::direct::{DirectFile, Scratch};
 use super::spare::Spare;
 use super::{Disk, Generation, SegmentFile};
 
@@ -20,8 +21,9 @@ const EXTENSION: &str = "log";
 #[derive(Debug)]
 pub struct FileDisk {
     directory: PathBuf,
-    files: Mutex<BTreeMap<Generation, Arc<File>>>,
+    files: Mutex<BTreeMap<Generation, Arc<DirectFile>>>,
     spare: Mutex<Spare>,
+    scratch: Mutex<Scratch>,
 }
 
 impl FileDisk {
@@ -35,25 +37,28 @@ impl FileDisk {
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
             if let Some(generation) = generation_of(&path) {
-                let file = OpenOptions::new().read(true).write(true).open(&path)?;
-                files.insert(generation, Arc::new(file));
+                files.insert(generation, Arc::new(DirectFile::open(&path)?));
             }
         }
         // A process that died inside `create` or `rename` may have left names that only the page cache knows.
         sync_directory(directory)?;
-        let spare = Mutex::new(Spare::new(directory));
-        Ok(FileDisk { directory: directory.to_path_buf(), files: Mutex::new(files), spare })
+        Ok(FileDisk {
+            directory: directory.to_path_buf(),
+            files: Mutex::new(files),
+            spare: Mutex::new(Spare::new(directory)),
+            scratch: Mutex::new(Scratch::new()),
+        })
     }
 
     fn path(&self, segment: Generation) -> PathBuf {
         self.directory.join(format!("{:020}.{EXTENSION}", segment.0))
     }
 
-    fn files(&self) -> MutexGuard<'_, BTreeMap<Generation, Arc<File>>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    fn files(&self) -> MutexGuard<'_, BTreeMap<Generation, Arc<DirectFile>>> {
+        locked(&self.files)
     }
 
-    fn file(&self, segment: Generation) -> io::Result<Arc<File>> {
+    fn file(&self, segment: Generation) -> io::Result<Arc<DirectFile>> {
         self.files().get(&segment).cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 }
@@ -61,8 +66,8 @@ impl FileDisk {
 impl Disk for FileDisk {
     fn segments(&self) -> io::Result<Vec<SegmentFile>> {
         let files = self.files();
-        let line = |(generation, file): (&Generation, &Arc<File>)| {
-            Ok(SegmentFile { generation: *generation, bytes: file.metadata()?.len() })
+        let line = |(generation, file): (&Generation, &Arc<DirectFile>)| {
+            Ok(SegmentFile { generation: *generation, bytes: file.file().metadata()?.len() })
         };
         files.iter().map(line).collect()
     }
@@ -72,7 +77,7 @@ impl Disk for FileDisk {
         if path.exists() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
-        let file = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take(&path, bytes)?;
+        let file = locked(&self.spare).take(&path, bytes)?;
         sync_directory(&self.directory)?;
         self.files().insert(segment, Arc::new(file));
         Ok(())
@@ -99,7 +104,7 @@ impl Disk for FileDisk {
         let file = self.file(segment)?;
         let mut filled = 0;
         while filled < into.len() {
-            match file.read_at(&mut into[filled..], offset + filled as u64) {
+            match file.file().read_at(&mut into[filled..], offset + filled as u64) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -110,16 +115,20 @@ impl Disk for FileDisk {
     }
 
     fn write_at(&self, segment: Generation, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file(segment)?.write_all_at(bytes, offset)
+        self.file(segment)?.write_all_at(bytes, offset, &mut locked(&self.scratch))
     }
 
     fn sync(&self, segment: Generation) -> io::Result<()> {
-        self.file(segment)?.sync_data()
+        self.file(segment)?.file().sync_data()
     }
 
     fn describe(&self, segment: Generation) -> String {
         self.path(segment).display().to_string()
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes the names in a directory durable.

@@ -9,6 +9,7 @@
 //! Offsets and lengths are bytes. The calls take `&self`, because the log reads old entries while its writer's thread
 //! writes new ones; the two never touch the same bytes.
 
+mod direct;
 mod directory;
 mod file;
 #[cfg(feature = "faults")]

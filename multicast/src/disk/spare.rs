@@ -4,14 +4,15 @@
 //! hundreds of milliseconds, and every sync of the log in the meantime. Whoever needs it before it is finished hurries it.
 #![allow(clippy::disallowed_methods, reason = "an edge: writes files, in a thread of its own")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
+
+use super::direct::{DirectFile, Scratch};
 
 /// The file's name beside the segments; what a process left half done is written over.
 const NAME: &str = "spare";
@@ -31,7 +32,7 @@ pub(super) struct Spare {
 struct Writing {
     bytes: u64,
     hurry: Arc<AtomicBool>,
-    thread: JoinHandle<io::Result<File>>,
+    thread: JoinHandle<io::Result<DirectFile>>,
 }
 
 impl Spare {
@@ -41,7 +42,7 @@ impl Spare {
     }
 
     /// The file of `bytes` zeros under the name `path`: the spare if it fits, else written now. Then begins the next spare.
-    pub(super) fn take(&mut self, path: &Path, bytes: u64) -> io::Result<File> {
+    pub(super) fn take(&mut self, path: &Path, bytes: u64) -> io::Result<DirectFile> {
         let file = match self.writing.take() {
             Some(writing) if writing.bytes == bytes => writing.finish()?,
             other => {
@@ -73,7 +74,7 @@ impl Writing {
     }
 
     /// Waits for the file.
-    fn finish(self) -> io::Result<File> {
+    fn finish(self) -> io::Result<DirectFile> {
         self.hurry.store(true, Ordering::Relaxed);
         self.thread.thread().unpark();
         self.thread.join().map_err(|_| io::Error::other("the spare's writer panicked"))?
@@ -81,21 +82,22 @@ impl Writing {
 }
 
 /// Writes a file of zeros, without rests once `hurry` is set.
-fn write(path: &Path, bytes: u64, hurry: &AtomicBool) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+fn write(path: &Path, bytes: u64, hurry: &AtomicBool) -> io::Result<DirectFile> {
+    let file = DirectFile::create(path)?;
     let zeros = vec![0; ZEROS_BYTES];
+    let mut scratch = Scratch::new();
     let mut offset = 0;
     while offset < bytes {
         let began = Instant::now();
         let length = (bytes - offset).min(ZEROS_BYTES as u64);
-        file.write_all_at(&zeros[..length as usize], offset)?;
+        file.write_all_at(&zeros[..length as usize], offset, &mut scratch)?;
         offset += length;
         if !hurry.load(Ordering::Relaxed) {
-            file.sync_data()?;
+            file.file().sync_data()?;
             thread::park_timeout(began.elapsed() * RESTS);
         }
     }
-    file.sync_all()?;
+    file.file().sync_all()?;
     Ok(file)
 }
 
@@ -110,7 +112,7 @@ mod tests {
         for (name, bytes) in [("one", 10_000), ("two", 10_000), ("three", 2_500_000)] {
             let path = directory.path().join(name);
             let file = spare.take(&path, bytes).expect("a file");
-            assert_eq!(file.metadata().expect("a file").len(), bytes);
+            assert_eq!(file.file().metadata().expect("a file").len(), bytes);
             assert_eq!(fs::read(&path).expect("a file"), vec![0; bytes as usize]);
         }
     }
