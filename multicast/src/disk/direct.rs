@@ -54,6 +54,11 @@ impl DirectFile {
         &self.cached
     }
 
+    /// Has the pages written that the cache holds, if there are any: the next sync of another file need not wait for them.
+    pub(super) fn let_no_pages_gather(&self) -> io::Result<()> {
+        if self.direct.is_some() { Ok(()) } else { self.cached.sync_data() }
+    }
+
     /// Writes all of `bytes`, through `scratch` if they are whole pages.
     pub(super) fn write_all_at(&self, bytes: &[u8], offset: u64, scratch: &mut Scratch) -> io::Result<()> {
         let whole_pages = bytes.len().is_multiple_of(PAGE_BYTES) && offset.is_multiple_of(PAGE_BYTES as u64);

@@ -115,7 +115,9 @@ impl Disk for FileDisk {
     }
 
     fn write_at(&self, segment: Generation, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file(segment)?.write_all_at(bytes, offset, &mut locked(&self.scratch))
+        let file = self.file(segment)?;
+        file.write_all_at(bytes, offset, &mut locked(&self.scratch))?;
+        locked(&self.spare).keep_up(&file, offset + bytes.len() as u64)
     }
 
     fn sync(&self, segment: Generation) -> io::Result<()> {
