@@ -84,6 +84,7 @@ mod tally;
 mod tree;
 mod trials;
 mod usage;
+mod verdict;
 mod witness;
 mod worker;
 mod workload;
