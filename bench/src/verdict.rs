@@ -13,6 +13,18 @@ pub enum Bound {
     AtLeast,
 }
 
+/// How far a demand is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reached {
+    /// What it should reach, and so what it must.
+    Aim,
+    /// What it must reach.
+    Must,
+    /// Nothing of it.
+    Neither,
+}
+
 /// One demand.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
@@ -32,6 +44,19 @@ impl Verdict {
     /// The same demand with what was measured.
     pub fn measured(self, figure: f64) -> Verdict {
         Verdict { measured: Some(figure).filter(|figure| figure.is_finite()), ..self }
+    }
+
+    /// How far it is met; `None` if it was not measured.
+    pub fn reached(&self) -> Option<Reached> {
+        let is_within = |goal| match self.bound {
+            Bound::AtMost => self.measured.map(|figure| figure <= goal),
+            Bound::AtLeast => self.measured.map(|figure| figure >= goal),
+        };
+        Some(match (is_within(self.aim)?, is_within(self.must)?) {
+            (true, _) => Reached::Aim,
+            (false, true) => Reached::Must,
+            (false, false) => Reached::Neither,
+        })
     }
 
     /// What it must reach and what it should, as they are shown.
@@ -79,5 +104,16 @@ throughput of cells                     -  >= 6.50  >= 7.60
 throughput with global commands         -  >= 0.40  >= 0.80
 ";
         assert_eq!(table(&verdicts).to_string(), expected);
+    }
+
+    #[test]
+    fn a_demand_is_met_up_to_its_bound_and_whichever_way_is_good() {
+        let reached = |verdict: Verdict, figures: [f64; 4]| {
+            figures.map(|figure| verdict.clone().measured(figure).reached())
+        };
+        let expected = [Reached::Aim, Reached::Must, Reached::Must, Reached::Neither].map(Some);
+        assert_eq!(reached(CPU, [1.05, 1.06, 1.15, 1.16]), expected);
+        assert_eq!(reached(CELLS, [7.6, 7.5, 6.5, 6.4]), expected);
+        assert_eq!(CELLS.reached(), None);
     }
 }
