@@ -156,15 +156,28 @@ impl Cluster {
 
     /// For each partition of a Volery the index of the server that leads it, as soon as each has a leader.
     pub fn leaders(&self, partitions: usize, interrupt: &Interrupt) -> Result<Vec<usize>, Failure> {
+        self.wait_for_leaders(partitions, |_| true, interrupt)
+    }
+
+    /// The same as soon as the partitions are led by the servers in turn, where leadership returns to.
+    pub fn leaders_in_turn(&self, partitions: usize, interrupt: &Interrupt) -> Result<Vec<usize>, Failure> {
+        let servers = self.servers.len();
+        let in_turn = |leaders: &[usize]| {
+            leaders.iter().enumerate().all(|(partition, leader)| *leader == partition % servers)
+        };
+        self.wait_for_leaders(partitions, in_turn, interrupt)
+    }
+
+    fn wait_for_leaders(
+        &self,
+        partitions: usize,
+        are_wanted: impl Fn(&[usize]) -> bool,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<usize>, Failure> {
         let deadline = Instant::now() + LEADERS_MAX;
         loop {
             interrupt.check()?;
-            let led: Vec<Vec<String>> = self.servers.iter().map(|server| led_by(server.address())).collect();
-            let leader = |partition| {
-                let ring = format!("p{partition}");
-                led.iter().position(|rings| rings.contains(&ring))
-            };
-            match (0..partitions).map(leader).collect::<Option<Vec<usize>>>() {
+            match self.leaders_now(partitions).filter(|leaders| are_wanted(leaders)) {
                 Some(leaders) => return Ok(leaders),
                 None if Instant::now() > deadline => {
                     let reason = format!("not every partition was led within {} s", LEADERS_MAX.as_secs());
@@ -175,18 +188,52 @@ impl Cluster {
         }
     }
 
-    /// The failure that says that one of its servers ended, if one did.
+    /// The index of the server that leads each partition of a Volery; `None` if one has no leader.
+    pub fn leaders_now(&self, partitions: usize) -> Option<Vec<usize>> {
+        let statuses = self.statuses();
+        let leads =
+            |status: &Status, ring: &str| status.rings.iter().any(|led| led.leads && led.ring == ring);
+        let leader = |partition| {
+            let ring = format!("p{partition}");
+            statuses.iter().position(|status| leads(status, &ring))
+        };
+        (0..partitions).map(leader).collect()
+    }
+
+    /// For each partition of a Volery the indices of the servers that host a replica of it.
+    pub fn hosts(&self, partitions: usize) -> Vec<Vec<usize>> {
+        let statuses = self.statuses();
+        let hosts = |status: &Status, partition| {
+            status.partitions.iter().any(|replica| usize::from(replica.partition) == partition)
+        };
+        let hosts_of =
+            |partition| (0..statuses.len()).filter(|server| hosts(&statuses[*server], partition)).collect();
+        (0..partitions).map(hosts_of).collect()
+    }
+
+    /// What each server of a Volery tells of itself; one that does not answer tells nothing.
+    fn statuses(&self) -> Vec<Status> {
+        let status = |server: &Server| {
+            let told = four_letter::ask(server.address(), "vlry").ok()?;
+            serde_json::from_str(&told).ok()
+        };
+        self.servers.iter().map(|server| status(server).unwrap_or_default()).collect()
+    }
+
+    /// Stops servers as they are, with their sockets open.
+    pub fn stop(&mut self, servers: &[usize]) -> Result<(), Failure> {
+        servers.iter().try_for_each(|server| self.servers[*server].stop())
+    }
+
+    /// Kills a server.
+    pub fn kill(&mut self, server: usize) -> Result<(), Failure> {
+        self.servers[server].kill()
+    }
+
+    /// The failure that says that one of its servers ended, if one did without being killed here.
     pub fn check(&mut self) -> Result<(), Failure> {
         self.servers.iter_mut().try_for_each(Server::check)
     }
-}
-
-/// The rings that a node of Volery leads; none if it does not answer.
-fn led_by(server: SocketAddr) -> Vec<String> {
-    let status: Option<Status> =
-        four_letter::ask(server, "vlry").ok().and_then(|told| serde_json::from_str(&told).ok());
-    let rings = status.into_iter().flat_map(|status| status.rings);
-    rings.filter(|ring| ring.leads).map(|ring| ring.ring).collect()
 }
 
 impl Kind {

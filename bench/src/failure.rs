@@ -33,6 +33,14 @@ pub enum Failure {
     /// The command line asks for what cannot be done.
     #[error("{0}")]
     Usage(String),
+    /// What an experiment was doing when it failed.
+    #[error("{doing}: {failure}")]
+    During {
+        /// The experiment, its round and its phase.
+        doing: String,
+        /// What happened.
+        failure: Box<Failure>,
+    },
     /// The user ended the run.
     #[error("interrupted")]
     Interrupted,
@@ -47,6 +55,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// For `map_err`: it happened while something was done.
+    pub fn during(doing: impl Into<String>) -> impl FnOnce(Failure) -> Failure {
+        let doing = doing.into();
+        move |failure| Failure::During { doing, failure: Box::new(failure) }
+    }
+
     /// For `map_err`: the operating system refused `what`.
     pub fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Failure {
         let what = what.into();

@@ -66,6 +66,11 @@ impl<'a> Lab<'a> {
 }
 
 impl Subject {
+    /// Its processes.
+    pub fn cluster(&mut self) -> &mut Cluster {
+        &mut self.cluster
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.cluster.kind()

@@ -35,9 +35,23 @@ impl Layout {
     /// cluster's own placement puts there.
     pub fn by_partition(connections: usize, keys: usize, loaded: usize, leaders: &[usize]) -> Layout {
         assert!((1..=leaders.len()).contains(&loaded), "{loaded} of {} partitions", leaders.len());
-        let partitions = u16::try_from(leaders.len()).expect("a cluster has few partitions");
+        Layout::in_partitions(connections, keys, loaded, leaders.len(), |connection| {
+            leaders[connection % loaded]
+        })
+    }
+
+    /// A directory per connection, kept in the first `loaded` of so many partitions in turn; `server` has the index of the
+    /// server that a connection goes to.
+    pub fn in_partitions(
+        connections: usize,
+        keys: usize,
+        loaded: usize,
+        partitions: usize,
+        server: impl Fn(usize) -> usize,
+    ) -> Layout {
+        let partitions = u16::try_from(partitions).expect("a cluster has few partitions");
         let placement = Placement::over(partitions);
-        let seat = |connection| Seat { server: leaders[connection % loaded], directory: connection };
+        let seat = |connection| Seat { server: server(connection), directory: connection };
         let names = (0..connections).map(|d| name_in(&placement, d, d % loaded)).collect();
         Layout {
             tree: Arc::new(Tree::of_groups(names, loaded, keys)),

@@ -50,18 +50,24 @@ pub fn run(
     lengths: Lengths,
     interrupt: &Interrupt,
 ) -> Result<Outcome, Failure> {
-    let Target { servers, layout, pids } = target;
+    let Target { servers, pids, .. } = target;
+    let links = links(target, shape, interrupt)?;
+    let schedule = Schedule::new(op, lengths.warm_up, lengths.measure);
+    let witness = Witness { pids, servers };
+    conduct(links, shape, &schedule, &witness, interrupt)
+        .map(|(tally, window)| Outcome::new(op, shape, &tally, window))
+}
+
+/// Brings the tree about, and opens a session for each seat.
+pub fn links(target: Target, shape: &Shape, interrupt: &Interrupt) -> Result<Vec<Link>, Failure> {
+    let Target { servers, layout, .. } = target;
     assert!(!servers.is_empty(), "a load needs a server");
     assert_eq!(layout.seats.len(), shape.connections, "a connection needs a seat");
     let mut data = vec![0; shape.size];
     SmallRng::seed_from_u64(0).fill_bytes(&mut data);
     let data = Bytes::from(data);
     prepare(servers[0], &layout.tree, &data, interrupt)?;
-    let links = connect(target, &data, shape, interrupt)?;
-    let schedule = Schedule::new(op, lengths.warm_up, lengths.measure);
-    let witness = Witness { pids, servers };
-    conduct(links, shape, &schedule, &witness, interrupt)
-        .map(|(tally, window)| Outcome::new(op, shape, &tally, window))
+    connect(target, &data, shape, interrupt)
 }
 
 fn prepare(server: SocketAddr, tree: &Tree, data: &Bytes, interrupt: &Interrupt) -> Result<(), Failure> {
@@ -115,7 +121,12 @@ fn conduct(
     for (index, link) in links.into_iter().enumerate() {
         shares[index % threads].push(link);
     }
-    let drive = Drive { outstanding: shape.outstanding, rate: shape.rate, connections: shape.connections };
+    let drive = Drive {
+        outstanding: shape.outstanding,
+        rate: shape.rate,
+        connections: shape.connections,
+        tells_answers: false,
+    };
     let worker = |(first, links)| Worker::new(links, first, threads, drive, schedule, sender.clone());
     let workers = shares.into_iter().enumerate().map(worker).collect::<Result<Vec<Worker>, _>>()?;
     drop(sender);
@@ -195,7 +206,7 @@ impl<'a> Conductor<'a> {
             }
             match self.events.recv_timeout(left.min(GLANCE)) {
                 Ok(Event::Exhausted(of)) if of == index && phase.purpose != Purpose::WarmUp => return Ok(()),
-                Ok(Event::Exhausted(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Event::Exhausted(_) | Event::Answered(_)) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Event::Ended(ended)) => self.end(ended?),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }

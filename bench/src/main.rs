@@ -5,6 +5,7 @@
 //! bench compare --volery target/release/volery --op set,get  Volery and Debian's ZooKeeper in turn
 //! bench compare --op set --nodes 3 --at-half                 the same with clusters of three, and latencies at one rate
 //! bench scale --plots plots                                  how Volery scales with its partitions
+//! bench faults --plots plots                                 what stopped and killed nodes cost, there and elsewhere
 //! bench paper --plots plots                                  the experiments of S-SMR VI
 //! bench respond --port 2181                                  a server that does nothing: the generator's ceiling
 //! ```
@@ -31,7 +32,7 @@
 //! disk. Connections of `load` and `compare` go to the servers round robin, and each works in a directory of its own,
 //! wherever that is kept: a client of either cluster connects to any server. What a cluster uses is the sum over its
 //! processes, and each node's use is shown too. In [`scale`] and [`paper`] a connection goes to the node that leads its
-//! directory's partition.
+//! directory's partition, in [`faults`] to nodes that live on.
 //!
 //! **Logs.** A server that tells is asked what it did to its write-ahead log, by four-letter words at both ends of the
 //! measured window: how often it synced, and how many commands each sync was for. A replicated command is one at each
@@ -56,6 +57,7 @@ mod cluster;
 mod compare;
 mod comparison;
 mod failure;
+mod faults;
 mod four_letter;
 mod interrupt;
 mod lab;
@@ -84,6 +86,7 @@ mod tally;
 mod tree;
 mod trials;
 mod usage;
+mod verdict;
 mod witness;
 mod worker;
 mod workload;
@@ -119,6 +122,8 @@ enum Command {
     Compare(CompareOptions),
     /// Measures how Volery scales with its partitions, in ways that are told apart
     Scale(scale::Options),
+    /// Stops and kills nodes under load, and measures what that costs the partition they serve and the others
+    Faults(faults::Options),
     /// Repeats the experiments of the S-SMR paper, section VI, on this machine
     Paper(paper::Options),
     /// Serves clients without doing anything, to find the generator's own ceiling
@@ -216,6 +221,7 @@ fn main() -> ExitCode {
         Command::Load(options) => run_load(options),
         Command::Compare(options) => run_compare(options),
         Command::Scale(options) => run_scale(options),
+        Command::Faults(options) => run_faults(options),
         Command::Paper(options) => run_paper(options),
         Command::Respond { port } => run_respond(*port),
     };
@@ -281,6 +287,13 @@ fn run_scale(options: &scale::Options) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals()?;
     let scale = options.carry_out(&interrupt)?;
     report::result(options.json, &scale, scale.text());
+    Ok(())
+}
+
+fn run_faults(options: &faults::Options) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let faults = options.carry_out(&interrupt)?;
+    report::result(options.json, &faults, faults.text());
     Ok(())
 }
 

@@ -21,9 +21,9 @@
 
 mod cells;
 mod cpu;
+mod demands;
 mod one_node;
 mod sync_delay;
-mod verdict;
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -34,11 +34,11 @@ use crate::report;
 use crate::shape::Lengths;
 use crate::table::many;
 use crate::trials::{Column, Trials};
+use crate::verdict::{self, Verdict};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use verdict::Verdict;
 
 /// Bytes of each value.
 const SIZE: usize = 100;

@@ -70,6 +70,12 @@ impl Schedule {
         Schedule { phases, current: AtomicUsize::new(0), replies: AtomicU64::new(0) }
     }
 
+    /// One phase, measured until the run is ended, after which nothing is deleted and no session closed.
+    pub fn until_ended(op: Op) -> Schedule {
+        let phases = vec![Phase { purpose: Purpose::Measure, op, length: Duration::MAX }];
+        Schedule { phases, current: AtomicUsize::new(0), replies: AtomicU64::new(0) }
+    }
+
     /// The index of the current phase, and the phase; `None` when the run is over.
     pub fn current(&self) -> (usize, Option<Phase>) {
         let index = self.current.load(Ordering::Acquire);

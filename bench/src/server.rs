@@ -8,6 +8,7 @@ use crate::four_letter;
 use crate::interrupt::Interrupt;
 use crate::pause::pause;
 use crate::preparation::Preparation;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -29,6 +30,7 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     log: PathBuf,
+    killed: bool,
 }
 
 impl Server {
@@ -50,7 +52,7 @@ impl Server {
             .process_group(0)
             .spawn()
             .map_err(Failure::system(format!("starting {}", command.get_program().display())))?;
-        Ok(Server { name, child, address, log })
+        Ok(Server { name, child, address, log, killed: false })
     }
 
     /// Where it serves clients.
@@ -70,8 +72,24 @@ impl Server {
         Some(version.split([',', '-']).next()?.trim().to_owned())
     }
 
-    /// The failure that says that it ended, if it did.
+    /// Stops it as it is: it does nothing more, and its sockets stay open. It is killed in the end as if it ran.
+    pub fn stop(&mut self) -> Result<(), Failure> {
+        kill_process(Pid::from_child(&self.child), Signal::STOP)
+            .map_err(|error| Failure::system(format!("stopping {}", self.name))(error.into()))
+    }
+
+    /// Kills it, and waits until it is no more.
+    pub fn kill(&mut self) -> Result<(), Failure> {
+        self.killed = true;
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        killed.map(|_| ()).map_err(Failure::system(format!("killing {}", self.name)))
+    }
+
+    /// The failure that says that it ended, if it did without being killed here.
     pub fn check(&mut self) -> Result<(), Failure> {
+        if self.killed {
+            return Ok(());
+        }
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(self.failure(&format!("it ended: {status}"))),

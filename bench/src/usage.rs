@@ -14,6 +14,35 @@ pub fn cpu_us(pid: u32) -> Result<u64, Failure> {
     ticks(&text).map(|ticks| ticks * TICK_US).ok_or(Failure::Usage(format!("{path} is not understood")))
 }
 
+/// CPU time of the whole machine since its start, over all its cores, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    idle: u64,
+    all: u64,
+}
+
+impl Machine {
+    /// What it is now.
+    pub fn now() -> Result<Machine, Failure> {
+        let path = "/proc/stat";
+        let text = fs::read_to_string(path).map_err(Failure::system(path))?;
+        Machine::read(&text).ok_or(Failure::Usage(format!("{path} is not understood")))
+    }
+
+    /// The share of the time since then in which cores had nothing to do; not a number if no tick has passed.
+    pub fn idle_share_since(self, before: Machine) -> f64 {
+        self.idle.saturating_sub(before.idle) as f64 / self.all.saturating_sub(before.all) as f64
+    }
+
+    /// user, nice, system, idle, iowait, irq, softirq, steal; guests' time, which follows, is within user's. A core that
+    /// waits for a disk has nothing to do.
+    fn read(stat: &str) -> Option<Machine> {
+        let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().take(8);
+        let ticks = fields.map(|field| field.parse().ok()).collect::<Option<Vec<u64>>>()?;
+        Some(Machine { idle: ticks.get(3)? + ticks.get(4)?, all: ticks.iter().sum() })
+    }
+}
+
 /// The memory that a process has in RAM, in bytes.
 pub fn resident_bytes(pid: u32) -> Result<u64, Failure> {
     let (path, text) = read(pid, "status")?;
@@ -53,6 +82,16 @@ mod tests {
         let stat = "42 (a) b 9 9) S 1 42 42 0 -1 4194560 100 0 0 0 17 25 0 0 20 0 3 0 100 1000 50";
         assert_eq!(ticks(stat), Some(42));
         assert_eq!(ticks("42 (cut) S 1"), None);
+    }
+
+    #[test]
+    fn a_machine_is_idle_also_while_it_waits_for_a_disk() {
+        let machine = |stat| Machine::read(stat).unwrap();
+        let before = machine("cpu  100 1 50 800 20 5 3 2 90 0\ncpu0 1 2 3\n");
+        assert_eq!(before, Machine { idle: 820, all: 981 });
+        let after = machine("cpu  150 1 60 820 40 5 3 2 140 0\n");
+        assert_eq!(after.idle_share_since(before), 0.4);
+        assert_eq!(Machine::read("cpu 1 2 x 4 5\n"), None);
     }
 
     #[test]

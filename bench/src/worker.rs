@@ -33,8 +33,23 @@ const ALARM: Token = Token(usize::MAX - 1);
 pub enum Event {
     /// A connection has nothing to send in the phase of this index.
     Exhausted(usize),
+    /// A connection had replies. Told only if the drive wants it.
+    Answered(Answered),
     /// The worker has ended. It is its last event.
     Ended(Result<Tally, Failure>),
+}
+
+/// Replies that were received together.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// The index of the connection among those of all workers.
+    pub connection: usize,
+    /// When.
+    pub at: Instant,
+    /// How many there were without an error.
+    pub succeeded: usize,
+    /// How many were errors.
+    pub failed: usize,
 }
 
 /// A connection and what goes over it.
@@ -60,6 +75,8 @@ pub struct Drive {
     pub rate: Option<u64>,
     /// The connections of all workers.
     pub connections: usize,
+    /// Whether each turn's replies are told.
+    pub tells_answers: bool,
 }
 
 /// Some connections in a loop. A turn polls, then reads each ready connection once and writes it once.
@@ -181,9 +198,13 @@ impl<'a> Worker<'a> {
         let (sent_before, received_before) = (client.bytes_sent, client.bytes_received);
         client.receive(&mut self.buffer)?;
         let now = Instant::now();
-        let mut replies = 0;
+        let connection = self.first + link * self.stride;
+        let mut answered = Answered { connection, at: now, succeeded: 0, failed: 0 };
         while let Some((request, error)) = client.next_reply()? {
-            replies += 1;
+            match error {
+                None => answered.succeeded += 1,
+                Some(_) => answered.failed += 1,
+            }
             if phase.purpose == Purpose::Measure {
                 self.tally.reply(now - request.due, error);
             }
@@ -191,7 +212,11 @@ impl<'a> Worker<'a> {
                 workload.settle(path, error.is_none());
             }
         }
-        self.schedule.count_replies(replies);
+        let replies = answered.succeeded + answered.failed;
+        self.schedule.count_replies(replies as u64);
+        if self.drive.tells_answers && replies > 0 {
+            let _ = self.events.send(Event::Answered(answered));
+        }
         if self.links[link].pace.is_none() || !had_room {
             self.refill(link, index, phase)?;
             self.await_due(link);

@@ -1,6 +1,6 @@
 //! Throughput of nodes of one replica each that are confined to a share of a core.
 
-use super::{Answer, Options, SIZE, rate, verdict};
+use super::{Answer, Options, SIZE, demands, rate};
 use crate::cgroup::Quota;
 use crate::cluster::Volery;
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ impl Options {
         let quota = Quota::of_percent(self.quota_percent);
         if let Err(reason) = self.first_cell(lab, quota)? {
             let reason = format!("Cells under a CPU quota are left out: {reason}.");
-            return Ok(Answer::LeftOut(reason, vec![verdict::CELLS]));
+            return Ok(Answer::LeftOut(reason, vec![demands::CELLS]));
         }
         let about = format!(
             "Cells of {} % of a core each ({} of every {} us): one node and one replica per partition, set of {SIZE} B, \
@@ -39,7 +39,7 @@ impl Options {
             let shape = Shape { keys: KEYS, ..closed };
             subject.load(Op::Set, &shape, None, self.lengths(), lab.interrupt)
         })?;
-        let verdict = self.judge(verdict::CELLS, &trials, rate);
+        let verdict = self.judge(demands::CELLS, &trials, rate);
         Ok(Answer::Told(vec![trials], vec![verdict]))
     }
 

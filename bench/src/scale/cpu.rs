@@ -1,6 +1,6 @@
 //! CPU per command as partitions grow on one node.
 
-use super::{Answer, Options, SIZE, server_cpu, verdict};
+use super::{Answer, Options, SIZE, demands, server_cpu};
 use crate::cluster::Volery;
 use crate::failure::Failure;
 use crate::lab::Lab;
@@ -29,7 +29,7 @@ impl Options {
             report::progress(&format!("CPU per command: {}", names[index]));
             subjects[index].load(Op::Set, &shape, None, self.lengths(), lab.interrupt)
         })?;
-        let verdict = self.judge(verdict::CPU, &trials, server_cpu);
+        let verdict = self.judge(demands::CPU, &trials, server_cpu);
         Ok(Answer::Told(vec![trials], vec![verdict]))
     }
 }

@@ -1,6 +1,6 @@
 //! What partitions of one node cost each other.
 
-use super::{Answer, Options, SIZE, p99, rate, syncs_per_node, verdict};
+use super::{Answer, Options, SIZE, demands, p99, rate, syncs_per_node};
 use crate::cluster::Volery;
 use crate::failure::Failure;
 use crate::lab::{Lab, Subject};
@@ -28,9 +28,9 @@ impl Options {
         let idle = self.idle(lab, &mut of_one, &mut of_eight, half.max(1))?;
         let global = self.global(lab, &mut of_eight)?;
         let verdicts = vec![
-            verdict::TAIL.measured(idle.last_ratio(p99)),
-            verdict::GLOBAL.measured(global.last_ratio(rate)),
-            verdict::SYNCS.measured(rings.last_ratio(syncs_per_node)),
+            demands::TAIL.measured(idle.last_ratio(p99)),
+            demands::GLOBAL.measured(global.last_ratio(rate)),
+            demands::SYNCS.measured(rings.last_ratio(syncs_per_node)),
         ];
         Ok(Answer::Told(vec![rings, idle, global], verdicts))
     }
