@@ -150,6 +150,7 @@ mod service;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod source;
+mod stages;
 mod stamp;
 mod status;
 mod subscription;
@@ -179,6 +180,7 @@ pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
 pub use request::Request;
 pub use retained::RETAINED_BYTES_MAX;
 pub use service::{PartitioningOracle, StateMachine, Variables};
+pub use stages::StageTimes;
 pub use stamp::{Stamp, StampNumber};
 pub use status::{NodeStatus, ReplicaStatus};
 pub use view::{Interrupt, Origin, View};

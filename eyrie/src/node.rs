@@ -17,6 +17,7 @@ use crate::front::{Commands, ConnectionId, Front};
 use crate::message::Message;
 use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
+use crate::stages::Stages;
 use crate::stamp::Stamp;
 use crate::status::{NodeStatus, ReplicaStatus};
 use crate::witness::{Witness, Witnessed};
@@ -63,6 +64,7 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     /// With other nodes, if there are any.
     correspondence: Option<Correspondence>,
     commands: Commands<S>,
+    stages: Stages,
     witness: Witness,
     front: F,
     /// Who leads each partition, as the front was told.
@@ -121,6 +123,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             correspondence,
             commands: Commands::new(oracle, Errands::new(id, incarnation), hosted),
             front,
+            stages: Stages::default(),
             witness: Witness::default(),
             leaders: vec![None; usize::from(partitions)],
             now_ms: 0,
@@ -271,6 +274,17 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.multicast.propose()
     }
 
+    /// It is so late, in microseconds: finer than [`tick`](Node::tick), and only to know where time goes. Told as a turn begins,
+    /// and around [`deliver`](Node::deliver).
+    pub fn clock(&mut self, now_us: u64) {
+        self.stages.tick(now_us);
+    }
+
+    /// The time behind [`propose`](Node::propose).
+    pub fn proposed(&mut self, now_us: u64) {
+        self.stages.proposed(now_us);
+    }
+
     /// What the log must write and sync, if anything; at most one buffer is out at a time.
     pub fn take_buffer(&mut self) -> Option<Buffer> {
         self.multicast.take_buffer()
@@ -331,6 +345,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             rings,
             multicast: self.multicast.counts(),
             log: self.log.lock().counts(),
+            stages: self.stages.means(),
             open_files: 0,
         }
     }
@@ -390,6 +405,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             {
                 let Some(delivery) = self.multicast.deliver(partition)? else { break };
                 delivered = true;
+                self.stages.delivered(delivery.envelope.id);
                 let entry = self.multicast.delivered_entry(partition);
                 self.witness.note(|| Witnessed::Delivered { delivery: delivery.clone(), entry });
                 replica.deliver(delivery);
@@ -464,6 +480,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     fn answer(&mut self, answer: &Answer<S>) {
         if self.multicast.withdraw(answer.id) {
             self.witness.note(|| Witnessed::Answered(answer.id));
+            self.stages.answered(answer.id);
             self.hand_out(answer);
         }
     }
@@ -482,6 +499,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         for envelope in self.commands.take() {
             let id = envelope.id;
             self.witness.note(|| Witnessed::Submitted(id));
+            self.stages.submitted(id);
             if let Err(error) = self.multicast.submit(envelope) {
                 tracing::warn!(command = %id, %error, "a command was not submitted");
                 self.hand_out(&self.unsubmitted(id));

@@ -2,6 +2,7 @@
 
 use crate::client::Epoch;
 use crate::replica::ReplicaCounts;
+use crate::stages::StageTimes;
 use multicast::log::LogCounts;
 use multicast::{MulticastCounts, PartitionId, Position, RingStatus};
 
@@ -20,6 +21,8 @@ pub struct NodeStatus {
     pub multicast: MulticastCounts,
     /// What its log did.
     pub log: LogCounts,
+    /// Where the time of its commands goes, once there were any.
+    pub stages: Option<StageTimes>,
     /// Files and sockets that the process has open.
     pub open_files: u64,
 }
@@ -33,7 +36,7 @@ pub struct ReplicaStatus {
     pub leads: bool,
     /// The last place delivered.
     pub position: Position,
-    /// The sum over its variables.
+    /// The hash over all its writes.
     pub state_hash: u64,
     /// Clients known.
     pub clients: usize,

@@ -264,6 +264,9 @@ def word_mntr(world):
     ephemerals = [re.search(r"zk_ephemerals_count\t(\d+)", node.four_letters("mntr")) for node in world.server.nodes]
     assert any(int(found[1]) >= 1 for found in ephemerals), ephemerals
     assert int(values["zk_num_alive_connections"]) >= 1, values
+    if len(world.server.nodes) == 1 and not world.server.reads_are_stale:
+        stages = [f"volery_stage_{stage}_us_mean" for stage in ("batching", "multicasting", "waiting", "executing")]
+        assert sum(int(values[stage]) for stage in stages) > 0, values
 
 
 @check

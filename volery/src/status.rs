@@ -49,6 +49,19 @@ pub struct LogStatus {
     pub syncs: u64,
 }
 
+/// Where the time of a command goes within the node, as means of the last few hundred, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagesStatus {
+    /// Until it is proposed.
+    pub batching: u64,
+    /// Until it is delivered.
+    pub multicasting: u64,
+    /// Until its execution begins.
+    pub waiting: u64,
+    /// Until it is answered.
+    pub executing: u64,
+}
+
 /// One node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -62,6 +75,8 @@ pub struct Status {
     pub partitions: Vec<PartitionStatus>,
     /// Its log.
     pub log: LogStatus,
+    /// Where the time of its commands goes, once there were any.
+    pub stages: Option<StagesStatus>,
     /// Znodes over all partitions here.
     pub znodes: u64,
     /// Ephemeral ones among them.
@@ -99,6 +114,7 @@ impl Status {
             incarnation: node.incarnation,
             rings: node.rings.iter().map(ring).collect(),
             log: LogStatus { bytes: node.log.bytes, syncs: node.log.syncs },
+            stages: node.stages.map(stages),
             znodes: sum(|partition| partition.znodes),
             ephemerals: sum(|partition| partition.ephemerals),
             data_bytes: sum(|partition| partition.data_bytes),
@@ -110,6 +126,15 @@ impl Status {
             partitions,
             ..Status::default()
         }
+    }
+}
+
+fn stages(times: eyrie::StageTimes) -> StagesStatus {
+    StagesStatus {
+        batching: times.batching.round() as u64,
+        multicasting: times.multicasting.round() as u64,
+        waiting: times.waiting.round() as u64,
+        executing: times.executing.round() as u64,
     }
 }
 

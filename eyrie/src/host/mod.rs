@@ -167,6 +167,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         }
         self.take_durable()?;
         self.node.propose()?;
+        self.node.proposed(self.now_us());
         if !self.in_flight
             && let Some(buffer) = self.node.take_buffer()
         {
@@ -174,7 +175,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             self.give_out();
             self.write(buffer)?;
         }
+        self.node.clock(self.now_us());
         self.node.deliver()?;
+        self.node.clock(self.now_us());
         self.give_out();
         if self.node.wants_status() {
             self.node.show_status(open_files());
@@ -183,10 +186,15 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         Ok(())
     }
 
+    fn now_us(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
     fn tick(&mut self) {
         self.now_ms = self.started.elapsed().as_millis() as u64;
         let wall_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |wall| wall.as_millis() as u64);
         self.node.tick(self.now_ms, wall_ms);
+        self.node.clock(self.now_us());
     }
 
     /// Waits for sockets, the writer or the time-out.

@@ -138,7 +138,15 @@ impl Gateway {
             ("volery_commands_in_flight", status.in_flight),
             ("volery_commands_resent", status.resent),
         ];
-        for (name, number) in numbers {
+        let stages = status.stages.map(|stages| {
+            [
+                ("volery_stage_batching_us_mean", stages.batching),
+                ("volery_stage_multicasting_us_mean", stages.multicasting),
+                ("volery_stage_waiting_us_mean", stages.waiting),
+                ("volery_stage_executing_us_mean", stages.executing),
+            ]
+        });
+        for (name, number) in numbers.into_iter().chain(stages.into_iter().flatten()) {
             let _ = writeln!(lines, "{name}\t{number}");
         }
         let _ = writeln!(lines, "zk_avg_latency\t{:.4}", latency.mean_ms());
