@@ -5,8 +5,8 @@
 //! event is told once, at the partition of the znode that it is about.
 //!
 //! **Zxid.** A command's zxid is its stamp, or lies beyond the zxids of all that it changes, if that is later. It is found
-//! before anything is changed, from the facts of the znodes that the command names, which every destination reads. It
-//! feeds no later stamp.
+//! before anything is changed, from the facts of the znodes that the command changes, which every destination reads
+//! ([`tree`]). Its session's next command has a greater stamp; nobody else's stamps know of it.
 //!
 //! **Sessions** are opened, moved and closed by commands over their home and wherever they are attached.
 //! [`Command::Operate`] checks nothing of this, and need not: eyrie takes a session's command only if its client table has
