@@ -383,7 +383,7 @@ impl<S: StateMachine> Replica<S> {
         self.counts.executed += u64::from(matches!(outcome, Outcome::Reply(_)));
         let stamp = Stamp { number: stamp.number.max(self.effects.raised), ..stamp };
         self.see_past(head);
-        self.apply(head.position);
+        self.apply(head.position, head.destinations);
         self.clients.stamped(head.id.client, stamp.number);
         let answer = self.answer(head, stamp, outcome);
         self.clients.answered(head.id, answer.clone());
@@ -392,9 +392,14 @@ impl<S: StateMachine> Replica<S> {
         self.outputs.push_back(Output::Answer(answer));
     }
 
-    fn apply(&mut self, position: Position) {
+    /// What lives at another destination is written there. A command of one partition writes nothing else, so where its
+    /// variables live is not asked again.
+    fn apply(&mut self, position: Position, destinations: Destinations) {
+        let alone = destinations.single().is_some();
         for (key, value) in self.effects.writes.drain(..) {
-            if self.oracle.partition_of(&key) == self.partition {
+            let here = || self.oracle.partition_of(&key) == self.partition;
+            debug_assert!(!alone || here(), "{key:?} lives at no destination of the command that writes it");
+            if alone || here() {
                 self.state_hash = FxBuildHasher.hash_one((self.state_hash, &key, &value));
                 self.variables.set(key, value);
             }

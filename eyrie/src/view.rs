@@ -130,7 +130,8 @@ impl<S: StateMachine> View<'_, S> {
         }
     }
 
-    /// Writes a variable, at completion. Where it lives elsewhere only this command's own reads see it.
+    /// Writes a variable, at completion. Where it lives elsewhere only this command's own reads see it: the execution at its
+    /// own partition writes it, which must be one of the command's destinations.
     pub fn write(&mut self, key: S::Key, value: S::Value) {
         self.effects.writes.insert(key, Some(value));
     }

@@ -100,6 +100,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: ServeArguments) -> Result<(), ServeError> {
+    use_small_pages();
     if let Some(parent) = arguments.with_parent {
         local::end_with_parent(parent).map_err(ServeError::Setup)?;
     }
@@ -115,4 +116,14 @@ fn run(arguments: ServeArguments) -> Result<(), ServeError> {
         }
     };
     serve(&config, config.node(id, &place)?, stop)
+}
+
+/// Takes memory from the system in small pages. A huge one is cleared whole when it is first touched: a turn that needs a
+/// little memory would wait until 2 MiB are zeros, and a server of few znodes would hold many times what it uses.
+/// A system that does not know the request keeps its habit.
+fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay in use");
+    }
 }

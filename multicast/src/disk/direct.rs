@@ -17,6 +17,8 @@ use std::path::Path;
 const PAGE_BYTES: usize = 4_096;
 /// The most that goes to the disk in one piece.
 const PIECE_BYTES: usize = 1 << 20;
+/// How many zeros go to the disk in one piece.
+pub(super) const ZEROS_BYTES: usize = 256 << 10;
 
 /// One file, opened in both ways.
 #[derive(Debug)]
@@ -61,24 +63,47 @@ impl DirectFile {
 
     /// Writes all of `bytes`, through `scratch` if they are whole pages.
     pub(super) fn write_all_at(&self, bytes: &[u8], offset: u64, scratch: &mut Scratch) -> io::Result<()> {
-        let whole_pages = bytes.len().is_multiple_of(PAGE_BYTES) && offset.is_multiple_of(PAGE_BYTES as u64);
-        let Some(direct) = self.direct.as_ref().filter(|_| whole_pages) else {
+        if self.direct.is_none() || !are_pages(bytes.len(), offset) {
             return self.cached.write_all_at(bytes, offset);
-        };
+        }
         let mut at = offset;
         for piece in bytes.chunks(PIECE_BYTES) {
-            match direct.write_all_at(scratch.aligned(piece), at) {
-                // It asks for another alignment, and has written nothing.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    self.cached.write_all_at(piece, at)?
-                }
-                written => written?,
-            }
+            self.write_aligned(scratch.aligned(piece), at)?;
             at += piece.len() as u64;
         }
         Ok(())
     }
+
+    /// Writes so many zeros, at most [`ZEROS_BYTES`].
+    pub(super) fn write_zeros_at(&self, length: usize, offset: u64) -> io::Result<()> {
+        static ZEROS: Aligned<ZEROS_BYTES> = Aligned([0; ZEROS_BYTES]);
+        let zeros = &ZEROS.0[..length];
+        if are_pages(length, offset) {
+            self.write_aligned(zeros, offset)
+        } else {
+            self.cached.write_all_at(zeros, offset)
+        }
+    }
+
+    fn write_aligned(&self, pages: &[u8], offset: u64) -> io::Result<()> {
+        let Some(direct) = &self.direct else { return self.cached.write_all_at(pages, offset) };
+        match direct.write_all_at(pages, offset) {
+            // It asks for another alignment, and has written nothing.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.cached.write_all_at(pages, offset)
+            }
+            written => written,
+        }
+    }
 }
+
+fn are_pages(length: usize, offset: u64) -> bool {
+    length.is_multiple_of(PAGE_BYTES) && offset.is_multiple_of(PAGE_BYTES as u64)
+}
+
+/// Bytes at an address that direct I/O takes.
+#[repr(C, align(4096))]
+struct Aligned<const BYTES: usize>([u8; BYTES]);
 
 /// Memory that is aligned as direct I/O demands.
 #[derive(Debug)]
@@ -126,6 +151,12 @@ mod tests {
         write(&vec![2; 2 * PIECE_BYTES + PAGE_BYTES], PAGE_BYTES);
         write(&[3; 100], PAGE_BYTES + 50);
         write(&[4; PAGE_BYTES], 2 * PAGE_BYTES);
+        for (length, offset) in [(3 * PAGE_BYTES, PAGE_BYTES), (100, 2 * PAGE_BYTES - 50)] {
+            file.write_zeros_at(length, offset as u64).expect("a write");
+            let mut read = vec![1; length];
+            file.file().read_exact_at(&mut read, offset as u64).expect("a read");
+            assert_eq!(read, vec![0; length]);
+        }
         let reopened = DirectFile::open(&path).expect("the file");
         assert_eq!(reopened.file().metadata().expect("the file").len(), 3 * PIECE_BYTES as u64);
     }

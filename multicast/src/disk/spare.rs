@@ -11,12 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use super::direct::{DirectFile, Scratch};
+use super::direct::{DirectFile, ZEROS_BYTES};
 
 /// The file's name beside the segments; what a process left half done is written over.
 const NAME: &str = "spare";
-/// How many zeros are written at a time.
-const ZEROS_BYTES: usize = 256 << 10;
 /// How far the spare may be when the segment before it is filled to some place: so many quarters of that, and one part.
 const AHEAD_QUARTERS: u64 = 6;
 /// All that there is to write is wanted at once.
@@ -116,8 +114,6 @@ impl Writing {
 /// Writes a file of zeros, as far as they are wanted; fails once nothing is.
 fn write(path: &Path, bytes: u64, wanted: &AtomicU64) -> io::Result<DirectFile> {
     let file = DirectFile::create(path)?;
-    let zeros = vec![0; ZEROS_BYTES];
-    let mut scratch = Scratch::new();
     let mut offset = 0;
     while offset < bytes {
         match wanted.load(Ordering::Relaxed) {
@@ -129,7 +125,7 @@ fn write(path: &Path, bytes: u64, wanted: &AtomicU64) -> io::Result<DirectFile> 
             _ => {}
         }
         let length = (bytes - offset).min(ZEROS_BYTES as u64);
-        file.write_all_at(&zeros[..length as usize], offset, &mut scratch)?;
+        file.write_zeros_at(length as usize, offset)?;
         file.let_no_pages_gather()?;
         offset += length;
     }
