@@ -147,6 +147,11 @@ impl<S: StateMachine> View<'_, S> {
         self.oracle.partition_of(key) == self.partition
     }
 
+    /// Whether the command has one destination only: so all that it writes lives here.
+    pub fn is_alone(&self) -> bool {
+        self.origin.destinations.single().is_some()
+    }
+
     /// Tells an event to those who watch this partition, at completion. Executions at several destinations tell it at
     /// each, so a service that wants it once asks [`is_local`](View::is_local) first.
     pub fn tell(&mut self, event: S::Event) {

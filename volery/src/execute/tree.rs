@@ -153,10 +153,10 @@ impl<'a, 'v> Tree<'a, 'v> {
         self.view.read_here(&Key::Facts(path.clone())).map(Value::into_facts)
     }
 
-    /// Tells an event where the znode lives that it is about.
+    /// Tells an event where the znode lives that was changed.
     fn tell(&mut self, path: &Arc<str>, event: fn(Arc<str>, Zxid) -> Event) {
         let zxid = self.zxid();
-        if self.view.oracle().of(path) == self.view.partition() {
+        if self.view.is_alone() || self.view.oracle().of(path) == self.view.partition() {
             self.view.tell(event(path.clone(), zxid));
         }
     }
