@@ -41,6 +41,9 @@ pub enum Failure {
         /// What happened.
         failure: Box<Failure>,
     },
+    /// A simulated cluster did what it must not.
+    #[error("the simulation: {0}")]
+    Simulation(String),
     /// The user ended the run.
     #[error("interrupted")]
     Interrupted,

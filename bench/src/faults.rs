@@ -44,12 +44,12 @@ use crate::lab::Lab;
 use crate::median::median;
 use crate::plot::{Figure, Panel};
 use crate::report;
+use crate::setting::Setting;
 use crate::table::Table;
 use crate::verdict::{Bound, Reached, Verdict, demand};
 use clap::Args;
 use round::Round;
 use serde::Serialize;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const REPLICAS: u16 = 3;
@@ -65,9 +65,8 @@ const STILL_BESIDE_KILLED: &str = "leader killed: longest without an answer else
 /// How thoroughly to look.
 #[derive(Args)]
 pub struct Options {
-    /// Volery's binary
-    #[arg(long, default_value = "target/release/volery")]
-    volery: PathBuf,
+    #[command(flatten)]
+    pub setting: Setting,
     /// Faults of each kind, each in a cluster of its own
     #[arg(long, default_value_t = 3, default_value_if("quick", "true", "1"))]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100))]
@@ -86,15 +85,6 @@ pub struct Options {
     /// All of it in half a minute, one fault of each kind
     #[arg(long)]
     quick: bool,
-    /// Where all servers' data go, in directories that are removed again; on the disk to measure
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
-    /// Draw the first round of each kind into this directory, as SVG and the numbers behind it as JSON
-    #[arg(long, value_name = "DIR")]
-    plots: Option<PathBuf>,
-    /// Print one JSON object instead of tables
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What came of it. Field names are those of the JSON.
@@ -133,7 +123,7 @@ impl Options {
     /// Has everything fail that is to fail.
     pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Faults, Failure> {
         let begin = Instant::now();
-        let mut lab = Lab::new(&self.directory, interrupt)?;
+        let mut lab = Lab::new(&self.setting.directory, interrupt)?;
         let majority_stopped = self.rounds("majority stopped", |_| self.majority_stopped(&mut lab))?;
         let leader_killed = self.rounds("leader killed", |round| self.leader_killed(&mut lab, round))?;
         let figures = vec![
@@ -145,7 +135,7 @@ impl Options {
         ];
         let wall_seconds = begin.elapsed().as_secs_f64();
         let faults = Faults { rate: self.rate, majority_stopped, leader_killed, figures, wall_seconds };
-        if let Some(plots) = &self.plots {
+        if let Some(plots) = &self.setting.plots {
             faults.figure().write(plots, "faults")?;
         }
         Ok(faults)
@@ -165,7 +155,7 @@ impl Options {
     }
 
     fn volery(&self, partitions: usize) -> Volery<'_> {
-        Volery { binary: &self.volery, partitions, replicas: Some(REPLICAS), sync_delay_ms: None }
+        Volery { binary: &self.setting.volery, partitions, replicas: Some(REPLICAS), sync_delay_ms: None }
     }
 
     fn warm_up(&self) -> Duration {

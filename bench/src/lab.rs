@@ -40,6 +40,11 @@ impl<'a> Lab<'a> {
         Ok(Lab { directory, ports: Ports::new(), interrupt })
     }
 
+    /// Where data go.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Starts Volery on so many nodes, and waits until each partition is led.
     pub fn volery(&mut self, volery: Volery, nodes: u16) -> Result<Subject, Failure> {
         let directory = self.data()?;

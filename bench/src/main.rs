@@ -7,6 +7,7 @@
 //! bench scale --plots plots                                  how Volery scales with its partitions
 //! bench faults --plots plots                                 what stopped and killed nodes cost, there and elsewhere
 //! bench paper --plots plots                                  the experiments of S-SMR VI
+//! bench ceilings                                             what loopback and disk do, whatever is served
 //! bench respond --port 2181                                  a server that does nothing: the generator's ceiling
 //! ```
 //!
@@ -51,6 +52,7 @@
 //!   and removes them.
 
 mod alarm;
+mod ceilings;
 mod cgroup;
 mod client;
 mod cluster;
@@ -79,7 +81,9 @@ mod responder;
 mod scale;
 mod schedule;
 mod server;
+mod setting;
 mod shape;
+mod simulated;
 mod stages;
 mod table;
 mod tally;
@@ -100,6 +104,7 @@ use layout::Layout;
 use load::Target;
 use op::OpName;
 use responder::Responder;
+use setting::Setting;
 use shape::{Lengths, Shape, count};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -126,6 +131,8 @@ enum Command {
     Faults(faults::Options),
     /// Repeats the experiments of the S-SMR paper, section VI, on this machine
     Paper(paper::Options),
+    /// Measures what the machine itself does: round trips over loopback, and syncs of a file
+    Ceilings(ceilings::Options),
     /// Serves clients without doing anything, to find the generator's own ceiling
     Respond {
         /// The port on the loopback interface; 0 is any free one
@@ -166,9 +173,8 @@ struct LoadOptions {
 
 #[derive(Args)]
 struct CompareOptions {
-    /// Volery's binary
-    #[arg(long, default_value = "target/release/volery")]
-    volery: PathBuf,
+    #[command(flatten)]
+    setting: Setting,
     /// Servers of each, all on this machine
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
     nodes: u16,
@@ -201,18 +207,9 @@ struct CompareOptions {
     #[arg(long, default_value_t = 3, default_value_if("quick", "true", "1"))]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
-    /// Where all servers' data go, in a directory that is removed again; on the disk to measure
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
     /// Measure this one alone
     #[arg(long, value_enum)]
     only: Option<Kind>,
-    /// Draw figures into this directory, as SVG and the numbers behind them as JSON
-    #[arg(long, value_name = "DIR")]
-    plots: Option<PathBuf>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -223,6 +220,7 @@ fn main() -> ExitCode {
         Command::Scale(options) => run_scale(options),
         Command::Faults(options) => run_faults(options),
         Command::Paper(options) => run_paper(options),
+        Command::Ceilings(options) => run_ceilings(options),
         Command::Respond { port } => run_respond(*port),
     };
     match ran {
@@ -269,38 +267,45 @@ fn run_compare(options: &CompareOptions) -> Result<(), Failure> {
         partitions: options.partitions as usize,
         only: options.only,
     };
-    let named = || options.directory.display().to_string();
-    let parent = options.directory.canonicalize().map_err(Failure::system(named()))?;
+    let named = || options.setting.directory.display().to_string();
+    let parent = options.setting.directory.canonicalize().map_err(Failure::system(named()))?;
     let directory =
         tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(Failure::system(named()))?;
-    let comparison = plan.carry_out(&options.volery, directory.path(), &interrupt)?;
-    if let Some(plots) = &options.plots {
+    let comparison = plan.carry_out(&options.setting.volery, directory.path(), &interrupt)?;
+    if let Some(plots) = &options.setting.plots {
         comparison.figures().iter().try_for_each(|(name, figure)| figure.write(plots, name))?;
     }
     let took = report::duration(comparison.wall_seconds);
     let text = format!("{}\n{}\nAll of it took {took}.\n", comparison.table(), comparison.caption);
-    report::result(options.json, &comparison, text);
+    report::result(options.setting.json, &comparison, text);
     Ok(())
 }
 
 fn run_scale(options: &scale::Options) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals()?;
     let scale = options.carry_out(&interrupt)?;
-    report::result(options.json, &scale, scale.text());
+    report::result(options.setting.json, &scale, scale.text());
     Ok(())
 }
 
 fn run_faults(options: &faults::Options) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals()?;
     let faults = options.carry_out(&interrupt)?;
-    report::result(options.json, &faults, faults.text());
+    report::result(options.setting.json, &faults, faults.text());
     Ok(())
 }
 
 fn run_paper(options: &paper::Options) -> Result<(), Failure> {
     let interrupt = Interrupt::on_signals()?;
     let paper = options.carry_out(&interrupt)?;
-    report::result(options.json, &paper, paper.text());
+    report::result(options.setting.json, &paper, paper.text());
+    Ok(())
+}
+
+fn run_ceilings(options: &ceilings::Options) -> Result<(), Failure> {
+    let interrupt = Interrupt::on_signals()?;
+    let ceilings = options.carry_out(&interrupt)?;
+    report::result(options.json, &ceilings, ceilings.table());
     Ok(())
 }
 

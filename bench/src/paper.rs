@@ -34,13 +34,14 @@ use crate::mix::Mix;
 use crate::op::{Op, Span};
 use crate::outcome::Outcome;
 use crate::report;
+use crate::setting::Setting;
 use crate::shape::{Lengths, Shape, count};
 use crate::stages::Stage;
 use crate::table::{Table, figure, many, thousands};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// As in the paper.
@@ -57,9 +58,8 @@ const LATENCY_PERCENT: f64 = 0.75;
 /// What to repeat, and how thoroughly.
 #[derive(Args)]
 pub struct Options {
-    /// Volery's binary
-    #[arg(long, default_value = "target/release/volery")]
-    volery: PathBuf,
+    #[command(flatten)]
+    pub setting: Setting,
     /// Servers of each contestant, all on this machine
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
     nodes: u16,
@@ -101,15 +101,6 @@ pub struct Options {
     /// All of it in about a minute, which shows that it works and not how fast it is
     #[arg(long)]
     quick: bool,
-    /// Where all servers' data go, in directories that are removed again; on the disk to measure
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
-    /// Draw the paper's figures into this directory, as SVG and the numbers behind them as JSON
-    #[arg(long, value_name = "DIR")]
-    plots: Option<PathBuf>,
-    /// Print one JSON object instead of tables
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Where logs are kept.
@@ -183,7 +174,7 @@ impl Options {
     /// Repeats the experiments.
     pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Paper, Failure> {
         let begin = Instant::now();
-        let mut points = self.experiment(Storage::Disk, &self.directory, interrupt)?;
+        let mut points = self.experiment(Storage::Disk, &self.setting.directory, interrupt)?;
         match room(Path::new(MEMORY)) {
             Some(bytes) if bytes >= MEMORY_BYTES_MIN => {
                 points.extend(self.experiment(Storage::Memory, Path::new(MEMORY), interrupt)?);
@@ -191,7 +182,7 @@ impl Options {
             _ => report::progress(&format!("{MEMORY} has no room: what is in memory is left out")),
         }
         let paper = Paper { caption: self.caption(), points, wall_seconds: begin.elapsed().as_secs_f64() };
-        if let Some(plots) = &self.plots {
+        if let Some(plots) = &self.setting.plots {
             paper.figures().iter().try_for_each(|(name, figure)| figure.write(plots, name))?;
         }
         Ok(paper)
@@ -252,7 +243,8 @@ impl Options {
         match who {
             Who::ZooKeeper => lab.zookeeper(self.nodes),
             Who::Volery(partitions) => {
-                let volery = Volery { binary: &self.volery, partitions, replicas: None, sync_delay_ms: None };
+                let volery =
+                    Volery { binary: &self.setting.volery, partitions, replicas: None, sync_delay_ms: None };
                 lab.volery(volery, self.nodes)
             }
         }

@@ -1,7 +1,7 @@
 //! How Volery scales with its partitions.
 //!
 //! On a machine of few cores a raw run with more partitions says nothing: generator, servers and disk share what there
-//! is, and one partition may use it up. So four questions are asked apart, each in a table of its own, and none of their
+//! is, and one partition may use it up. So five questions are asked apart, each in a table of its own, and none of their
 //! figures is a claim about another:
 //!
 //! - **CPU per command**: what a command costs as partitions grow on one node. Where this stays level, partitions are free,
@@ -10,6 +10,9 @@
 //!   and the generator fit into the machine. Each is then a small machine of its own, and throughput tells how they add up.
 //! - **Sync delay**: the same nodes, unconfined, with a disk that takes the same long time for each sync. A log then carries
 //!   what is outstanding in one delay, and throughput tells how logs add up.
+//! - **Simulated**: nodes on machines of their own that do not exist. The nodes are real, time is not: turns and syncs take as
+//!   long as they were measured to take here. So this tells what the protocol lets a cluster do, if machines are like this one
+//!   and networks are not in the way.
 //! - **One node**: what partitions cost each other in one process: syncs of the one log, the tail of latency beside idle
 //!   partitions, throughput with commands over two partitions.
 //!
@@ -23,6 +26,7 @@ mod cells;
 mod cpu;
 mod demands;
 mod one_node;
+mod simulated;
 mod sync_delay;
 
 use crate::failure::Failure;
@@ -31,6 +35,7 @@ use crate::lab::Lab;
 use crate::outcome::Outcome;
 use crate::plot::{BarSeries, Bars, Figure, Panel};
 use crate::report;
+use crate::setting::Setting;
 use crate::shape::Lengths;
 use crate::table::many;
 use crate::trials::{Column, Trials};
@@ -53,6 +58,8 @@ pub enum Part {
     Cells,
     /// Throughput of nodes whose syncs take a fixed time
     SyncDelay,
+    /// Throughput of simulated machines, with what work takes here
+    Simulated,
     /// What partitions of one node cost each other
     OneNode,
 }
@@ -60,14 +67,18 @@ pub enum Part {
 /// What to ask, and how thoroughly.
 #[derive(Args)]
 pub struct Options {
-    /// Volery's binary
-    #[arg(long, default_value = "target/release/volery")]
-    volery: PathBuf,
+    #[command(flatten)]
+    pub setting: Setting,
     /// Volery's binary with the feature faults, which can be told to sync slowly; without it that part is left out
     #[arg(long, value_name = "VOLERY")]
     volery_with_faults: Option<PathBuf>,
     /// What to ask, if not all
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "cpu,cells,sync-delay,one-node")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "cpu,cells,sync-delay,simulated,one-node"
+    )]
     part: Vec<Part>,
     /// Numbers of partitions, the least first
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8", default_value_if("quick", "true", "1,8"))]
@@ -94,15 +105,6 @@ pub struct Options {
     /// All of it in about a minute, which shows that it works and not how Volery scales
     #[arg(long)]
     quick: bool,
-    /// Where all servers' data go, in directories that are removed again; on the disk to measure
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
-    /// Draw figures into this directory, as SVG and the numbers behind them as JSON
-    #[arg(long, value_name = "DIR")]
-    plots: Option<PathBuf>,
-    /// Print one JSON object instead of tables
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What came of it. Field names are those of the JSON.
@@ -131,7 +133,7 @@ impl Options {
     /// Asks all that is to be asked.
     pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Scale, Failure> {
         let begin = Instant::now();
-        let mut lab = Lab::new(&self.directory, interrupt)?;
+        let mut lab = Lab::new(&self.setting.directory, interrupt)?;
         let mut parts = Vec::new();
         let mut verdicts = Vec::new();
         for part in &self.part {
@@ -139,6 +141,7 @@ impl Options {
                 Part::Cpu => self.cpu(&mut lab),
                 Part::Cells => self.cells(&mut lab),
                 Part::SyncDelay => self.sync_delay(&mut lab),
+                Part::Simulated => self.simulated(&mut lab),
                 Part::OneNode => self.one_node(&mut lab),
             };
             let (trials, of_part) = match asked? {
@@ -150,7 +153,7 @@ impl Options {
             parts.push(Told { part: *part, trials: trials.unwrap_or_default(), left_out });
         }
         let scale = Scale { parts, verdicts, wall_seconds: begin.elapsed().as_secs_f64() };
-        if let Some(plots) = &self.plots {
+        if let Some(plots) = &self.setting.plots {
             scale.figure().write(plots, "scale")?;
         }
         Ok(scale)
@@ -209,7 +212,7 @@ impl Scale {
             })
         });
         Figure {
-            title: "How Volery scales: four things, not to be mixed".to_owned(),
+            title: "How Volery scales: five things, not to be mixed".to_owned(),
             panels: panels.collect(),
         }
     }
@@ -254,6 +257,7 @@ fn columns(part: Part) -> &'static [Column] {
         Part::Cpu => &[CPU, PLAIN_RATE, P50, PLAIN_P99],
         Part::Cells => &[RATE, BUSIEST, P50, PLAIN_P99, CPU],
         Part::SyncDelay => &[RATE, SYNCS, BUSIEST, P50, PLAIN_P99],
+        Part::Simulated => &[RATE, P50, PLAIN_P99],
         Part::OneNode => &[RATE, SYNCS, P50, P99, CPU],
     }
 }

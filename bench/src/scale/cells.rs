@@ -50,7 +50,8 @@ impl Options {
     }
 
     fn nodes_of_one_replica(&self, lab: &mut Lab, partitions: usize) -> Result<Subject, Failure> {
-        let volery = Volery { binary: &self.volery, partitions, replicas: Some(1), sync_delay_ms: None };
+        let volery =
+            Volery { binary: &self.setting.volery, partitions, replicas: Some(1), sync_delay_ms: None };
         lab.volery(volery, u16::try_from(partitions).expect("there are few partitions"))
     }
 }

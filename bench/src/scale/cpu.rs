@@ -16,8 +16,12 @@ const OUTSTANDING: usize = 8;
 impl Options {
     /// All configurations run all the time, and one at a time is loaded: an idle one uses no CPU of another's.
     pub(super) fn cpu(&self, lab: &mut Lab) -> Result<Answer, Failure> {
-        let volery =
-            |partitions| Volery { binary: &self.volery, partitions, replicas: None, sync_delay_ms: None };
+        let volery = |partitions| Volery {
+            binary: &self.setting.volery,
+            partitions,
+            replicas: None,
+            sync_delay_ms: None,
+        };
         let subjects = self.partitions.iter().map(|partitions| lab.volery(volery(*partitions), 1));
         let mut subjects = subjects.collect::<Result<Vec<_>, _>>()?;
         let shape = Shape::closed(CONNECTIONS, OUTSTANDING, SIZE);

@@ -19,8 +19,12 @@ const GLOBAL_PERCENT: [u8; 4] = [0, 1, 5, 10];
 impl Options {
     /// Two nodes run all the time, of one partition and of eight, and one at a time is loaded.
     pub(super) fn one_node(&self, lab: &mut Lab) -> Result<Answer, Failure> {
-        let volery =
-            |partitions| Volery { binary: &self.volery, partitions, replicas: None, sync_delay_ms: None };
+        let volery = |partitions| Volery {
+            binary: &self.setting.volery,
+            partitions,
+            replicas: None,
+            sync_delay_ms: None,
+        };
         let mut of_one = lab.volery(volery(1), 1)?;
         let mut of_eight = lab.volery(volery(PARTITIONS), 1)?;
         let rings = self.rings(lab, &mut of_eight)?;

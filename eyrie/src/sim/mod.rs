@@ -15,6 +15,7 @@
 //! - A [`World`] is made from a [`Blueprint`] and a [`Swarm`]; [`World::next`] goes on until something concerns those outside.
 //! - After [`World::heal`] nothing goes wrong any more, and everything must finish: [`World::settled`].
 //! - [`World::violation`] tells what contradicts what while it runs; [`Audit::judge`] judges the order at the end.
+//! - [`World::paced`] asks another question: not what can go wrong, but how fast a cluster on machines of a given [`Pace`] is.
 //! - [`Trace::digest`] is the same for two runs exactly if they went alike.
 //!
 //! Clocks of machines drift and leap, disks take their time, connections have windows, and bytes come in pieces of any
@@ -27,6 +28,7 @@ mod machine;
 mod misfortune;
 mod network;
 mod order;
+mod pace;
 mod process;
 mod trace;
 mod world;
@@ -35,5 +37,6 @@ pub use audit::Audit;
 pub use machine::{Blueprint, Shape};
 pub use misfortune::{Misfortune, Swarm};
 pub use network::EndId;
+pub use pace::Pace;
 pub use trace::{LINES_MAX, Trace};
 pub use world::{Notice, World};

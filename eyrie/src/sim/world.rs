@@ -4,6 +4,7 @@ use super::audit::Audit;
 use super::machine::{Blueprint, Machine, Shape};
 use super::misfortune::{Misfortune, Swarm};
 use super::network::{Arrival, Conditions, EndId, Network, Place, Port};
+use super::pace::Pace;
 use super::process::Surroundings;
 use super::trace::Trace;
 use crate::front::Front;
@@ -57,6 +58,8 @@ pub struct World<S: StateMachine, F: Front<S>> {
     network: Network,
     conditions: Conditions,
     swarm: Swarm,
+    /// In a run that asks how fast a cluster would be.
+    pace: Option<Pace>,
     healed: bool,
     agenda: BTreeMap<(u64, u64), Item>,
     numbered: u64,
@@ -85,6 +88,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             network: Network::new(conditions),
             conditions,
             swarm,
+            pace: None,
             healed: false,
             agenda: BTreeMap::new(),
             numbered: 0,
@@ -98,6 +102,15 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         };
         (0..world.machines.len()).for_each(|node| world.start(node));
         Misfortune::ALL.into_iter().for_each(|kind| world.await_next(kind));
+        world
+    }
+
+    /// A world in which nothing goes wrong and everything takes its time.
+    pub fn paced(blueprint: Blueprint<S, F>, pace: Pace) -> World<S, F> {
+        let mut world = World::new(0, blueprint, Swarm::calm());
+        world.conditions = pace.conditions();
+        world.network.set_conditions(world.conditions);
+        world.pace = Some(pace);
         world
     }
 
@@ -313,10 +326,11 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         self.trace.mark((self.now_us, node));
         let (now_ms, wall_ms) = machine.clocks(self.now_us);
         let process = machine.process.as_mut()?;
+        let drawn_us = machine.sync_us + self.rng.random_range(0..=machine.sync_us);
         let mut surroundings = Surroundings {
             network: &mut self.network,
             disk: &machine.disk,
-            sync_us: machine.sync_us + self.rng.random_range(0..=machine.sync_us),
+            sync_us: self.pace.map_or(drawn_us, |pace| pace.sync_us),
             rng: &mut self.rng,
             now_us: self.now_us,
         };
@@ -328,6 +342,9 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             Some(written_us) => written_us.clamp(self.now_us + TURN_US, self.now_us + TICK_US),
             None => self.now_us + TICK_US,
         };
+        if let Some(pace) = self.pace {
+            machine.paused_us = self.now_us + pace.turn_us(&witnessed);
+        }
         for witnessed in witnessed {
             let noted = self.audit.note(self.steps, node, witnessed, self.blueprint.shape, &self.machines);
             if let Err(violation) = noted {
