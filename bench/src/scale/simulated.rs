@@ -16,8 +16,8 @@ use crate::trials::Trials;
 use eyrie::sim::{self, Pace};
 use std::time::Duration;
 
-const CONNECTIONS_PER_PARTITION: usize = 8;
-const OUTSTANDING: usize = 50;
+const CONNECTIONS_PER_PARTITION: usize = 50;
+const OUTSTANDING: usize = 8;
 /// How many of a hundred commands are over two partitions.
 const GLOBAL_PERCENT: [u8; 2] = [0, 10];
 /// A network of one room.
