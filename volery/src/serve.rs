@@ -163,6 +163,7 @@ fn peers(config: &ClusterConfig, me: &NodeConfig, nonce: [u8; 16], listener: Tcp
     PeerConfig {
         cluster: config.cluster.clone(),
         partitions: config.partitions,
+        replicas: config.replicas(),
         nonce,
         listener,
         addresses: others.filter_map(|node| Some((NodeId(node.id), node.peer?))).collect(),

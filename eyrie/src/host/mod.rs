@@ -91,7 +91,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         let poll = Poll::new()?;
         Ok(Host {
             node,
-            writer: writer(disk, peers.is_some(), &poll)?,
+            writer: writer(disk, peers.as_ref().is_some_and(|peers| peers.replicas > 1), &poll)?,
             in_flight: false,
             busy: false,
             poll,
@@ -374,9 +374,10 @@ fn open_files() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64)
 }
 
-/// A node alone has nothing to do for a command but to sync it: its loop writes. Among peers much can go on meanwhile.
-fn writer(disk: Arc<dyn Disk>, among_peers: bool, poll: &Poll) -> io::Result<LogWriter> {
-    if !among_peers {
+/// Where commands have one replica, there is nothing to do for them but to sync them: the loop writes, and two switches of
+/// threads are saved. Where they have several, much goes on meanwhile.
+fn writer(disk: Arc<dyn Disk>, replicated: bool, poll: &Poll) -> io::Result<LogWriter> {
+    if !replicated {
         return Ok(LogWriter::inline(disk));
     }
     let waker = Waker::new(poll.registry(), WAKER)?;

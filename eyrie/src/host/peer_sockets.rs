@@ -29,6 +29,8 @@ pub struct PeerConfig {
     pub cluster: String,
     /// How many partitions it has.
     pub partitions: u16,
+    /// How many nodes keep each of them.
+    pub replicas: u16,
     /// The nonce of this node's disk.
     pub nonce: [u8; 16],
     /// Where this node is dialled.
