@@ -87,7 +87,7 @@ impl<'a> Simulation<'a> {
     fn dial(&mut self, node: usize, client: Client) -> EndId {
         let end = self.world.dial(self.clients.len(), node);
         self.clients.insert(end, client);
-        self.serve(end, |client, now_us| client.greet(now_us));
+        self.serve(end, |client, _| client.greet());
         end
     }
 

@@ -1,4 +1,8 @@
 //! Throughput of clusters of many machines, simulated with what work takes here.
+//!
+//! With commands over two partitions cores are idle much of the time: a replica takes its commands in order, and each of these
+//! waits there for a signal of the other partition, which may itself wait for another. S-SMR VI-D calls that the convoy
+//! effect; here it is seen without the noise of a machine that all servers share.
 
 use super::{Answer, Options, SIZE};
 use crate::ceilings;

@@ -49,7 +49,7 @@ impl Client {
     }
 
     /// Asks for a session.
-    pub fn greet(&mut self, _now_us: u64) {
+    pub fn greet(&mut self) {
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: 0,
