@@ -187,10 +187,8 @@ impl Client {
                 Some(request) if request.xid == header.xid => request,
                 _ => return Err(self.lost(format!("a reply to request {} came out of order", header.xid))),
             };
-            let error = match (header.error, request.op) {
-                (None, OpCode::Multi) => failed_op(&mut reader).map_err(|malformed| self.lost(malformed))?,
-                (error, _) => error,
-            };
+            let error =
+                error_of(&header, request.op, &mut reader).map_err(|malformed| self.lost(malformed))?;
             return Ok(Some((request, error)));
         }
     }
@@ -210,14 +208,7 @@ impl Client {
     }
 
     fn open_session(&mut self, stream: &mut std::net::TcpStream) -> Result<(), Failure> {
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: 0,
-            timeout_ms: SESSION_TIMEOUT_MS,
-            session_id: 0,
-            password: Bytes::from_static(&[0; PASSWORD_BYTES]),
-            read_only: Some(false),
-        };
+        let request = new_session(SESSION_TIMEOUT_MS);
         let mut output = BytesMut::new();
         write_frame(&mut output, |output| request.write(output));
         stream.write_all(&output).map_err(|error| self.lost(error))?;
@@ -238,6 +229,30 @@ impl Client {
             }
             self.input.extend_from_slice(&buffer[..received]);
         }
+    }
+}
+
+/// The request for a session that is not there yet.
+pub fn new_session(timeout_ms: i32) -> ConnectRequest {
+    ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: 0,
+        timeout_ms,
+        session_id: 0,
+        password: Bytes::from_static(&[0; PASSWORD_BYTES]),
+        read_only: Some(false),
+    }
+}
+
+/// The error that a request was answered with, if it was one; `reader` stands behind the header.
+pub fn error_of(
+    header: &ReplyHeader,
+    op: OpCode,
+    reader: &mut Reader,
+) -> Result<Option<ErrorCode>, volery::wire::Malformed> {
+    match (header.error, op) {
+        (None, OpCode::Multi) => failed_op(reader),
+        (error, _) => Ok(error),
     }
 }
 

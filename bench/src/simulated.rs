@@ -163,12 +163,16 @@ mod tests {
     const PACE: Pace = Pace { serve_ns: 20_000, execute_ns: 30_000, sync_us: 200, latency_us: 50 };
 
     fn rate(nodes: usize, partitions: u16, replicas: u16) -> f64 {
+        rate_of(Op::Set, nodes, partitions, replicas)
+    }
+
+    fn rate_of(op: Op, nodes: usize, partitions: u16, replicas: u16) -> f64 {
         let interrupt = Interrupt::default();
         let shape = sim::Shape { nodes, partitions, replicas };
         let simulation = Simulation::start(shape, PACE, &interrupt).expect("a cluster");
         let load = Shape { keys: 5, ..Shape::closed(4 * usize::from(partitions), 50, 100) };
         let lengths = Lengths { warm_up: Duration::from_millis(50), measure: Duration::from_millis(100) };
-        let outcome = simulation.load(Op::Set, &load, lengths).expect("figures");
+        let outcome = simulation.load(op, &load, lengths).expect("figures");
         assert!(outcome.errors.is_empty(), "{:?}", outcome.errors);
         outcome.operations_per_second
     }
@@ -179,6 +183,12 @@ mod tests {
         assert!((0.85..1.02).contains(&(one / 20_000.0)), "{one} per second at 50 us each");
         let two = rate(2, 2, 1);
         assert!((1.8..2.1).contains(&(two / one)), "{two} beside {one}");
+    }
+
+    #[test]
+    fn commands_over_two_partitions_succeed_and_cost_more() {
+        let multis = rate_of(Op::Multi(crate::op::Span::Two), 2, 2, 1);
+        assert!((100.0..rate(2, 2, 1)).contains(&multis), "{multis} multis per second");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A simulated client: a session on one connection, with several requests in flight.
 
+use crate::client::{error_of, new_session};
 use crate::op::Op;
 use crate::tally::Tally;
 use crate::workload::Workload;
@@ -7,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::time::Duration;
 use volery::wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, FRAME_BYTES_MAX_DEFAULT, PASSWORD_BYTES, Reader, Record,
-    ReplyHeader, Request, XID_NOTIFICATION, XID_PING, take_frame, write_frame,
+    ConnectResponse, ErrorCode, FRAME_BYTES_MAX_DEFAULT, OpCode, Reader, Record, ReplyHeader, Request,
+    XID_NOTIFICATION, XID_PING, take_frame, write_frame,
 };
 
 /// The session timeout asked for, in milliseconds: longer than any simulation.
@@ -29,8 +30,8 @@ pub struct Client {
     greeted: bool,
     input: BytesMut,
     output: BytesMut,
-    /// When each request in flight was sent.
-    sent_us: VecDeque<u64>,
+    /// When each request in flight was sent, and what it is.
+    in_flight: VecDeque<(u64, OpCode)>,
     last_xid: i32,
 }
 
@@ -43,28 +44,21 @@ impl Client {
             greeted: false,
             input: BytesMut::new(),
             output: BytesMut::new(),
-            sent_us: VecDeque::new(),
+            in_flight: VecDeque::new(),
             last_xid: 0,
         }
     }
 
     /// Asks for a session.
     pub fn greet(&mut self) {
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: 0,
-            timeout_ms: SESSION_TIMEOUT_MS,
-            session_id: 0,
-            password: Bytes::from_static(&[0; PASSWORD_BYTES]),
-            read_only: Some(false),
-        };
+        let request = new_session(SESSION_TIMEOUT_MS);
         write_frame(&mut self.output, |output| request.write(output));
     }
 
     /// Whether all was answered that there was to do.
     pub fn is_done(&self) -> bool {
         self.greeted
-            && self.sent_us.is_empty()
+            && self.in_flight.is_empty()
             && matches!(&self.script, Script::Once(rest) if rest.is_empty())
     }
 
@@ -92,8 +86,9 @@ impl Client {
             if matches!(header.xid, XID_NOTIFICATION | XID_PING) {
                 continue;
             }
-            let sent_us = self.sent_us.pop_front().ok_or("a reply to nothing")?;
-            match (&mut tally, header.error) {
+            let (sent_us, op) = self.in_flight.pop_front().ok_or("a reply to nothing")?;
+            let error = error_of(&header, op, &mut reader).map_err(|malformed| malformed.to_string())?;
+            match (&mut tally, error) {
                 (Some(tally), error) => tally.reply(Duration::from_micros(now_us - sent_us), error),
                 (None, Some(error)) if error != ErrorCode::NodeExists => {
                     return Err(format!("a request failed: {error}"));
@@ -106,7 +101,7 @@ impl Client {
 
     /// Sends as many requests as may be in flight.
     pub fn refill(&mut self, now_us: u64) {
-        while self.greeted && self.sent_us.len() < self.outstanding {
+        while self.greeted && self.in_flight.len() < self.outstanding {
             let request = match &mut self.script {
                 Script::Once(requests) => requests.pop_front(),
                 Script::Load(workload, op) => workload.next(*op),
@@ -114,7 +109,7 @@ impl Client {
             let Some(request) = request else { break };
             self.last_xid += 1;
             request.write_frame(self.last_xid, &mut self.output);
-            self.sent_us.push_back(now_us);
+            self.in_flight.push_back((now_us, request.op()));
         }
     }
 
