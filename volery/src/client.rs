@@ -9,6 +9,7 @@
 //! One [`Client`] is one session and at most one connection. It belongs to one caller; who wants several threads opens
 //! several sessions. Requests may be pipelined: [`send`](Client::send) returns a [`Ticket`], and
 //! [`receive`](Client::receive) the replies in the order in which they came. [`call`](Client::call) is both at once.
+//! Who has many requests at hand saves a system call for each with [`send_all`](Client::send_all).
 //!
 //! A lost connection is not mended behind the caller's back, because only the caller knows what an unanswered request
 //! means: every call fails until [`reconnect`](Client::reconnect) attaches to the same session again, at the next server
@@ -59,6 +60,15 @@ pub struct Client {
     auths: Vec<(String, Bytes)>,
     connection: Connection,
     next_ticket: u64,
+}
+
+/// What a connection has carried, without its handshake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
 }
 
 /// What a session is attached to again with.
@@ -125,6 +135,11 @@ impl Client {
         self.connection.inbox().last_zxid()
     }
 
+    /// What this connection has carried so far.
+    pub fn traffic(&self) -> Traffic {
+        self.connection.traffic()
+    }
+
     /// Adds an identity to this and every later connection.
     pub fn add_auth(&mut self, scheme: &str, auth: impl Into<Bytes>) -> Result<(), ClientError> {
         let auth = auth.into();
@@ -147,10 +162,20 @@ impl Client {
 
     /// Sends a request and does not wait.
     pub fn send(&mut self, request: Request) -> Result<Ticket, ClientError> {
-        let ticket = Ticket(self.next_ticket);
-        self.connection.send(ticket, &request)?;
-        self.next_ticket += 1;
-        Ok(ticket)
+        self.send_all(&[request])
+    }
+
+    /// Sends requests in this order, together, and does not wait. The ticket is the first one's, and the others' follow
+    /// it. With [`ClientError::WindowFull`] none was sent.
+    ///
+    /// # Panics
+    /// If there is none, since the ticket would be nobody's.
+    pub fn send_all(&mut self, requests: &[Request]) -> Result<Ticket, ClientError> {
+        assert!(!requests.is_empty(), "nothing is to be sent");
+        let first = Ticket(self.next_ticket);
+        self.connection.send(first, requests)?;
+        self.next_ticket += requests.len() as u64;
+        Ok(first)
     }
 
     /// Waits for the next reply.
@@ -162,6 +187,11 @@ impl Client {
         assert!(inbox.ended().is_some() || !inbox.is_idle(), "nothing is outstanding");
         drop(inbox);
         self.wait_reply(Inbox::take_reply)
+    }
+
+    /// Waits for the next reply until the deadline, and `None` is that it has passed: one in the past takes what is there.
+    pub fn receive_by(&mut self, deadline: Instant) -> Result<Option<(Ticket, Answer)>, ClientError> {
+        self.connection.wait(deadline, Inbox::take_reply)
     }
 
     /// Waits for the next event; `None` is that the deadline has passed.
@@ -383,6 +413,7 @@ mod tests {
         let mut client = Client::connect(address, TIMEOUT).unwrap();
         assert_eq!((client.session_id(), client.timeout()), (77, TIMEOUT));
         let first = client.send(Request::Exists { path: "/a".into(), watch: false }).unwrap();
+        assert_eq!(client.receive_by(Instant::now()), Ok(None));
         client.delete("/a", -1).unwrap();
         assert_eq!(client.receive().unwrap(), (first, Ok(Reply::Stat(Stat::default()))));
         assert_eq!(client.wait_event(Instant::now()).unwrap().unwrap().path, "/a".into());
@@ -390,6 +421,27 @@ mod tests {
         assert_eq!(client.last_zxid(), 6);
         drop(client);
         assert_eq!(server.join().unwrap(), None, "dropping a client sends nothing");
+    }
+
+    #[test]
+    fn requests_sent_together_have_tickets_that_follow_each_other_and_all_fit_the_window_or_none() {
+        let (address, server) = scripted(|listener| {
+            let (mut peer, _) = Peer::accept(&listener, 10_000);
+            let xids: Vec<i32> = (0..3).map(|_| peer.request().unwrap().0).collect();
+            peer.send(|output| xids.iter().for_each(|xid| Reply::Empty.write_frame(*xid, 7, output)));
+            (xids, peer.request())
+        });
+        let mut client = Client::connect(address, TIMEOUT).unwrap();
+        let delete = Request::Delete(Delete { path: "/a".into(), version: -1 });
+        assert_eq!(client.send_all(&vec![delete.clone(); OUTSTANDING_MAX + 1]), Err(ClientError::WindowFull));
+        assert_eq!(client.traffic(), Traffic::default());
+        let first = client.send_all(&vec![delete; 3]).unwrap();
+        let tickets: Vec<Ticket> = (0..3).map(|_| client.receive().unwrap().0).collect();
+        assert_eq!(tickets, (first.0..first.0 + 3).map(Ticket).collect::<Vec<_>>());
+        // A delete is its length, a header, a path and a version; a reply without a body is its length and a header.
+        assert_eq!(client.traffic(), Traffic { sent: 3 * (4 + 8 + 6 + 4), received: 3 * (4 + 16) });
+        drop(client);
+        assert_eq!(server.join().unwrap(), (vec![1, 2, 3], None));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 )]
 
 use super::inbox::{Inbox, Ticket};
-use super::{ClientError, FRAME_BYTES_MAX};
+use super::{ClientError, FRAME_BYTES_MAX, Traffic};
 use crate::wire::{
     ConnectRequest, ConnectResponse, Reader, Record, Request, XID_AUTH, XID_PING, XID_SET_WATCHES,
 };
@@ -14,6 +14,7 @@ use crate::wire::{take_frame, write_frame};
 use bytes::BytesMut;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,11 +40,15 @@ struct Shared {
     /// Never held while writing: the reading thread must get on, or two full pipelines would wait for each other.
     inbox: Mutex<Inbox>,
     arrived: Condvar,
+    /// Bytes received so far.
+    received: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Outbox {
     last_sent: Instant,
+    /// Bytes sent so far.
+    sent: u64,
     bytes: BytesMut,
 }
 
@@ -88,9 +93,14 @@ impl Opened {
 impl Connection {
     /// Takes up a connection whose handshake agreed on `timeout`.
     pub(super) fn start(opened: Opened, inbox: Inbox, timeout: Duration) -> Connection {
-        let outbox = Mutex::new(Outbox { last_sent: Instant::now(), bytes: BytesMut::new() });
-        let (inbox, arrived) = (Mutex::new(inbox), Condvar::new());
-        let shared = Arc::new(Shared { stream: opened.stream, outbox, inbox, arrived });
+        let outbox = Outbox { last_sent: Instant::now(), sent: 0, bytes: BytesMut::new() };
+        let shared = Arc::new(Shared {
+            stream: opened.stream,
+            outbox: Mutex::new(outbox),
+            inbox: Mutex::new(inbox),
+            arrived: Condvar::new(),
+            received: AtomicU64::new(0),
+        });
         let reading = Reading {
             shared: Arc::clone(&shared),
             input: opened.input,
@@ -101,27 +111,29 @@ impl Connection {
         Connection { shared, reader }
     }
 
-    /// Sends a request. The xid follows from the ticket, except of requests that the protocol gives one.
-    pub(super) fn send(&self, ticket: Ticket, request: &Request) -> Result<(), ClientError> {
-        let xid = match request {
-            Request::Auth { .. } => XID_AUTH,
-            Request::SetWatches(_) => XID_SET_WATCHES,
-            Request::Ping => XID_PING,
-            _ => (ticket.0 % i32::MAX as u64) as i32 + 1,
-        };
+    /// Sends requests together; the first one has this ticket, and the others' follow it.
+    pub(super) fn send(&self, first: Ticket, requests: &[Request]) -> Result<(), ClientError> {
         let mut outbox = lock(&self.shared.outbox);
+        let ticketed = || (first.0..).map(Ticket).zip(requests);
         {
             let mut inbox = self.inbox();
             lost(&inbox)?;
-            if inbox.is_full() {
+            if requests.len() > inbox.room() {
                 return Err(ClientError::WindowFull);
             }
-            inbox.expect(ticket, xid, request.op());
+            ticketed().for_each(|(ticket, request)| inbox.expect(ticket, xid(ticket, request), request.op()));
         }
-        self.shared.write(&mut outbox, xid, request).map_err(|error| {
+        let frames = ticketed().map(|(ticket, request)| (xid(ticket, request), request));
+        self.shared.write(&mut outbox, frames).map_err(|error| {
             self.end(&error.to_string());
             ClientError::Lost(error.to_string())
         })
+    }
+
+    /// What it has carried.
+    pub(super) fn traffic(&self) -> Traffic {
+        let sent = lock(&self.shared.outbox).sent;
+        Traffic { sent, received: self.shared.received.load(Ordering::Relaxed) }
     }
 
     /// Waits until `take` finds something, the connection is lost, or the deadline has passed, which is `None`.
@@ -166,10 +178,15 @@ impl Drop for Connection {
 }
 
 impl Shared {
-    fn write(&self, outbox: &mut Outbox, xid: i32, request: &Request) -> io::Result<()> {
+    fn write<'a>(
+        &self,
+        outbox: &mut Outbox,
+        requests: impl Iterator<Item = (i32, &'a Request)>,
+    ) -> io::Result<()> {
         outbox.bytes.clear();
-        request.write_frame(xid, &mut outbox.bytes);
+        requests.for_each(|(xid, request)| request.write_frame(xid, &mut outbox.bytes));
         outbox.last_sent = Instant::now();
+        outbox.sent += outbox.bytes.len() as u64;
         (&self.stream).write_all(&outbox.bytes)
     }
 
@@ -188,7 +205,7 @@ impl Shared {
             Err(TryLockError::WouldBlock) => return Ok(interval),
         };
         if outbox.last_sent.elapsed() >= interval {
-            self.write(&mut outbox, XID_PING, &Request::Ping)?;
+            self.write(&mut outbox, std::iter::once((XID_PING, &Request::Ping)))?;
         }
         Ok(interval.saturating_sub(outbox.last_sent.elapsed()))
     }
@@ -215,12 +232,7 @@ impl Reading {
     /// Takes in what has come, and pings when it is time. Without a word for two thirds of the timeout the server is
     /// given up, so that there is time to find another before the session expires.
     fn turn(&mut self) -> Result<(), String> {
-        while let Some(frame) =
-            take_frame(&mut self.input, FRAME_BYTES_MAX).map_err(|refused| refused.to_string())?
-        {
-            lock(&self.shared.inbox).receive(frame)?;
-            self.shared.arrived.notify_all();
-        }
+        self.hand_over()?;
         let wait = self.shared.ping_if_idle(self.timeout / 3).map_err(|error| error.to_string())?;
         self.read(wait.max(READ_WAIT_MIN)).map_err(|error| error.to_string())?;
         if self.last_received.elapsed() > self.timeout * 2 / 3 {
@@ -229,11 +241,25 @@ impl Reading {
         Ok(())
     }
 
+    /// Hands over what is complete, all at once, so that the caller wakes up once for it.
+    fn hand_over(&mut self) -> Result<(), String> {
+        let mut frames =
+            std::iter::from_fn(|| take_frame(&mut self.input, FRAME_BYTES_MAX).transpose()).peekable();
+        if frames.peek().is_none() {
+            return Ok(());
+        }
+        let mut inbox = lock(&self.shared.inbox);
+        frames.try_for_each(|frame| inbox.receive(frame.map_err(|refused| refused.to_string())?))?;
+        self.shared.arrived.notify_all();
+        Ok(())
+    }
+
     fn read(&mut self, wait: Duration) -> io::Result<()> {
         self.shared.stream.set_read_timeout(Some(wait))?;
         match read_some(&mut &self.shared.stream, &mut self.input) {
             Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed it")),
-            Ok(_) => {
+            Ok(received) => {
+                self.shared.received.fetch_add(received as u64, Ordering::Relaxed);
                 self.last_received = Instant::now();
                 Ok(())
             }
@@ -255,6 +281,16 @@ fn read_some(stream: &mut impl Read, input: &mut BytesMut) -> io::Result<usize> 
     };
     input.truncate(start + result.as_ref().map_or(0, |&read| read));
     result
+}
+
+/// A request's xid follows from its ticket, unless the protocol gives it one.
+fn xid(ticket: Ticket, request: &Request) -> i32 {
+    match request {
+        Request::Auth { .. } => XID_AUTH,
+        Request::SetWatches(_) => XID_SET_WATCHES,
+        Request::Ping => XID_PING,
+        _ => (ticket.0 % i32::MAX as u64) as i32 + 1,
+    }
 }
 
 fn lost(inbox: &Inbox) -> Result<(), ClientError> {

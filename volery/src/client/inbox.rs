@@ -39,9 +39,9 @@ impl Inbox {
         Inbox { last_zxid, events, ..Inbox::default() }
     }
 
-    /// Whether no further request may be sent before a reply is taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.outstanding.len() + self.replies.len() >= OUTSTANDING_MAX
+    /// How many further requests may be sent before a reply is taken.
+    pub(super) fn room(&self) -> usize {
+        OUTSTANDING_MAX - (self.outstanding.len() + self.replies.len())
     }
 
     /// Whether nothing is outstanding and no reply is left.
@@ -194,13 +194,13 @@ mod tests {
     fn the_window_counts_replies_until_they_are_taken() {
         let mut inbox = Inbox::default();
         for number in 0..OUTSTANDING_MAX {
-            assert!(!inbox.is_full());
+            assert_eq!(inbox.room(), OUTSTANDING_MAX - number);
             inbox.expect(Ticket(number as u64), number as i32 + 1, OpCode::Delete);
         }
         inbox.receive(reply(1, 1)).unwrap();
-        assert!(inbox.is_full());
+        assert_eq!(inbox.room(), 0);
         inbox.take_reply();
-        assert!(!inbox.is_full());
+        assert_eq!(inbox.room(), 1);
     }
 
     #[test]
