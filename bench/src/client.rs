@@ -1,29 +1,42 @@
 //! A session on one connection, with several requests in flight.
 //!
-//! An edge file: it opens sockets. The time comes from outside all the same.
+//! Two clients may speak for it. [`Wire`] is this tool's own: it costs the generator little, and many share a thread.
+//! [`Native`] is Volery's client library as an application has it: it blocks, and has a thread for itself and another
+//! that reads.
+
+mod native;
+mod session;
+mod wire;
+
+pub use session::Session;
 
 use crate::failure::Failure;
-use bytes::{Buf, Bytes, BytesMut};
+use clap::ValueEnum;
 use mio::event::Source;
-use mio::net::TcpStream;
+use native::Native;
+use serde::Serialize;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use volery::wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, OpCode, OpResult, PASSWORD_BYTES, Reader, Record, Reply,
-    ReplyHeader, Request, XID_NOTIFICATION, XID_PING, take_frame, write_frame,
-};
+use volery::client::Traffic;
+use volery::wire::{ErrorCode, OpResult, Reply, Request};
+use wire::Wire;
 
-/// The session timeout asked for, in milliseconds.
-const SESSION_TIMEOUT_MS: i32 = 30_000;
+/// The session timeout asked for.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 /// After how long without a request a ping keeps the session alive, as ZooKeeper's clients do it.
 const PING_AFTER: Duration = Duration::from_secs(10);
-/// How long connecting may take, and each step of the handshake.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(15);
-/// The longest reply that is accepted, in bytes: a value of the greatest size and its Stat.
-const REPLY_BYTES_MAX: usize = 0x20_0000;
+
+/// Which client speaks for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaker {
+    /// this tool's own, many of which share a thread
+    Wire,
+    /// Volery's client library, each of which has threads of its own
+    Native,
+}
 
 /// A request that is not answered yet.
 pub struct InFlight {
@@ -33,55 +46,51 @@ pub struct InFlight {
     pub sent: Instant,
     /// The znode that it creates, if it creates one.
     pub creates: Option<Arc<str>>,
-    xid: i32,
-    op: OpCode,
 }
 
 /// A session on one connection. Replies come in the order of the requests.
 pub struct Client {
-    stream: TcpStream,
+    speaker: Spoken,
     address: SocketAddr,
-    input: BytesMut,
-    output: BytesMut,
     in_flight: VecDeque<InFlight>,
-    last_xid: i32,
     /// When a request or a ping was handed to the connection last.
     last_sent: Option<Instant>,
     closing: bool,
-    /// Bytes sent so far, the handshake's left out.
-    pub bytes_sent: u64,
-    /// Bytes received so far, the handshake's left out.
-    pub bytes_received: u64,
+}
+
+/// Who speaks for it.
+enum Spoken {
+    Wire(Wire),
+    Native(Native),
 }
 
 impl Client {
     /// Connects and opens a session, which blocks for a bounded time.
-    pub fn connect(address: SocketAddr) -> Result<Client, Failure> {
-        let lost = |error: std::io::Error| Failure::ConnectionLost { address, reason: error.to_string() };
-        let mut stream = std::net::TcpStream::connect_timeout(&address, HANDSHAKE_MAX).map_err(lost)?;
-        stream.set_nodelay(true).map_err(lost)?;
-        stream.set_read_timeout(Some(HANDSHAKE_MAX)).map_err(lost)?;
-        stream.set_write_timeout(Some(HANDSHAKE_MAX)).map_err(lost)?;
-        let mut client = Client {
-            stream: TcpStream::from_std(stream.try_clone().map_err(lost)?),
-            address,
-            input: BytesMut::new(),
-            output: BytesMut::new(),
-            in_flight: VecDeque::new(),
-            last_xid: 0,
-            last_sent: None,
-            closing: false,
-            bytes_sent: 0,
-            bytes_received: 0,
+    pub fn connect(address: SocketAddr, speaker: Speaker) -> Result<Client, Failure> {
+        let connected = match speaker {
+            Speaker::Wire => Wire::connect(address).map(Spoken::Wire),
+            Speaker::Native => Native::connect(address).map(Spoken::Native),
         };
-        client.open_session(&mut stream)?;
-        stream.set_nonblocking(true).map_err(lost)?;
-        Ok(client)
+        let speaker = connected.map_err(|reason| Failure::ConnectionLost { address, reason })?;
+        Ok(Client { speaker, address, in_flight: VecDeque::new(), last_sent: None, closing: false })
     }
 
-    /// The socket, to poll.
-    pub fn source(&mut self) -> &mut impl Source {
-        &mut self.stream
+    /// The socket, to poll; `None`: it is not polled but [waited](Client::wait) for.
+    pub fn source(&mut self) -> Option<&mut impl Source> {
+        match &mut self.speaker {
+            Spoken::Wire(wire) => Some(wire.source()),
+            Spoken::Native(_) => None,
+        }
+    }
+
+    /// Waits until there is a reply or this time has come.
+    ///
+    /// # Panics
+    /// If it is polled: others share its thread, so it may not block.
+    pub fn wait(&mut self, until: Instant) -> Result<(), Failure> {
+        let Spoken::Native(native) = &mut self.speaker else { panic!("a polled client never waits") };
+        let waited = native.wait(until);
+        self.gone_on(waited)
     }
 
     /// How many requests are not answered yet.
@@ -109,23 +118,33 @@ impl Client {
         self.in_flight.iter().map(|request| request.due)
     }
 
+    /// What the connection has carried so far, without the handshake.
+    pub fn traffic(&self) -> Traffic {
+        match &self.speaker {
+            Spoken::Wire(wire) => wire.traffic(),
+            Spoken::Native(native) => native.traffic(),
+        }
+    }
+
     /// Takes a request to be sent with the next flush, and from which latency counts at once.
-    pub fn push(&mut self, request: &Request, now: Instant) {
+    pub fn push(&mut self, request: Request, now: Instant) {
         self.push_due(request, now, now);
     }
 
     /// Takes a request that was due at some time before, to be sent with the next flush.
-    pub fn push_due(&mut self, request: &Request, due: Instant, now: Instant) {
+    pub fn push_due(&mut self, request: Request, due: Instant, now: Instant) {
         assert!(!self.closing, "nothing follows a closeSession");
-        self.closing = *request == Request::CloseSession;
-        self.last_xid = if self.last_xid == i32::MAX { 1 } else { self.last_xid + 1 };
+        self.closing = request == Request::CloseSession;
         self.last_sent = Some(now);
-        let creates = match request {
+        let creates = match &request {
             Request::Create(create) => Some(Arc::clone(&create.path)),
             _ => None,
         };
-        self.in_flight.push_back(InFlight { due, sent: now, creates, xid: self.last_xid, op: request.op() });
-        request.write_frame(self.last_xid, &mut self.output);
+        self.in_flight.push_back(InFlight { due, sent: now, creates });
+        match &mut self.speaker {
+            Spoken::Wire(wire) => wire.push(&request),
+            Spoken::Native(native) => native.push(request),
+        }
     }
 
     /// Sends a ping if no request was sent for a while: the server may be slow to answer those that were.
@@ -134,62 +153,42 @@ impl Client {
             return Ok(());
         }
         self.last_sent = Some(now);
-        Request::Ping.write_frame(XID_PING, &mut self.output);
+        match &mut self.speaker {
+            Spoken::Wire(wire) => wire.push_ping(),
+            // It does so by itself.
+            Spoken::Native(_) => {}
+        }
         self.flush()
     }
 
-    /// Sends what the socket takes. The rest goes with a later flush, when the socket is writable.
+    /// Sends what was pushed. What a polled socket does not take goes with a later flush, when it is writable.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        while !self.output.is_empty() {
-            match self.stream.write(&self.output) {
-                Ok(sent) => {
-                    self.output.advance(sent);
-                    self.bytes_sent += sent as u64;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(error)),
-            }
-        }
-        Ok(())
+        let flushed = match &mut self.speaker {
+            Spoken::Wire(wire) => wire.flush(),
+            Spoken::Native(native) => native.flush(),
+        };
+        flushed.map_err(|reason| self.lost(reason))
     }
 
-    /// Receives all that there is, through a buffer that connections share.
+    /// Receives all that there is at a polled socket, through a buffer that connections share.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) => return self.end_of_stream(),
-                Ok(received) => {
-                    self.input.extend_from_slice(&buffer[..received]);
-                    self.bytes_received += received as u64;
-                    if received < buffer.len() {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(error)),
-            }
-        }
+        let received = match &mut self.speaker {
+            Spoken::Wire(wire) => wire.receive(buffer),
+            Spoken::Native(_) => Ok(()),
+        };
+        self.gone_on(received)
     }
 
     /// The next answered request of what was received, and the error that it was answered with, if it was one.
     pub fn next_reply(&mut self) -> Result<Option<(InFlight, Option<ErrorCode>)>, Failure> {
-        loop {
-            let frame = take_frame(&mut self.input, REPLY_BYTES_MAX).map_err(|bad| self.lost(bad))?;
-            let Some(frame) = frame else { return Ok(None) };
-            let mut reader = Reader::new(frame);
-            let header: ReplyHeader = reader.record().map_err(|malformed| self.lost(malformed))?;
-            if matches!(header.xid, XID_NOTIFICATION | XID_PING) {
-                continue;
-            }
-            let request = match self.in_flight.pop_front() {
-                Some(request) if request.xid == header.xid => request,
-                _ => return Err(self.lost(format!("a reply to request {} came out of order", header.xid))),
-            };
-            let error =
-                error_of(&header, request.op, &mut reader).map_err(|malformed| self.lost(malformed))?;
-            return Ok(Some((request, error)));
+        let answer = match &mut self.speaker {
+            Spoken::Wire(wire) => wire.next_answer(),
+            Spoken::Native(native) => Ok(native.next_answer()),
+        };
+        let Some(answer) = answer.map_err(|reason| self.lost(reason))? else { return Ok(None) };
+        match self.in_flight.pop_front() {
+            Some(request) => Ok(Some((request, answer.err()))),
+            None => Err(self.lost("a reply came unasked")),
         }
     }
 
@@ -198,66 +197,19 @@ impl Client {
         Failure::ConnectionLost { address: self.address, reason: reason.to_string() }
     }
 
-    /// A server may close the connection of a session that is being closed without waiting for us.
-    fn end_of_stream(&mut self) -> Result<(), Failure> {
-        if !self.closing {
-            return Err(self.lost("the server closed it"));
+    /// A server may end the connection of a session that is being closed without waiting for us.
+    fn gone_on(&mut self, connection: Result<(), String>) -> Result<(), Failure> {
+        match connection {
+            Err(_) if self.closing => self.in_flight.clear(),
+            Err(reason) => return Err(self.lost(reason)),
+            Ok(()) => {}
         }
-        self.in_flight.clear();
         Ok(())
-    }
-
-    fn open_session(&mut self, stream: &mut std::net::TcpStream) -> Result<(), Failure> {
-        let request = new_session(SESSION_TIMEOUT_MS);
-        let mut output = BytesMut::new();
-        write_frame(&mut output, |output| request.write(output));
-        stream.write_all(&output).map_err(|error| self.lost(error))?;
-        let response: ConnectResponse =
-            Reader::new(self.first_frame(stream)?).record().map_err(|malformed| self.lost(malformed))?;
-        if response.session_id == 0 { Err(self.lost("the server refused a session")) } else { Ok(()) }
-    }
-
-    fn first_frame(&mut self, stream: &mut std::net::TcpStream) -> Result<Bytes, Failure> {
-        let mut buffer = [0; 256];
-        loop {
-            if let Some(frame) = take_frame(&mut self.input, REPLY_BYTES_MAX).map_err(|bad| self.lost(bad))? {
-                return Ok(frame);
-            }
-            let received = stream.read(&mut buffer).map_err(|error| self.lost(error))?;
-            if received == 0 {
-                return Err(self.lost("the server closed it during the handshake"));
-            }
-            self.input.extend_from_slice(&buffer[..received]);
-        }
-    }
-}
-
-/// The request for a session that is not there yet.
-pub fn new_session(timeout_ms: i32) -> ConnectRequest {
-    ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen: 0,
-        timeout_ms,
-        session_id: 0,
-        password: Bytes::from_static(&[0; PASSWORD_BYTES]),
-        read_only: Some(false),
-    }
-}
-
-/// The error that a request was answered with, if it was one; `reader` stands behind the header.
-pub fn error_of(
-    header: &ReplyHeader,
-    op: OpCode,
-    reader: &mut Reader,
-) -> Result<Option<ErrorCode>, volery::wire::Malformed> {
-    match (header.error, op) {
-        (None, OpCode::Multi) => failed_op(reader),
-        (error, _) => Ok(error),
     }
 }
 
 /// The reason why a multi failed, which its header does not tell: the one failure that is not a consequence of it.
-fn failed_op(reader: &mut Reader) -> Result<Option<ErrorCode>, volery::wire::Malformed> {
-    let Reply::Results(results) = Reply::read(OpCode::Multi, reader)? else { return Ok(None) };
-    Ok(results.iter().filter_map(OpResult::error).find(|code| *code != ErrorCode::RuntimeInconsistency))
+fn failed_op(reply: &Reply) -> Option<ErrorCode> {
+    let Reply::Results(results) = reply else { return None };
+    results.iter().filter_map(OpResult::error).find(|code| *code != ErrorCode::RuntimeInconsistency)
 }

@@ -8,6 +8,7 @@
 //! An edge file: it reads the clock.
 #![allow(clippy::disallowed_methods, reason = "the comparison says how long it took")]
 
+use crate::client::Speaker;
 use crate::cluster::{Cluster, Kind, Site, Volery};
 use crate::comparison::{AtHalf, Comparison, Contestant, Rounds};
 use crate::failure::Failure;
@@ -107,9 +108,13 @@ impl Plan {
     }
 
     fn caption(&self) -> String {
-        let Shape { connections, outstanding, rate, .. } = self.shape;
+        let Shape { connections, outstanding, rate, client, .. } = self.shape;
         let sizes: Vec<String> = self.sizes.iter().map(|size| thousands(*size as i64)).collect();
         let rate = rate.map_or_else(String::new, |rate| format!(", {}/s in all", thousands(rate as i64)));
+        let client = match client {
+            Speaker::Wire => "",
+            Speaker::Native => " of Volery's client library",
+        };
         let who = match (self.only, self.nodes) {
             (None, 1) => "in turn, both servers on this machine".to_owned(),
             (None, nodes) => format!("in turn, both clusters of {nodes} processes on this machine"),
@@ -117,7 +122,7 @@ impl Plan {
         };
         format!(
             "Medians of {} of {} s each, {who}, after {} s of warm-up each;\n\
-             {} with {outstanding} outstanding each{rate}, {} B values.",
+             {}{client} with {outstanding} outstanding each{rate}, {} B values.",
             many(self.rounds, "round"),
             self.measure.as_secs(),
             self.warm_up.as_secs(),

@@ -128,6 +128,8 @@ impl Rounds {
         self.row(table, "bytes sent/operation", |outcome| Some(outcome.bytes_sent_per_operation()), figure);
         let received = |outcome: &Outcome| Some(outcome.bytes_received_per_operation());
         self.row(table, "bytes received/operation", received, figure);
+        let loopback = |outcome: &Outcome| Some(outcome.loopback_bytes_per_operation());
+        self.row(table, "loopback bytes/operation", loopback, figure);
         self.row(table, "server CPU us/operation", |outcome| Some(server_cpu(outcome)), figure);
         self.row(table, "server resident MiB", |outcome| Some(server_resident(outcome)), mib);
         self.node_rows(table);
@@ -295,6 +297,7 @@ set: p50 us                                          1,000            1,000     
 set: p99 us                                          1,000            1,000                1.00
 set: bytes sent/operation                              150              150                1.00
 set: bytes received/operation                         88.0             88.0                1.00
+set: loopback bytes/operation                        1,000            1,000                1.00
 set: server CPU us/operation                          24.5             24.5                1.00
 set: server resident MiB                              3.00             3.00                1.00
 set: syncs/s                                          50.0                -                   -
@@ -325,6 +328,7 @@ set: p50 us                                                   1,000
 set: p99 us                                                   1,000
 set: bytes sent/operation                                       150
 set: bytes received/operation                                  88.0
+set: loopback bytes/operation                                 1,000
 set: server CPU us/operation                                   49.0
 set: server resident MiB                                       6.00
 set: server CPU us/operation, node 1                           24.5

@@ -9,13 +9,13 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::layout::Layout;
 use crate::op::Op;
-use crate::outcome::{LogUse, Outcome, ProcessUse};
+use crate::outcome::Outcome;
 use crate::preparation::Preparation;
 use crate::schedule::{Phase, Purpose, Schedule};
 use crate::shape::{Lengths, Shape};
 use crate::tally::Tally;
 use crate::tree::Tree;
-use crate::witness::Witness;
+use crate::witness::{Used, Witness};
 use crate::worker::{Drive, Event, Link, Worker};
 use crate::workload::{Workload, ZNODES_MAX, ZNODES_MAX_OF_SEVERAL};
 use bytes::Bytes;
@@ -84,7 +84,7 @@ fn connect(target: Target, data: &Bytes, shape: &Shape, interrupt: &Interrupt) -
     let mut links = Vec::new();
     for (connection, seat) in target.layout.seats.iter().enumerate() {
         interrupt.check()?;
-        let client = Client::connect(target.servers[seat.server])?;
+        let client = Client::connect(target.servers[seat.server], shape.client)?;
         let tree = Arc::clone(&target.layout.tree);
         let data = data.clone();
         let workload = Workload::new(tree, shape.spread, data, run, connection, seat.directory, room);
@@ -101,10 +101,8 @@ fn znodes_max(servers: usize) -> usize {
 pub struct Window {
     /// How long it was.
     pub length: Duration,
-    /// What processes used: the generator first, then those asked for.
-    pub processes: Vec<ProcessUse>,
-    /// What each server did to its log, if it tells.
-    pub logs: Vec<Option<LogUse>>,
+    /// What was used: by the generator first, then by the processes asked for.
+    pub used: Used,
 }
 
 /// Runs the workers through the schedule. They have all ended when it returns.
@@ -116,7 +114,7 @@ fn conduct(
     interrupt: &Interrupt,
 ) -> Result<(Tally, Window), Failure> {
     let (sender, events) = channel();
-    let mut shares: Vec<Vec<Link>> = (0..shape.threads.min(links.len())).map(|_| Vec::new()).collect();
+    let mut shares: Vec<Vec<Link>> = (0..shape.workers()).map(|_| Vec::new()).collect();
     let threads = shares.len();
     for (index, link) in links.into_iter().enumerate() {
         shares[index % threads].push(link);
@@ -191,8 +189,8 @@ impl<'a> Conductor<'a> {
         let begin = Instant::now();
         let before = self.witness.look()?;
         self.wait(index, phase, begin)?;
-        let (processes, logs) = self.witness.used_since(&before)?;
-        Ok(Window { length: begin.elapsed(), processes, logs })
+        let used = self.witness.used_since(&before)?;
+        Ok(Window { length: begin.elapsed(), used })
     }
 
     /// Waits for the end of a phase.
@@ -252,6 +250,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Speaker;
     use crate::op::OpName;
     use crate::responder::Responder;
     use crate::workload::Spread;
@@ -308,10 +307,31 @@ mod tests {
                 assert!(outcome.operations > 0, "{name:?}");
                 assert!(outcome.errors.is_empty(), "{name:?} {:?}", outcome.errors);
                 assert!(outcome.bytes_sent > 0 && outcome.bytes_received > 0, "{name:?}");
+                assert!(outcome.loopback_bytes > outcome.bytes_sent + outcome.bytes_received, "{name:?}");
                 assert_eq!(outcome.processes.len(), 2, "{name:?}");
                 assert!(matches!(outcome.logs[..], [None]), "a responder has no log");
             }
         }
+    }
+
+    #[test]
+    fn volery_s_own_client_does_it_all_too() {
+        let native = Shape { client: Speaker::Native, ..shape() };
+        for (name, rate) in [
+            (OpName::Set, None),
+            (OpName::CreateDelete, None),
+            (OpName::Multi, None),
+            (OpName::Set, Some(2_000)),
+        ] {
+            let lengths = Lengths { measure: Duration::from_millis(500), ..LENGTHS };
+            let outcome = measured(responder(), name, &Shape { rate, ..native.clone() }, lengths).unwrap();
+            assert!(outcome.errors.is_empty(), "{name:?} {:?}", outcome.errors);
+            assert!(outcome.bytes_sent > 0 && outcome.bytes_received > 0, "{name:?}");
+            let due = rate.map_or(1.0, |rate| 0.9 * rate as f64 * outcome.seconds);
+            assert!((outcome.operations + outcome.overdue) as f64 >= due, "{name:?} {}", outcome.operations);
+        }
+        let failing = measured(responder().failing(Some(10)), OpName::Multi, &native, LENGTHS).unwrap();
+        assert!(failing.errors["BadVersion"] > 0, "{:?}", failing.errors);
     }
 
     #[test]

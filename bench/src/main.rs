@@ -4,6 +4,7 @@
 //! bench load --server 127.0.0.1:2181 --op set --pid 4711     one operation against a server that runs already
 //! bench compare --volery target/release/volery --op set,get  Volery and Debian's ZooKeeper in turn
 //! bench compare --op set --nodes 3 --at-half                 the same with clusters of three, and latencies at one rate
+//! bench compare --op set --client native                     the same through Volery's client library
 //! bench scale --plots plots                                  how Volery scales with its partitions
 //! bench faults --plots plots                                 what stopped and killed nodes cost, there and elsewhere
 //! bench paper --plots plots                                  the experiments of S-SMR VI
@@ -26,8 +27,14 @@
 //! whenever their requests were sent. An error that a server replies is a figure; a connection that is lost is the end.
 //!
 //! **Processes.** The generator takes part of the machine that the server could use. So the CPU time of both is shown, per
-//! operation, and on a machine whose cores are all busy that is the figure to compare. Bytes are those that the generator
-//! sends and receives; what servers send each other is not among them.
+//! operation, and on a machine whose cores are all busy that is the figure to compare.
+//!
+//! **Bytes** sent and received are the generator's, without TCP's headers. Those over loopback are all that went over the
+//! interface meanwhile, headers included: what is left of them, less the generator's, is what servers sent each other.
+//!
+//! **Clients.** What speaks the protocol is this tool's own by default: many connections share a thread, so it costs the
+//! machine little. With `--client native` it is Volery's library, as an application of it has it, with two threads for each
+//! connection; either is used alike on Volery and on ZooKeeper.
 //!
 //! **Clusters.** With `--nodes` both are clusters, all of whose processes run on this machine and share its cores and its
 //! disk. Connections of `load` and `compare` go to the servers round robin, and each works in a directory of its own,
@@ -61,6 +68,7 @@ mod comparison;
 mod failure;
 mod faults;
 mod four_letter;
+mod gate;
 mod interrupt;
 mod lab;
 mod layout;

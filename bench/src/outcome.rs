@@ -37,6 +37,8 @@ pub struct Outcome {
     pub bytes_sent: u64,
     /// Bytes received within the window.
     pub bytes_received: u64,
+    /// Bytes that went over the loopback interface within the window, whoever sent them.
+    pub loopback_bytes: u64,
     /// What processes used: the generator first, then those asked for.
     pub processes: Vec<ProcessUse>,
     /// What each server did to its log, if it tells.
@@ -121,8 +123,9 @@ impl Outcome {
             errors: tally.errors.iter().map(|(code, count)| (code.name(), *count)).collect(),
             bytes_sent: tally.bytes_sent,
             bytes_received: tally.bytes_received,
-            processes: window.processes,
-            logs: window.logs,
+            loopback_bytes: window.used.loopback_bytes,
+            processes: window.used.processes,
+            logs: window.used.logs,
         }
     }
 
@@ -147,6 +150,11 @@ impl Outcome {
     /// Bytes received per operation; not a number if there was none.
     pub fn bytes_received_per_operation(&self) -> f64 {
         self.bytes_received as f64 / self.operations as f64
+    }
+
+    /// Bytes over the loopback interface per operation; not a number if there was none.
+    pub fn loopback_bytes_per_operation(&self) -> f64 {
+        self.loopback_bytes as f64 / self.operations as f64
     }
 
     /// The CPU time of processes per operation in microseconds; not a number if there was no operation.
@@ -191,6 +199,7 @@ impl Outcome {
         }
         table.row(["bytes sent/operation", &figure(self.bytes_sent_per_operation())]);
         table.row(["bytes received/operation", &figure(self.bytes_received_per_operation())]);
+        table.row(["loopback bytes/operation", &figure(self.loopback_bytes_per_operation())]);
         for (index, process) in self.processes.iter().enumerate() {
             let who = match index {
                 0 => "generator".to_owned(),
@@ -257,6 +266,7 @@ pub fn mib(bytes: f64) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::witness::Used;
     use std::time::Duration;
     use volery::wire::ErrorCode;
 
@@ -275,7 +285,8 @@ pub mod tests {
         };
         let processes = vec![process(1, "bench", 3_000), process(42, "java", 24_500)];
         (tally.bytes_sent, tally.bytes_received) = (150_000, 88_000);
-        let window = Window { length: Duration::from_secs(2), processes, logs: vec![None] };
+        let used = Used { processes, logs: vec![None], loopback_bytes: 1_000_000 };
+        let window = Window { length: Duration::from_secs(2), used };
         Outcome::new(Op::Set, &shape, &tally, window)
     }
 
@@ -300,6 +311,7 @@ errors                           1
   NoNode                         1
 bytes sent/operation           150
 bytes received/operation      88.0
+loopback bytes/operation     1,000
 CPU us/operation, generator   3.00
 resident MiB, generator       3.00
 CPU us/operation, java 42     24.5

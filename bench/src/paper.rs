@@ -17,7 +17,9 @@
 //! - **On disk** is where `--directory` says. **In memory** is `/dev/shm`, where a sync does nothing.
 //! - **The stages** of a command's latency are drawn if the server tells of them.
 //!
-//! All contestants of a load run all the time and one at a time is loaded, in turn.
+//! Contestants take turns. For its turn each is started without data, warmed up, measured under one load and stopped, so
+//! that what is logged under it is gone when the next one comes: all of it together would fill a disk, and memory sooner.
+//! Where one turn would fill what is free, measurements are shorter than was asked for.
 //!
 //! An edge file: it reads the clock.
 #![allow(clippy::disallowed_methods, reason = "it says how long it took")]
@@ -38,7 +40,9 @@ use crate::setting::Setting;
 use crate::shape::{Lengths, Shape, count};
 use crate::stages::Stage;
 use crate::table::{Table, figure, many, thousands};
+use crate::usage;
 use clap::Args;
+use rustix::fs::{StatVfs, statvfs};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -48,8 +52,11 @@ use std::time::{Duration, Instant};
 const OUTSTANDING: usize = 25;
 /// A file system in memory.
 const MEMORY: &str = "/dev/shm";
-/// How much must be free there.
-const MEMORY_BYTES_MIN: u64 = 4 << 30;
+/// How many bytes must be free there.
+const MEMORY_ROOM_MIN: u64 = 4 << 30;
+/// How many bytes must be free for each second of a measurement. A turn has two of them and as much again around them, and
+/// nobody has been seen to log 500 MB a second.
+const ROOM_PER_SECOND: u64 = 2_000_000_000;
 /// The size of the commands among which there are global ones, in bytes.
 const GLOBAL_SIZE: usize = 1_000;
 /// Latencies are measured at this share of the throughput.
@@ -175,8 +182,8 @@ impl Options {
     pub fn carry_out(&self, interrupt: &Interrupt) -> Result<Paper, Failure> {
         let begin = Instant::now();
         let mut points = self.experiment(Storage::Disk, &self.setting.directory, interrupt)?;
-        match room(Path::new(MEMORY)) {
-            Some(bytes) if bytes >= MEMORY_BYTES_MIN => {
+        match room(Storage::Memory, Path::new(MEMORY)) {
+            Ok(bytes) if bytes >= MEMORY_ROOM_MIN => {
                 points.extend(self.experiment(Storage::Memory, Path::new(MEMORY), interrupt)?);
             }
             _ => report::progress(&format!("{MEMORY} has no room: what is in memory is left out")),
@@ -190,8 +197,8 @@ impl Options {
 
     fn caption(&self) -> String {
         format!(
-            "{} of {} s each; {} per contestant, all on this machine with the load; {} with {OUTSTANDING} outstanding \
-             each.\nZKsmr and Volery with 1 partition are the same program here and cannot be told apart. Global commands \
+            "{} of {} s each, less where there is no room; {} per contestant, on this machine with the load; {} with \
+             {OUTSTANDING} outstanding each.\nZKsmr and Volery with 1 partition are the same program here and cannot be told apart. Global commands \
              are multis over two partitions.",
             many(self.rounds as usize, "round"),
             self.seconds,
@@ -212,31 +219,42 @@ impl Options {
     ) -> Result<Vec<Point>, Failure> {
         let mut points = Vec::new();
         for load in self.loads(storage) {
-            let mut subjects = self.subjects(load, directory, interrupt)?;
-            points.extend(self.points(load, &mut subjects, interrupt)?);
+            let point = |who| Point { load, who, closed: Vec::new(), open: Vec::new(), stages: Vec::new() };
+            let mut of_load: Vec<Point> = self.who().into_iter().map(point).collect();
+            let mut lab = Lab::new(directory, interrupt)?;
+            for _ in 0..self.rounds {
+                of_load.iter_mut().try_for_each(|point| self.turn(point, &mut lab))?;
+            }
+            points.extend(of_load);
         }
         Ok(points)
     }
 
-    /// All contestants, warmed up. They begin without data for each load: what is logged under all of them together would fill
-    /// a file system in memory.
-    fn subjects(
-        &self,
-        load: Load,
-        directory: &Path,
-        interrupt: &Interrupt,
-    ) -> Result<Vec<(Who, Subject)>, Failure> {
-        let mut lab = Lab::new(directory, interrupt)?;
-        let mut subjects = Vec::new();
-        for who in self.who() {
-            report::progress(&format!("{load}: starting {who} and warming it up"));
-            let mut subject = self.start(&mut lab, who)?;
-            let lengths =
-                Lengths { warm_up: Duration::from_secs(self.warmup), measure: Duration::from_millis(500) };
-            subject.load(Op::Set, &self.shape(100), None, lengths, interrupt)?;
-            subjects.push((who, subject));
+    /// One contestant's turn under one load.
+    fn turn(&self, point: &mut Point, lab: &mut Lab) -> Result<(), Failure> {
+        let Point { load, who, .. } = *point;
+        let measure = Duration::from_secs(fitting(self.seconds, room(load.storage, lab.directory())?));
+        report::progress(&format!("{load}: starting {who} and warming it up"));
+        let mut subject = self.start(lab, who)?;
+        let warm_up =
+            Lengths { warm_up: Duration::from_secs(self.warmup), measure: Duration::from_millis(500) };
+        subject.load(Op::Set, &self.shape(100), None, warm_up, lab.interrupt)?;
+        report::progress(&format!("{load}: {who}"));
+        let op = match load.global_percent {
+            0 => Op::Set,
+            percent => Op::Mix(Mix::of_multis(percent), Span::Two),
+        };
+        let ramp = if self.quick { Duration::from_millis(500) } else { Duration::from_secs(2) };
+        let lengths = Lengths { warm_up: ramp, measure };
+        let shape = self.shape(load.size);
+        let closed = subject.load(op, &shape, None, lengths, lab.interrupt)?;
+        let rate = (closed.operations_per_second * LATENCY_PERCENT) as u64;
+        point.closed.push(closed);
+        point.open.push(subject.load(op, &shape.at(rate.max(1)), None, lengths, lab.interrupt)?);
+        if subject.kind() == Kind::Volery {
+            point.stages = subject.stages();
         }
-        Ok(subjects)
+        Ok(())
     }
 
     fn start(&self, lab: &mut Lab, who: Who) -> Result<Subject, Failure> {
@@ -267,37 +285,6 @@ impl Options {
     fn shape(&self, size: usize) -> Shape {
         Shape { keys: self.keys, ..Shape::closed(self.connections, OUTSTANDING, size) }
     }
-
-    /// Each contestant under this load, in turn in each round.
-    fn points(
-        &self,
-        load: Load,
-        subjects: &mut [(Who, Subject)],
-        interrupt: &Interrupt,
-    ) -> Result<Vec<Point>, Failure> {
-        let point = |who| Point { load, who, closed: Vec::new(), open: Vec::new(), stages: Vec::new() };
-        let mut points: Vec<Point> = subjects.iter().map(|(who, _)| point(*who)).collect();
-        let shape = self.shape(load.size);
-        let op = match load.global_percent {
-            0 => Op::Set,
-            percent => Op::Mix(Mix::of_multis(percent), Span::Two),
-        };
-        let ramp = if self.quick { Duration::from_millis(500) } else { Duration::from_secs(2) };
-        let lengths = Lengths { warm_up: ramp, measure: Duration::from_secs(self.seconds) };
-        for _ in 0..self.rounds {
-            for ((who, subject), point) in subjects.iter_mut().zip(&mut points) {
-                report::progress(&format!("{load}: {who}"));
-                point.closed.push(subject.load(op, &shape, None, lengths, interrupt)?);
-                let rate = (point.rate() * LATENCY_PERCENT) as u64;
-                let open = shape.at(rate.max(1));
-                point.open.push(subject.load(op, &open, None, lengths, interrupt)?);
-                if subject.kind() == Kind::Volery {
-                    point.stages = subject.stages();
-                }
-            }
-        }
-        Ok(points)
-    }
 }
 
 impl fmt::Display for Load {
@@ -311,10 +298,20 @@ impl fmt::Display for Load {
     }
 }
 
-/// How many bytes are free on a file system, if it is there.
-fn room(path: &Path) -> Option<u64> {
-    let status = rustix::fs::statvfs(path).ok()?;
-    Some(status.f_bavail * status.f_frsize)
+/// How many seconds to measure where so many bytes are free.
+fn fitting(seconds: u64, room: u64) -> u64 {
+    seconds.min(room / ROOM_PER_SECOND).max(1)
+}
+
+/// How many bytes may be written below a path.
+fn room(storage: Storage, path: &Path) -> Result<u64, Failure> {
+    let named = || path.display().to_string();
+    let free = |status: StatVfs| status.f_bavail * status.f_frsize;
+    let there = statvfs(path).map(free).map_err(|error| Failure::system(named())(error.into()))?;
+    Ok(match storage {
+        Storage::Disk => there,
+        Storage::Memory => there.min(usage::free_memory_bytes()?),
+    })
 }
 
 /// How much of the rate that was asked for was reached. Where it is less than all, latencies say only that.
@@ -373,5 +370,22 @@ impl Paper {
         }
         let took = report::duration(self.wall_seconds);
         format!("{table}\n{}\n{}\nAll of it took {took}.\n", self.claims(), self.caption)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_takes_no_longer_than_what_it_logs_has_room_for() {
+        assert_eq!(fitting(10, 30_000_000_000), 10);
+        assert_eq!(fitting(10, 8_000_000_000), 4);
+        assert_eq!(fitting(10, 0), 1);
+    }
+
+    #[test]
+    fn a_machine_s_memory_has_room() {
+        assert!(room(Storage::Memory, Path::new("/tmp")).expect("a file system") > 0);
     }
 }

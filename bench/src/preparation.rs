@@ -3,7 +3,7 @@
 //! An edge file: it polls a socket and reads the clock.
 #![allow(clippy::disallowed_methods, reason = "requests are stamped and waited for here")]
 
-use crate::client::Client;
+use crate::client::{Client, Speaker};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use mio::{Events, Interest, Poll, Token};
@@ -29,10 +29,11 @@ pub struct Preparation<'a> {
 impl<'a> Preparation<'a> {
     /// Opens the session.
     pub fn connect(address: SocketAddr, interrupt: &'a Interrupt) -> Result<Preparation<'a>, Failure> {
-        let mut client = Client::connect(address)?;
+        let mut client = Client::connect(address, Speaker::Wire)?;
         let poll = Poll::new().map_err(Failure::system("polling"))?;
+        let source = client.source().expect("what it has chosen can be polled");
         poll.registry()
-            .register(client.source(), Token(0), Interest::READABLE | Interest::WRITABLE)
+            .register(source, Token(0), Interest::READABLE | Interest::WRITABLE)
             .map_err(Failure::system("polling a connection"))?;
         Ok(Preparation { client, poll, buffer: vec![0; 64 * 1024], interrupt })
     }
@@ -43,7 +44,7 @@ impl<'a> Preparation<'a> {
         let (mut sent, mut answered) = (0, 0);
         while answered < batch.len() {
             while sent < batch.len() && self.client.in_flight() < OUTSTANDING {
-                self.client.push(&batch[sent], Instant::now());
+                self.client.push(batch[sent].clone(), Instant::now());
                 sent += 1;
             }
             self.client.flush()?;
@@ -61,7 +62,7 @@ impl<'a> Preparation<'a> {
     /// Closes the session.
     pub fn close(mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + BATCH_MAX;
-        self.client.push(&Request::CloseSession, Instant::now());
+        self.client.push(Request::CloseSession, Instant::now());
         while !self.client.is_closed() {
             self.client.flush()?;
             self.wait(deadline)?;

@@ -1,5 +1,6 @@
 //! What a load looks like, and how long it lasts.
 
+use crate::client::Speaker;
 use crate::failure::Failure;
 use crate::mix::Mix;
 use crate::op::{Op, OpName, Span};
@@ -8,6 +9,7 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 use std::time::Duration;
+use volery::client::OUTSTANDING_MAX;
 
 /// A parser of a count in a range.
 pub fn count(least: u64, most: u64) -> RangedU64ValueParser<usize> {
@@ -44,7 +46,10 @@ pub struct Shape {
     /// An open loop: so many requests per second over all connections, however fast the replies come
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub rate: Option<u64>,
-    /// Threads of the generator, among which the connections are divided
+    /// Who speaks the protocol for each connection
+    #[arg(long, value_enum, default_value = "wire")]
+    pub client: Speaker,
+    /// Threads of the generator, among which the connections of --client wire are divided
     #[arg(long, default_value = "1", value_parser = count(1, 64))]
     pub threads: usize,
 }
@@ -71,7 +76,16 @@ impl Shape {
             mix: None,
             span: Span::Two,
             rate: None,
+            client: Speaker::Wire,
             threads: 1,
+        }
+    }
+
+    /// Among how many workers the connections are divided.
+    pub fn workers(&self) -> usize {
+        match self.client {
+            Speaker::Wire => self.threads.min(self.connections),
+            Speaker::Native => self.connections,
         }
     }
 
@@ -102,6 +116,12 @@ impl Shape {
                 "a multi over two directories needs two connections or more".to_owned(),
             ));
         }
+        if self.client == Speaker::Native && self.outstanding > OUTSTANDING_MAX {
+            return Err(Failure::Usage(format!(
+                "--client native has at most {OUTSTANDING_MAX} requests outstanding, not {}",
+                self.outstanding
+            )));
+        }
         Ok(op)
     }
 }
@@ -119,6 +139,18 @@ mod tests {
         assert!(one.op(OpName::Set).is_ok());
         assert!(Shape { span: Span::One, ..one.clone() }.op(OpName::Mix).is_ok());
         assert!(Shape { connections: 2, ..one }.op(OpName::Mix).is_ok());
+    }
+
+    #[test]
+    fn a_native_client_has_a_worker_for_itself_and_a_window() {
+        let native = Shape { client: Speaker::Native, threads: 2, ..Shape::closed(5, OUTSTANDING_MAX, 100) };
+        assert_eq!(native.workers(), 5);
+        assert!(native.op(OpName::Set).is_ok());
+        let more = OUTSTANDING_MAX + 1;
+        assert!(Shape { outstanding: more, ..native.clone() }.op(OpName::Set).is_err());
+        let wire = Shape { outstanding: more, client: Speaker::Wire, ..native };
+        assert_eq!(wire.workers(), 2);
+        assert!(wire.op(OpName::Set).is_ok());
     }
 
     #[test]

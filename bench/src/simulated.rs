@@ -14,6 +14,7 @@ use crate::op::Op;
 use crate::outcome::Outcome;
 use crate::shape::{Lengths, Shape};
 use crate::tally::Tally;
+use crate::witness::Used;
 use crate::workload::Workload;
 use bytes::Bytes;
 use client::{Client, Script};
@@ -69,7 +70,7 @@ impl<'a> Simulation<'a> {
         self.tally = Some(Tally::new());
         self.go_on(us(lengths.measure), |_| false)?;
         let tally = self.tally.take().expect("it was put there");
-        let window = Window { length: lengths.measure, processes: Vec::new(), logs: Vec::new() };
+        let window = Window { length: lengths.measure, used: Used::default() };
         Ok(Outcome::new(op, shape, &tally, window))
     }
 
@@ -87,7 +88,7 @@ impl<'a> Simulation<'a> {
     fn dial(&mut self, node: usize, client: Client) -> EndId {
         let end = self.world.dial(self.clients.len(), node);
         self.clients.insert(end, client);
-        self.serve(end, |client, _| client.greet());
+        self.refill(end);
         end
     }
 
@@ -120,14 +121,14 @@ impl<'a> Simulation<'a> {
         let tally = self.tally.as_mut();
         let client = self.clients.get_mut(&end).expect("it has dialled");
         client.received(&bytes, self.world.now_us(), tally).map_err(Failure::Simulation)?;
-        self.serve(end, Client::refill);
+        self.refill(end);
         Ok(())
     }
 
-    /// Lets a client act, and sends what it has to say.
-    fn serve(&mut self, end: EndId, act: impl FnOnce(&mut Client, u64)) {
+    /// Sends what a client has to say.
+    fn refill(&mut self, end: EndId) {
         let client = self.clients.get_mut(&end).expect("it has dialled");
-        act(client, self.world.now_us());
+        client.refill(self.world.now_us());
         self.world.write(end, client.output());
     }
 }

@@ -46,7 +46,24 @@ impl Machine {
 /// The memory that a process has in RAM, in bytes.
 pub fn resident_bytes(pid: u32) -> Result<u64, Failure> {
     let (path, text) = read(pid, "status")?;
-    resident_kib(&text).map(|kib| kib * 1024).ok_or(Failure::Usage(format!("{path} is not understood")))
+    kib(&text, "VmRSS:").map(|kib| kib * 1024).ok_or(Failure::Usage(format!("{path} is not understood")))
+}
+
+/// The memory that may still be used without swapping, in bytes.
+pub fn free_memory_bytes() -> Result<u64, Failure> {
+    let path = "/proc/meminfo";
+    let text = fs::read_to_string(path).map_err(Failure::system(path))?;
+    kib(&text, "MemAvailable:")
+        .map(|kib| kib * 1024)
+        .ok_or(Failure::Usage(format!("{path} is not understood")))
+}
+
+/// The bytes that went over the loopback interface since the machine's start, TCP's and IP's headers included; none if
+/// there is no such interface.
+pub fn loopback_bytes() -> Result<u64, Failure> {
+    let path = "/proc/net/dev";
+    let text = fs::read_to_string(path).map_err(Failure::system(path))?;
+    Ok(received_by(&text, "lo").unwrap_or(0))
 }
 
 /// The name of a process, cut to 15 bytes as the kernel keeps it.
@@ -68,8 +85,15 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-fn resident_kib(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// The first figure of the interface's line: what it received, which on loopback is all that was sent.
+fn received_by(net_dev: &str, interface: &str) -> Option<u64> {
+    let line = net_dev.lines().find_map(|line| line.trim_start().strip_prefix(interface)?.strip_prefix(':'));
+    line?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The figure of the line that begins with this.
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
@@ -96,8 +120,17 @@ mod tests {
 
     #[test]
     fn memory_is_the_resident_part() {
-        assert_eq!(resident_kib("VmPeak:\t 9 kB\nVmRSS:\t    2048 kB\nThreads:\t1\n"), Some(2048));
-        assert_eq!(resident_kib("Threads:\t1\n"), None);
+        assert_eq!(kib("VmPeak:\t 9 kB\nVmRSS:\t    2048 kB\nThreads:\t1\n", "VmRSS:"), Some(2048));
+        assert_eq!(kib("Threads:\t1\n", "VmRSS:"), None);
+        assert!(free_memory_bytes().unwrap() > 10_000_000);
+    }
+
+    #[test]
+    fn an_interface_is_found_by_its_whole_name() {
+        let net_dev =
+            "Inter-|   Receive\n face |bytes    packets\n  lo2: 7 1\n    lo:30480 22 0 0\n  eth0: 9 1\n";
+        assert_eq!(received_by(net_dev, "lo"), Some(30_480));
+        assert_eq!(received_by(net_dev, "eth1"), None);
     }
 
     #[test]

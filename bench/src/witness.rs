@@ -24,7 +24,19 @@ pub struct Witness<'a> {
 /// What was seen at one moment.
 pub struct Look {
     cpu_us: Vec<u64>,
+    loopback_bytes: u64,
     logs: Vec<Option<LogLook>>,
+}
+
+/// What was used between two moments.
+#[derive(Default)]
+pub struct Used {
+    /// By this process first, then by the others.
+    pub processes: Vec<ProcessUse>,
+    /// Of each server's log, if it tells.
+    pub logs: Vec<Option<LogUse>>,
+    /// Of the loopback interface, by anybody.
+    pub loopback_bytes: u64,
 }
 
 struct LogLook {
@@ -35,16 +47,17 @@ struct LogLook {
 impl Witness<'_> {
     /// Looks as a window begins. Servers are asked last: their answers take a moment.
     pub fn look(&self) -> Result<Look, Failure> {
-        Ok(Look { cpu_us: self.pids().map(usage::cpu_us).collect::<Result<_, _>>()?, logs: self.logs() })
+        let cpu_us = self.pids().map(usage::cpu_us).collect::<Result<_, _>>()?;
+        Ok(Look { cpu_us, loopback_bytes: usage::loopback_bytes()?, logs: self.logs() })
     }
 
-    /// Looks as the window ends, and tells what was used in it: by this process first, then by the others; and, for each
-    /// server, of its log, if it tells. Servers are asked first.
-    pub fn used_since(&self, before: &Look) -> Result<(Vec<ProcessUse>, Vec<Option<LogUse>>), Failure> {
+    /// Looks as the window ends, and tells what was used in it. Servers are asked first.
+    pub fn used_since(&self, before: &Look) -> Result<Used, Failure> {
         let logs = self.servers.iter().zip(&before.logs).zip(self.logs());
         let logs =
             logs.map(|((server, before), after)| log_use(*server, before.as_ref()?, &after?)).collect();
-        Ok((self.processes(&before.cpu_us)?, logs))
+        let loopback_bytes = usage::loopback_bytes()?.saturating_sub(before.loopback_bytes);
+        Ok(Used { processes: self.processes(&before.cpu_us)?, logs, loopback_bytes })
     }
 
     fn processes(&self, before: &[u64]) -> Result<Vec<ProcessUse>, Failure> {

@@ -1,33 +1,27 @@
 //! One thread's share of the connections.
 //!
-//! An edge file: it polls sockets and reads the clock, once before each connection's replies are counted and its next
-//! requests go out, so a latency holds all that the server and the network take and as little as possible of this side.
+//! An edge file: it reads the clock, once before each connection's replies are counted and its next requests go out, so a
+//! latency holds all that the server and the network take and as little as possible of this side.
 #![allow(clippy::disallowed_methods, reason = "latencies are measured here")]
 
-use crate::alarm::Alarm;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::gate::Gate;
 use crate::pace::Pace;
 use crate::schedule::{Phase, Purpose, Schedule};
 use crate::tally::Tally;
 use crate::workload::Workload;
-use mio::{Events, Interest, Poll, Token};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
+use volery::client::Traffic;
 use volery::wire::Request;
 
-/// How soon a worker without replies sees that the phase has changed.
-const GLANCE: Duration = Duration::from_millis(5);
 /// A request that is not answered for so long counts as a lost connection.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Sockets looked at in one turn.
-const EVENTS_MAX: usize = 1024;
 /// The buffer through which all connections receive.
 const RECEIVE_BYTES: usize = 256 * 1024;
-/// The alarm's token; connections have their index.
-const ALARM: Token = Token(usize::MAX - 1);
 
 /// What a worker tells the conductor.
 pub enum Event {
@@ -79,7 +73,7 @@ pub struct Drive {
     pub tells_answers: bool,
 }
 
-/// Some connections in a loop. A turn polls, then reads each ready connection once and writes it once.
+/// Some connections in a loop. A turn waits, then reads each ready connection once and writes it once.
 ///
 /// In an open loop `upcoming` has each connection that has room, with the due time of its next request.
 pub struct Worker<'a> {
@@ -89,9 +83,10 @@ pub struct Worker<'a> {
     drive: Drive,
     schedule: &'a Schedule,
     events: Sender<Event>,
-    poll: Poll,
-    alarm: Alarm,
+    gate: Gate,
     upcoming: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// What each connection had carried when it was last counted.
+    carried: Vec<Traffic>,
     buffer: Vec<u8>,
     tally: Tally,
     seen: Option<(usize, Phase)>,
@@ -109,21 +104,16 @@ impl<'a> Worker<'a> {
         schedule: &'a Schedule,
         events: Sender<Event>,
     ) -> Result<Worker<'a>, Failure> {
-        let poll = Poll::new().map_err(Failure::system("polling"))?;
-        for (index, link) in links.iter_mut().enumerate() {
-            poll.registry()
-                .register(link.client.source(), Token(index), Interest::READABLE | Interest::WRITABLE)
-                .map_err(Failure::system("polling a connection"))?;
-        }
+        let gate = Gate::new(links.iter_mut().map(|link| &mut link.client))?;
         Ok(Worker {
+            carried: vec![Traffic::default(); links.len()],
             links,
             first,
             stride,
             drive,
             schedule,
             events,
-            alarm: Alarm::new(&poll, ALARM)?,
-            poll,
+            gate,
             upcoming: BinaryHeap::new(),
             buffer: vec![0; RECEIVE_BYTES],
             tally: Tally::new(),
@@ -141,7 +131,7 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&mut self) -> Result<(), Failure> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut ready = Vec::new();
         while let (index, Some(phase)) = self.schedule.current() {
             if self.seen.is_none_or(|(seen, _)| seen != index) {
                 self.enter(index, phase)?;
@@ -149,9 +139,10 @@ impl<'a> Worker<'a> {
             if phase.purpose == Purpose::Drain && self.links.iter().all(|link| link.client.is_closed()) {
                 return Ok(());
             }
-            self.wait(&mut events)?;
-            for event in events.iter().filter(|event| event.token() != ALARM) {
-                self.turn(event.token().0, index, phase)?;
+            let due = self.upcoming.peek().map(|Reverse((due, _))| *due);
+            self.gate.wait(&mut self.links[0].client, due, &mut ready)?;
+            for link in ready.drain(..) {
+                self.turn(link, index, phase)?;
             }
             self.send_due(index, phase)?;
             self.look_after_the_silent()?;
@@ -174,28 +165,16 @@ impl<'a> Worker<'a> {
             *pace = rate.map(|rate| {
                 pace.take().unwrap_or_else(|| Pace::new(rate, self.drive.connections, connection, now))
             });
+            self.carried[link] = self.links[link].client.traffic();
             self.refill(link, index, phase)?;
             self.await_due(link);
         }
         Ok(())
     }
 
-    fn wait(&mut self, events: &mut Events) -> Result<(), Failure> {
-        if let Some(Reverse((due, _))) = self.upcoming.peek() {
-            self.alarm.set(*due, Instant::now())?;
-        }
-        match self.poll.poll(events, Some(GLANCE)) {
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                Err(Failure::System { what: "polling".to_owned(), error })
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn turn(&mut self, link: usize, index: usize, phase: Phase) -> Result<(), Failure> {
         let had_room = self.has_room(link);
         let Link { client, workload, .. } = &mut self.links[link];
-        let (sent_before, received_before) = (client.bytes_sent, client.bytes_received);
         client.receive(&mut self.buffer)?;
         let now = Instant::now();
         let connection = self.first + link * self.stride;
@@ -223,15 +202,16 @@ impl<'a> Worker<'a> {
         } else {
             self.links[link].client.flush()?;
         }
-        self.count_bytes(link, sent_before, received_before, phase);
+        self.count_bytes(link, phase);
         Ok(())
     }
 
-    fn count_bytes(&mut self, link: usize, sent_before: u64, received_before: u64, phase: Phase) {
+    fn count_bytes(&mut self, link: usize, phase: Phase) {
+        let now = self.links[link].client.traffic();
+        let before = std::mem::replace(&mut self.carried[link], now);
         if phase.purpose == Purpose::Measure {
-            let client = &self.links[link].client;
-            self.tally.bytes_sent += client.bytes_sent - sent_before;
-            self.tally.bytes_received += client.bytes_received - received_before;
+            self.tally.bytes_sent += now.sent - before.sent;
+            self.tally.bytes_received += now.received - before.received;
         }
     }
 
@@ -242,10 +222,8 @@ impl<'a> Worker<'a> {
                 break;
             }
             self.upcoming.pop();
-            let sent_before = self.links[link].client.bytes_sent;
-            let received_before = self.links[link].client.bytes_received;
             self.refill(link, index, phase)?;
-            self.count_bytes(link, sent_before, received_before, phase);
+            self.count_bytes(link, phase);
             self.await_due(link);
         }
         Ok(())
@@ -272,11 +250,11 @@ impl<'a> Worker<'a> {
             };
             let Some(due) = due else { break };
             match workload.next(phase.op) {
-                Some(request) => client.push_due(&request, due, now),
+                Some(request) => client.push_due(request, due, now),
                 None if phase.purpose == Purpose::Drain => {
                     // What is still being created has to be deleted too, so its answer is waited for.
                     if client.in_flight() == 0 {
-                        client.push(&Request::CloseSession, now);
+                        client.push(Request::CloseSession, now);
                     }
                     break;
                 }

@@ -1,19 +1,16 @@
 //! A simulated client: a session on one connection, with several requests in flight.
 
-use crate::client::{error_of, new_session};
+use crate::client::Session;
 use crate::op::Op;
 use crate::tally::Tally;
 use crate::workload::Workload;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::time::Duration;
-use volery::wire::{
-    ConnectResponse, ErrorCode, FRAME_BYTES_MAX_DEFAULT, OpCode, Reader, Record, ReplyHeader, Request,
-    XID_NOTIFICATION, XID_PING, take_frame, write_frame,
-};
+use volery::wire::{ErrorCode, Request};
 
-/// The session timeout asked for, in milliseconds: longer than any simulation.
-const SESSION_TIMEOUT_MS: i32 = 40_000;
+/// The session timeout asked for: longer than any simulation.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// What a client does.
 pub enum Script {
@@ -27,44 +24,28 @@ pub enum Script {
 pub struct Client {
     script: Script,
     outstanding: usize,
-    greeted: bool,
-    input: BytesMut,
-    output: BytesMut,
-    /// When each request in flight was sent, and what it is.
-    in_flight: VecDeque<(u64, OpCode)>,
-    last_xid: i32,
+    session: Session,
+    /// When each request in flight was sent.
+    in_flight: VecDeque<u64>,
 }
 
 impl Client {
-    /// A client that keeps so many requests in flight.
+    /// A client that asks for a session and then keeps so many requests in flight.
     pub fn new(script: Script, outstanding: usize) -> Client {
-        Client {
-            script,
-            outstanding,
-            greeted: false,
-            input: BytesMut::new(),
-            output: BytesMut::new(),
-            in_flight: VecDeque::new(),
-            last_xid: 0,
-        }
-    }
-
-    /// Asks for a session.
-    pub fn greet(&mut self) {
-        let request = new_session(SESSION_TIMEOUT_MS);
-        write_frame(&mut self.output, |output| request.write(output));
+        let session = Session::new(SESSION_TIMEOUT);
+        Client { script, outstanding, session, in_flight: VecDeque::new() }
     }
 
     /// Whether all was answered that there was to do.
     pub fn is_done(&self) -> bool {
-        self.greeted
+        self.session.is_open()
             && self.in_flight.is_empty()
             && matches!(&self.script, Script::Once(rest) if rest.is_empty())
     }
 
     /// What is to be sent.
     pub fn output(&mut self) -> &mut BytesMut {
-        &mut self.output
+        self.session.output()
     }
 
     /// Takes in what has come. The error says why this is not what was to come.
@@ -74,21 +55,10 @@ impl Client {
         now_us: u64,
         mut tally: Option<&mut Tally>,
     ) -> Result<(), String> {
-        self.input.extend_from_slice(bytes);
-        while let Some(frame) = self.next_frame()? {
-            let mut reader = Reader::new(frame);
-            if !self.greeted {
-                let response: ConnectResponse = reader.record().map_err(|malformed| malformed.to_string())?;
-                self.greeted = response.session_id != 0;
-                continue;
-            }
-            let header: ReplyHeader = reader.record().map_err(|malformed| malformed.to_string())?;
-            if matches!(header.xid, XID_NOTIFICATION | XID_PING) {
-                continue;
-            }
-            let (sent_us, op) = self.in_flight.pop_front().ok_or("a reply to nothing")?;
-            let error = error_of(&header, op, &mut reader).map_err(|malformed| malformed.to_string())?;
-            match (&mut tally, error) {
+        self.session.receive(bytes);
+        while let Some(answer) = self.session.next_answer()? {
+            let sent_us = self.in_flight.pop_front().ok_or("a reply to nothing")?;
+            match (&mut tally, answer.err()) {
                 (Some(tally), error) => tally.reply(Duration::from_micros(now_us - sent_us), error),
                 (None, Some(error)) if error != ErrorCode::NodeExists => {
                     return Err(format!("a request failed: {error}"));
@@ -99,21 +69,16 @@ impl Client {
         Ok(())
     }
 
-    /// Sends as many requests as may be in flight.
+    /// Sends as many requests as may be in flight, once there is a session.
     pub fn refill(&mut self, now_us: u64) {
-        while self.greeted && self.in_flight.len() < self.outstanding {
+        while self.session.is_open() && self.in_flight.len() < self.outstanding {
             let request = match &mut self.script {
                 Script::Once(requests) => requests.pop_front(),
                 Script::Load(workload, op) => workload.next(*op),
             };
             let Some(request) = request else { break };
-            self.last_xid += 1;
-            request.write_frame(self.last_xid, &mut self.output);
-            self.in_flight.push_back((now_us, request.op()));
+            self.session.push(&request);
+            self.in_flight.push_back(now_us);
         }
-    }
-
-    fn next_frame(&mut self) -> Result<Option<Bytes>, String> {
-        take_frame(&mut self.input, FRAME_BYTES_MAX_DEFAULT).map_err(|bad| bad.to_string())
     }
 }
