@@ -109,3 +109,78 @@ impl Session {
 fn told(error: impl ToString) -> String {
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use volery::wire::{Delete, EventType, KeeperState, OpResult, WatcherEvent};
+
+    fn frames(write: impl FnOnce(&mut BytesMut)) -> BytesMut {
+        let mut frames = BytesMut::new();
+        write(&mut frames);
+        frames
+    }
+
+    /// The server's greeting: the session of this id, or none if that is 0.
+    fn greeting(session: &mut Session, session_id: i64) -> BytesMut {
+        let greeted = take_frame(session.output(), REPLY_BYTES_MAX).expect("a frame").expect("a greeting");
+        let request: ConnectRequest = Reader::new(greeted).record().expect("a request for a session");
+        assert_eq!((request.session_id, request.timeout_ms), (0, 10_000));
+        let response = ConnectResponse { session_id, ..ConnectResponse::expired(&request) };
+        frames(|output| write_frame(output, |output| response.write(output)))
+    }
+
+    fn open() -> Session {
+        let mut session = Session::new(Duration::from_secs(10));
+        let greeting = greeting(&mut session, 7);
+        let (some, rest) = greeting.split_at(5);
+        session.receive(some);
+        assert_eq!(session.next_answer(), Ok(None));
+        assert!(!session.is_open(), "a part of a frame says nothing");
+        session.receive(rest);
+        assert_eq!(session.next_answer(), Ok(None));
+        assert!(session.is_open());
+        (0..2).for_each(|_| session.push(&Request::Delete(Delete { path: "/a".into(), version: -1 })));
+        session
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_requests_past_what_nobody_asked_for() {
+        let mut session = open();
+        let refusal = ReplyHeader { xid: 2, zxid: 9, error: Some(ErrorCode::NoNode) };
+        let event = WatcherEvent {
+            kind: EventType::NodeDeleted,
+            state: KeeperState::SyncConnected,
+            path: "/a".into(),
+        };
+        session.receive(&frames(|output| {
+            Reply::Empty.write_frame(XID_PING, 8, output);
+            Reply::Empty.write_frame(1, 8, output);
+            event.write_frame(9, output);
+            refusal.write_frame(output);
+        }));
+        assert_eq!(session.next_answer(), Ok(Some(Ok(()))));
+        assert_eq!(session.next_answer(), Ok(Some(Err(ErrorCode::NoNode))));
+        assert_eq!(session.next_answer(), Ok(None));
+    }
+
+    #[test]
+    fn a_multi_is_answered_with_the_failure_that_is_no_consequence_of_another() {
+        let mut session = open();
+        session.asked = [(1, OpCode::Multi)].into();
+        let results = [ErrorCode::RuntimeInconsistency, ErrorCode::BadVersion].map(OpResult::Failed);
+        session.receive(&frames(|output| Reply::Results(results.to_vec()).write_frame(1, 8, output)));
+        assert_eq!(session.next_answer(), Ok(Some(Err(ErrorCode::BadVersion))));
+    }
+
+    #[test]
+    fn a_reply_out_of_order_and_a_refused_session_are_of_no_use() {
+        let mut session = open();
+        session.receive(&frames(|output| Reply::Empty.write_frame(2, 8, output)));
+        assert_eq!(session.next_answer(), Err("a reply to request 2 came out of order".to_owned()));
+        let mut refused = Session::new(Duration::from_secs(10));
+        let greeting = greeting(&mut refused, 0);
+        refused.receive(&greeting);
+        assert_eq!(refused.next_answer(), Err("the server refused a session".to_owned()));
+    }
+}
