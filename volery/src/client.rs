@@ -162,20 +162,22 @@ impl Client {
 
     /// Sends a request and does not wait.
     pub fn send(&mut self, request: Request) -> Result<Ticket, ClientError> {
-        self.send_all(&[request])
+        let mut tickets = self.send_all(&[request])?;
+        Ok(tickets.next().expect("a request has a ticket"))
     }
 
-    /// Sends requests in this order, together, and does not wait. The ticket is the first one's, and the others' follow
-    /// it. With [`ClientError::WindowFull`] none was sent.
-    ///
-    /// # Panics
-    /// If there is none, since the ticket would be nobody's.
-    pub fn send_all(&mut self, requests: &[Request]) -> Result<Ticket, ClientError> {
-        assert!(!requests.is_empty(), "nothing is to be sent");
-        let first = Ticket(self.next_ticket);
-        self.connection.send(first, requests)?;
+    /// Sends requests in this order, together, and does not wait. Their tickets come in the same order. With
+    /// [`ClientError::WindowFull`] none was sent.
+    pub fn send_all(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<impl Iterator<Item = Ticket> + use<>, ClientError> {
+        let first = self.next_ticket;
+        if !requests.is_empty() {
+            self.connection.send(Ticket(first), requests)?;
+        }
         self.next_ticket += requests.len() as u64;
-        Ok(first)
+        Ok((first..self.next_ticket).map(Ticket))
     }
 
     /// Waits for the next reply.
@@ -424,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_sent_together_have_tickets_that_follow_each_other_and_all_fit_the_window_or_none() {
+    fn requests_sent_together_all_fit_the_window_or_none_and_are_answered_by_their_tickets() {
         let (address, server) = scripted(|listener| {
             let (mut peer, _) = Peer::accept(&listener, 10_000);
             let xids: Vec<i32> = (0..3).map(|_| peer.request().unwrap().0).collect();
@@ -433,11 +435,12 @@ mod tests {
         });
         let mut client = Client::connect(address, TIMEOUT).unwrap();
         let delete = Request::Delete(Delete { path: "/a".into(), version: -1 });
-        assert_eq!(client.send_all(&vec![delete.clone(); OUTSTANDING_MAX + 1]), Err(ClientError::WindowFull));
+        let too_many = client.send_all(&vec![delete.clone(); OUTSTANDING_MAX + 1]);
+        assert_eq!(too_many.err(), Some(ClientError::WindowFull));
         assert_eq!(client.traffic(), Traffic::default());
-        let first = client.send_all(&vec![delete; 3]).unwrap();
-        let tickets: Vec<Ticket> = (0..3).map(|_| client.receive().unwrap().0).collect();
-        assert_eq!(tickets, (first.0..first.0 + 3).map(Ticket).collect::<Vec<_>>());
+        let tickets: Vec<Ticket> = client.send_all(&vec![delete; 3]).unwrap().collect();
+        let answered: Vec<Ticket> = (0..3).map(|_| client.receive().unwrap().0).collect();
+        assert_eq!(answered, tickets);
         // A delete is its length, a header, a path and a version; a reply without a body is its length and a header.
         assert_eq!(client.traffic(), Traffic { sent: 3 * (4 + 8 + 6 + 4), received: 3 * (4 + 16) });
         drop(client);
