@@ -70,6 +70,12 @@ impl World {
         World::of(seed, (0..count).map(|node| layout(node, count)).collect())
     }
 
+    fn of_replicas(seed: u64, count: usize, replicas: u16) -> World {
+        let nodes: Vec<NodeId> = (0..count as u16).map(NodeId).collect();
+        let layout = |node| Layout::new(node, nodes.clone(), PARTITIONS, replicas);
+        World::of(seed, nodes.iter().copied().map(layout).collect())
+    }
+
     fn of(seed: u64, layouts: Vec<Layout>) -> World {
         let count = layouts.len();
         let node = |_| Node {
@@ -369,6 +375,46 @@ fn four_nodes_with_three_replicas_agree_through_the_death_of_each_of_them() {
             world.sequence(PartitionId(0), seed).iter().filter(|delivery| delivery.shared.is_some());
         let by = |node: u64| delivered.clone().filter(|d| d.envelope.id.client == ClientId(node)).count();
         assert!(by(0) > 100 && by(3) > 100, "seed {seed}: {} and {}", by(0), by(3));
+    }
+}
+
+/// Rings of two to seven, even numbers too: a ring of four survives one death as a ring of three does, one of seven three.
+#[test]
+fn rings_of_any_size_agree_through_the_deaths_that_they_survive() {
+    for (seed, (nodes, replicas)) in
+        (0..12).zip([(5, 5), (7, 7), (7, 5), (4, 4), (6, 6), (3, 2)].iter().cycle())
+    {
+        let mut world = World::of_replicas(seed, *nodes, *replicas);
+        world.run(400, true);
+        for _ in 0..3 {
+            let first = world.rng.random_range(0..*nodes);
+            let dead = (usize::from(*replicas) - 1) / 2;
+            let victims: Vec<usize> = (0..dead.max(1)).map(|i| (first + i) % nodes).collect();
+            victims.iter().for_each(|victim| world.kill(*victim));
+            world.run(100 * nodes, true);
+            victims.iter().for_each(|victim| world.start(*victim));
+            world.run(50 * nodes, true);
+        }
+        world.run(1_000 * nodes, false);
+        world.check(seed);
+        assert!(world.submitted > 300, "seed {seed}: {} submitted", world.submitted);
+    }
+}
+
+/// With two of five dead, what addresses one partition is decided, and what addresses both is.
+#[test]
+fn five_replicas_go_on_with_any_two_of_five_dead() {
+    for (a, b) in [(0, 1), (1, 2), (2, 3), (0, 4)] {
+        let mut world = World::of_replicas(9, 5, 5);
+        world.pass(5_000, None);
+        world.kill(a);
+        world.kill(b);
+        world.pass(3_000, None);
+        let submitter = (0..5).find(|node| *node != a && *node != b).expect("three live");
+        let begin_ms = world.now_ms;
+        world.pass(5_000, Some(submitter));
+        let waits_ms = world.waits_ms(begin_ms..world.now_ms - 1_000);
+        assert!(waits_ms.len() >= 39 && waits_ms.iter().all(|ms| *ms < 2_000), "{a}, {b}: {waits_ms:?}");
     }
 }
 

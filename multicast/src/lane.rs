@@ -8,7 +8,7 @@ use crate::link::StreamId;
 use crate::log::SharedLog;
 use crate::message::Message;
 use crate::multicast::{ENTRY_BYTES, LEADS_SURELY_MS, Sent};
-use crate::read_index::{MEMBERS_MAX, ReadIndex, Told};
+use crate::read_index::{ReadIndex, Told};
 use crate::relay::{FollowError, Relay, Survey};
 use crate::ring::{Amnesiac, Followers, Outgoing, Ring, StepError};
 use crate::ring_id::RingId;
@@ -54,13 +54,13 @@ impl Lane {
             } else {
                 Part::Follower
             },
+            read_index: ReadIndex::new(members.len()),
             members,
             ring,
             batch: EntryBuilder::default(),
             proposed: false,
             forwarded: EntryBuilder::default(),
             leader: None,
-            read_index: ReadIndex::default(),
             supported: BTreeMap::new(),
         }
     }
@@ -185,8 +185,7 @@ impl Lane {
     /// Asks for the read index. The number of the question, and what carries it.
     pub(crate) fn ask(&mut self, now_ms: u64) -> (u64, Vec<Sent>) {
         assert!(self.is_member(), "only members of {} read", self.id());
-        assert!(self.members.len() <= MEMBERS_MAX, "two members of {} are a quorum", self.id());
-        let number = self.read_index.ask(self.ring.as_ref(), self.members.len(), now_ms);
+        let number = self.read_index.ask(self.ring.as_ref(), now_ms);
         let sent = if self.read_index.is_open() { self.questions(number) } else { Vec::new() };
         (number, sent)
     }
@@ -196,10 +195,11 @@ impl Lane {
         if self.read_index.is_due(now_ms) { self.ask(now_ms).1 } else { Vec::new() }
     }
 
-    /// A question goes to who leads, as far as is known; who leads itself asks all others, of whom one will do.
+    /// A question goes to all others, or to the leader alone, as far as it is known, where its answer suffices.
     fn questions(&self, number: u64) -> Vec<Sent> {
         let id = self.id();
-        let whom = |member: &NodeId| match self.ring.leads() {
+        let asks_all = self.ring.leads() || !self.read_index.leader_suffices();
+        let whom = |member: &NodeId| match asks_all {
             true => *member != self.me,
             false => self.ring.leader() == Some(*member),
         };
@@ -227,7 +227,7 @@ impl Lane {
         if from == self.me || !self.members.contains(&from) {
             return Err(StepError::Stranger(from));
         }
-        self.read_index.told(self.ring.as_ref(), told);
+        self.read_index.told(self.ring.as_ref(), from, told);
         Ok(())
     }
 

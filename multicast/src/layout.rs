@@ -2,9 +2,9 @@
 
 use crate::{NodeId, PARTITIONS_MAX, PartitionId, RingId};
 
-/// The most members that the shared ring has. More would make every command of several partitions dearer, and a ring of
-/// three survives the death of one as a partition ring of three does.
-const SHARED_MEMBERS_MAX: usize = 3;
+/// How many members the shared ring has at least, where there are as many nodes. Else it has as many as a partition's ring:
+/// it survives as many deaths, and more members would make every command of several partitions dearer.
+const SHARED_MEMBERS_MIN: u16 = 3;
 
 /// A cluster as one of its nodes sees it.
 ///
@@ -63,12 +63,13 @@ impl Layout {
     }
 
     /// The members of a ring, who leads it where it can first. A partition's follow its preferred leader round the nodes; the
-    /// shared ring's are at most three, those that are the preferred leaders of the fewest partitions.
+    /// shared ring's are as many as a partition's, and at least three where there are three nodes: those that are the preferred
+    /// leaders of the fewest partitions.
     pub fn members(&self, ring: RingId) -> Vec<NodeId> {
         if ring == RingId::SHARED {
             let mut nodes = self.nodes.clone();
             nodes.sort_by_key(|node| (self.led_by(*node), *node));
-            nodes.truncate(SHARED_MEMBERS_MAX);
+            nodes.truncate(self.replicas.max(SHARED_MEMBERS_MIN).into());
             return nodes;
         }
         let from = usize::from(ring.0) % self.nodes.len();
@@ -131,6 +132,15 @@ mod tests {
         let hosted: Vec<u16> =
             PartitionId::all(5).filter(|p| layout.hosts(*p)).map(|partition| partition.0).collect();
         assert_eq!(hosted, [0, 1, 4]);
+    }
+
+    #[test]
+    fn the_shared_ring_survives_as_many_deaths_as_a_partitions_ring() {
+        for (replicas, shared) in [(1, 3), (2, 3), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)] {
+            let layout = layout(&[1, 2, 3, 4, 5, 6, 7], 2, replicas);
+            assert_eq!(layout.members(RingId::SHARED).len(), shared, "{replicas} replicas");
+            assert_eq!(layout.members(RingId(0)).len(), usize::from(replicas));
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@
 //! A node that is alone has rings of one member, which decide what they have synced ([`SoloRing`], [`Multicast::solo`]); nodes
 //! of a cluster ([`Layout`]) have rings of several, on OmniPaxos ([`PaxosRing`], [`Multicast::clustered`]), and tell each
 //! other their [`Message`]s over [`link`]s. A partition's ring has as many members as the partition has replicas; the shared
-//! ring has at most three. A node that is no member of a ring follows it ([`FollowerRing`]): it learns from the members who
+//! ring has as many, and at least three where there are three nodes. A node that is no member of a ring follows it ([`FollowerRing`]): it learns from the members who
 //! leads, so that anybody may submit anything, and it fetches what the shared ring has decided, so that whoever leads a
 //! partition ring can relay. Only a ring's leader appends: an envelope goes to whoever leads now, and again
 //! when somebody else does. Whoever leads a partition ring and cannot hear the shared ring's leader has a member lead there

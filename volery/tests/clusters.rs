@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use tempfile::TempDir;
 use volery::client::Client;
+use volery::wire::CreateMode;
 
 /// A cluster of one node in a directory of its own, and the `volery local` that serves it.
 struct Local {
@@ -22,11 +23,17 @@ struct Local {
 
 impl Local {
     fn start() -> Local {
+        Local::of(1)
+    }
+
+    /// As many nodes as replicas.
+    fn of(nodes: u16) -> Local {
         let directory = tempfile::tempdir().expect("a directory");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let ports = [address.port(), free_port()].map(|port| port.to_string());
-        let mut command =
-            volery(&["local", "--nodes", "1", "--client-port", &ports[0], "--peer-port", &ports[1]]);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_ports(nodes)));
+        let ports = [address.port(), free_ports(nodes)].map(|port| port.to_string());
+        let nodes = nodes.to_string();
+        let mut command = volery(&["local", "--nodes", &nodes, "--replicas", &nodes]);
+        command.args(["--client-port", &ports[0], "--peer-port", &ports[1]]);
         let piped = command.arg("--dir").arg(directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the binary");
         let says = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -70,6 +77,15 @@ impl Drop for Local {
     }
 }
 
+/// The first of so many ports in a row that are free.
+fn free_ports(count: u16) -> u16 {
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    until("free ports in a row", || {
+        let first = free_port();
+        (first..=first.checked_add(count - 1)?).all(is_free).then_some(first)
+    })
+}
+
 fn volery(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments);
@@ -106,6 +122,23 @@ fn a_local_cluster_serves_and_stops_in_order() {
     let down = status_of(&local.cluster_file(), &[]);
     assert_eq!(down.status.code(), Some(1));
     assert!(text(&down.stdout).contains("refused"));
+}
+
+/// Each of five nodes has a replica of everything, and reads what another has written.
+#[test]
+fn five_replicas_serve_reads_and_writes_at_every_node() {
+    let mut local = Local::of(5);
+    local.until_it_says("nodes are up");
+    let at = |node: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, local.address.port() + node));
+    let path = |node: u16| format!("/five-{node}");
+    for node in 0..5 {
+        let mut client = until("a session", || Client::connect(at(node), PATIENCE).ok());
+        client.create(&path(node), "written", CreateMode::Persistent).expect("a quorum");
+        for written in 0..=node {
+            let (data, _) = client.get(&path(written)).expect("an answer");
+            assert_eq!(data, "written", "node {node} reads what node {written} took");
+        }
+    }
 }
 
 #[test]

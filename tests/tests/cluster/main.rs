@@ -14,6 +14,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 const TOGETHER: Shape = Shape { nodes: 3, partitions: 2, replicas: 3 };
+const FIVE: Shape = Shape { nodes: 5, partitions: 2, replicas: 5 };
+const SEVEN: Shape = Shape { nodes: 7, partitions: 2, replicas: 7 };
 const APART: Shape = Shape { nodes: 4, partitions: 2, replicas: 3 };
 /// How many errands a teller does in each of its lives.
 const ERRANDS: u32 = 60;
@@ -74,6 +76,12 @@ fn every_command_takes_effect_once_through_the_death_of_any_node() {
 #[test]
 fn every_command_takes_effect_once_through_the_death_of_all_nodes() {
     run_all(100..120, TOGETHER, &BLACKOUTS);
+}
+
+#[test]
+fn every_command_takes_effect_once_at_five_and_at_seven_replicas() {
+    run_all(400..406, FIVE, &DEATHS);
+    run_all(410..412, SEVEN, &DEATHS);
 }
 
 #[test]

@@ -96,8 +96,10 @@ impl PaxosRing {
     }
 
     /// A quorum may hear a leader whom this member does not, and then sees no reason to elect another. In a ring of three
-    /// whoever this member does hear is heard by all, so nobody asks in turn; only the preferred leader claims its place back,
-    /// and that ever more rarely. So a leader that is heard makes the next wait the first again.
+    /// a member that this one hears is heard by all, so nobody asks in turn. In a larger ring a member may not hear the new leader
+    /// either, and asks another in turn; each waits longer every time, and a member that was asked rests, so two members that no
+    /// third one connects make ever fewer changes. The preferred leader claims its place back, also ever more rarely. So a leader
+    /// that is heard makes the next wait the first again.
     fn watch_leader(&mut self) {
         match self.whom_to_ask() {
             None => self.waits.deaf.relieve(),
