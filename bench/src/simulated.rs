@@ -140,7 +140,7 @@ fn us(length: Duration) -> u64 {
 fn blueprint(shape: sim::Shape) -> Blueprint<Volery, Gateway> {
     let oracle = Arc::new(Placement::over(shape.partitions));
     let front = Box::new(move |node: NodeId| Gateway::new(gateway(node), shape.partitions));
-    Blueprint { shape, oracle, front, limits: LogLimits::default() }
+    Blueprint { shape, ids: shape.dense_ids(), oracle, front, limits: LogLimits::default() }
 }
 
 fn gateway(node: NodeId) -> GatewayConfig {

@@ -16,7 +16,7 @@
 //!   Plan ──► trouble: misfortunes, clients at work ──► healed: nothing goes wrong, clients go on ──► quiet ──► judgement
 //! ```
 //!
-//! A [`Plan`](run::Plan) is drawn from the seed: 2 to 4 partitions of 3 replicas on 3 or 4 nodes, which kinds of misfortune, a
+//! A [`Plan`](run::Plan) is drawn from the seed: a [shape, ids and a placement](draw), which kinds of misfortune, a
 //! [workload], and a few [clients](client), each of its own manner: it pipelines, sets watches, moves to other
 //! gateways, closes its session, falls silent until it expires. When all is mended, everything must come to rest: no
 //! request without an answer, all replicas of a partition in one state.
@@ -46,6 +46,7 @@ pub mod checkers;
 pub mod client;
 pub mod cluster;
 pub mod counts;
+pub mod draw;
 pub mod history;
 pub mod museum;
 pub mod registry;

@@ -3,7 +3,7 @@
 //! Every replica of a partition delivers the same envelopes and completes them alike, and what is answered was synced by a
 //! quorum.
 
-use super::machine::{Machine, Shape};
+use super::machine::{Blueprint, Machine};
 use crate::front::Front;
 use crate::service::StateMachine;
 use crate::witness::{Completion, Witnessed};
@@ -34,14 +34,14 @@ impl Audit {
         step: u64,
         node: usize,
         witnessed: Witnessed,
-        shape: Shape,
+        blueprint: &Blueprint<S, F>,
         machines: &[Machine<S, F>],
     ) -> Result<(), String> {
         match witnessed {
             Witnessed::Submitted(id) => drop(self.submitted.entry(id).or_insert(step)),
             Witnessed::Answered(id) => {
                 self.answered.entry(id).or_insert(step);
-                return self.was_synced(id, shape, machines);
+                return self.was_synced(id, blueprint, machines);
             }
             Witnessed::Delivered { delivery, entry } => return self.deliver(node, delivery, entry),
             Witnessed::Completed(completion) => return self.complete(node, completion),
@@ -86,16 +86,17 @@ impl Audit {
     fn was_synced<S: StateMachine, F: Front<S>>(
         &self,
         id: CommandId,
-        shape: Shape,
+        blueprint: &Blueprint<S, F>,
         machines: &[Machine<S, F>],
     ) -> Result<(), String> {
-        let nodes = (0..shape.nodes as u16).map(NodeId).collect();
-        let layout = Layout::new(NodeId(0), nodes, shape.partitions, shape.replicas);
+        let (shape, ids) = (blueprint.shape, &blueprint.ids);
+        let layout = Layout::new(ids[0], ids.clone(), shape.partitions, shape.replicas);
         for at in self.executed.get(&id).into_iter().flatten() {
             let (ring, entry) = (RingId::of(at.0), self.entries[at]);
             let members = layout.members(ring);
             let holds = |member: &&NodeId| {
-                let machine = &machines[usize::from(member.0)];
+                let machine = ids.binary_search(member).map(|machine| &machines[machine]);
+                let machine = machine.expect("a member is one of the nodes");
                 machine.lost || machine.durable(ring) > entry
             };
             let synced = members.iter().filter(holds).count();

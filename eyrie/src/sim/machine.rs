@@ -27,10 +27,20 @@ pub struct Shape {
     pub replicas: u16,
 }
 
+impl Shape {
+    /// Ids without gaps, from 0 on, one for each node.
+    pub fn dense_ids(&self) -> Vec<NodeId> {
+        (0..self.nodes as u16).map(NodeId).collect()
+    }
+}
+
 /// How nodes are made, whenever they start.
 pub struct Blueprint<S: StateMachine, F: Front<S>> {
     /// How many of what.
     pub shape: Shape,
+    /// The id of each node, ascending. A single node whose id is 0 runs as the embedded default does, without peers; any
+    /// other single node is a cluster of one.
+    pub ids: Vec<NodeId>,
     /// The oracle of all of them.
     pub oracle: Arc<S::Oracle>,
     /// The front of a node.
@@ -93,18 +103,22 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
 
     /// Starts a process on whatever the disk holds. The error is the log's.
     pub(super) fn start(&mut self, blueprint: &Blueprint<S, F>, now_us: u64) -> Result<(), String> {
-        let Shape { nodes, partitions, replicas } = blueprint.shape;
+        let Shape { partitions, replicas, .. } = blueprint.shape;
         let disk: Arc<dyn Disk> = self.disk.clone();
         let log = NodeLog::recover(disk, blueprint.limits).map_err(|error| error.to_string())?;
         let rings = PartitionId::all(partitions).map(RingId::of).chain([RingId::SHARED]);
         self.durable = rings.map(|ring| (ring, log.next_index(ring))).collect();
-        let me = NodeId(self.me as u16);
-        let layout = Layout::new(me, (0..nodes as u16).map(NodeId).collect(), partitions, replicas);
-        let front = (blueprint.front)(me);
-        let timing = RingTiming::default();
-        let node = Node::clustered(&layout, timing, blueprint.oracle.clone(), SharedLog::new(log), front)
-            .map_err(|error| error.to_string())?;
-        let membership = Membership { me: self.me, nodes, partitions, nonce: self.nonce };
+        let ids = &blueprint.ids;
+        let me = ids[self.me];
+        let (front, log, oracle) = ((blueprint.front)(me), SharedLog::new(log), blueprint.oracle.clone());
+        let node = if ids[..] == [NodeId(0)] {
+            Node::solo(0, oracle, log, front)
+        } else {
+            let layout = Layout::new(me, ids.clone(), partitions, replicas);
+            Node::clustered(&layout, RingTiming::default(), oracle, log, front)
+                .map_err(|error| error.to_string())?
+        };
+        let membership = Membership { me: self.me, ids: ids.clone(), partitions, nonce: self.nonce };
         self.process = Some(Process::new(node, membership, self.durable.clone()));
         self.started_us = now_us;
         self.paused_us = 0;

@@ -38,7 +38,8 @@ struct Writing {
 #[derive(Clone)]
 pub(super) struct Membership {
     pub(super) me: usize,
-    pub(super) nodes: usize,
+    /// The ids of all nodes, by machine.
+    pub(super) ids: Vec<NodeId>,
     pub(super) partitions: u16,
     pub(super) nonce: Nonce,
 }
@@ -157,11 +158,11 @@ impl<S: StateMachine, F: Front<S>> Process<S, F> {
     }
 
     fn link_config(&self) -> LinkConfig {
-        let Membership { me, nodes, partitions, nonce } = self.membership.clone();
+        let Membership { me, ids, partitions, nonce } = self.membership.clone();
         let incarnation = u64::from(self.node.incarnation());
-        let others = (0..nodes).filter(|node| *node != me).map(|node| NodeId(node as u16));
+        let others = ids.iter().copied().filter(|id| *id != ids[me]);
         LinkConfig {
-            me: NodeId(me as u16),
+            me: ids[me],
             identity: Identity { incarnation: Incarnation(incarnation), nonce },
             cluster: "simulated".into(),
             partitions,
@@ -250,11 +251,12 @@ impl<S: StateMachine, F: Front<S>> Process<S, F> {
 
     fn act(&mut self, world: &mut Surroundings<'_>) {
         let place = self.place();
-        let Process { peers: Some(peers), links, .. } = self else { return };
+        let Process { peers: Some(peers), links, membership, .. } = self else { return };
         while let Some(deed) = peers.next_deed() {
             match deed {
                 Deed::Dial(peer, channel) => {
-                    let to = Place::Node(usize::from(peer.0));
+                    let machine = membership.ids.binary_search(&peer).expect("a peer is one of the nodes");
+                    let to = Place::Node(machine);
                     let end = world.network.dial(place, to, Port::Peer, world.rng);
                     links.insert(end);
                     peers.dialled(link::ConnectionId(end.0), peer, channel);

@@ -346,7 +346,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             machine.paused_us = self.now_us + pace.turn_us(&witnessed);
         }
         for witnessed in witnessed {
-            let noted = self.audit.note(self.steps, node, witnessed, self.blueprint.shape, &self.machines);
+            let noted = self.audit.note(self.steps, node, witnessed, &self.blueprint, &self.machines);
             if let Err(violation) = noted {
                 self.violation.get_or_insert(violation);
             }

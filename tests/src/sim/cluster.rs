@@ -5,15 +5,27 @@ use eyrie::{LogLimits, NodeId};
 use std::sync::Arc;
 use volery::config::GatewayConfig;
 use volery::gateway::Gateway;
-use volery::placement::Placement;
+use volery::placement::{Placement, PlacementConfig};
 use volery::service::Volery;
 
 /// A world of Volery's nodes.
 pub type Cluster = World<Volery, Gateway>;
 
-/// How its nodes are made: with small files and little memory for the log, so that a short run goes through many of them.
+/// How the nodes of a plain cluster are made: ids without gaps, and the default placement.
 pub fn blueprint(shape: Shape) -> Blueprint<Volery, Gateway> {
-    let oracle = Arc::new(Placement::over(shape.partitions));
+    blueprint_of(shape, shape.dense_ids(), &PlacementConfig::default())
+}
+
+/// How nodes are made: with small files and little memory for the log, so that a short run goes through many of them.
+///
+/// # Panics
+/// If the placement is none for so many partitions.
+pub fn blueprint_of(
+    shape: Shape,
+    ids: Vec<NodeId>,
+    placement: &PlacementConfig,
+) -> Blueprint<Volery, Gateway> {
+    let oracle = Arc::new(Placement::new(shape.partitions, placement).expect("a legal placement"));
     let front = Box::new(move |node: NodeId| {
         let config = GatewayConfig {
             node: node.0,
@@ -29,5 +41,5 @@ pub fn blueprint(shape: Shape) -> Blueprint<Volery, Gateway> {
         Gateway::new(config, shape.partitions)
     });
     let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
-    Blueprint { shape, oracle, front, limits }
+    Blueprint { shape, ids, oracle, front, limits }
 }

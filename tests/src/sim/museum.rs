@@ -82,7 +82,7 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
 
 /// A run that meets these misfortunes, so often, and what it draws beside.
 fn meeting(seed: u64, misfortunes: &[(Misfortune, u64)]) -> Plan {
-    let mut plan = Plan::of(seed);
+    let mut plan = Plan::usual(seed);
     plan.swarm = Swarm(misfortunes.iter().copied().collect());
     plan
 }

@@ -4,13 +4,17 @@ use super::checkers::linearizability::{self, Findings};
 use super::checkers::sessions::check_sessions;
 use super::checkers::watches::check_watches;
 use super::client::{Calls, Client, Mood, Surroundings};
-use super::cluster::{Cluster, blueprint};
+use super::cluster::{Cluster, blueprint_of};
 use super::counts::Counts;
+use super::draw::{self, NODES_MAX};
 use super::history::{Happening, History};
 use super::workload::Workload;
-use eyrie::sim::{Notice, Shape, Swarm};
+use eyrie::NodeId;
+use eyrie::sim::{Blueprint, Notice, Shape, Swarm};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
+use volery::gateway::Gateway;
+use volery::placement::PlacementConfig;
 use volery::service::Volery;
 
 /// How long after everything is mended all must be quiet.
@@ -22,6 +26,9 @@ const AFTERMATH_US: u64 = 1_500_000;
 /// How long it must have been quiet.
 const QUIET_US: u64 = 300_000;
 
+/// Sets what is drawn of a wider cluster apart from what is drawn of the usual one.
+const WIDER: u64 = 0x5747_1DE5;
+
 /// What a seed decides before a run begins.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -29,6 +36,10 @@ pub struct Plan {
     pub seed: u64,
     /// The cluster.
     pub shape: Shape,
+    /// Ids of as many nodes as a cluster may have, ascending; it takes the first.
+    pub ids: Vec<NodeId>,
+    /// Where znodes live.
+    pub placement: PlacementConfig,
     /// What goes wrong.
     pub swarm: Swarm,
     /// How many clients there are.
@@ -38,17 +49,34 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a seed: 2 to 4 partitions with 3 replicas each, on 3 or 4 nodes.
+    /// The plan of a seed: of any shape.
     pub fn of(seed: u64) -> Plan {
+        let mut plan = Plan::usual(seed);
+        let mut rng = SmallRng::seed_from_u64(seed ^ WIDER);
+        plan.shape = draw::shape(&mut rng);
+        plan.ids = draw::ids(&mut rng);
+        plan.placement = draw::placement(&mut rng, plan.shape.partitions);
+        plan.trouble_us = plan.trouble_us * 3 / draw::weight(plan.shape).max(3);
+        plan
+    }
+
+    /// The same in a cluster of the usual shape: 2 to 4 partitions with 3 replicas each, on 3 or 4 nodes.
+    pub fn usual(seed: u64) -> Plan {
         let mut rng = SmallRng::seed_from_u64(seed);
         let nodes = if rng.random_bool(0.75) { 3 } else { 4 };
         Plan {
             seed,
             shape: Shape { nodes, partitions: rng.random_range(2..=4), replicas: 3 },
+            ids: Shape { nodes: NODES_MAX, partitions: 1, replicas: 1 }.dense_ids(),
+            placement: PlacementConfig::default(),
             swarm: Swarm::draw(&mut rng),
             clients: rng.random_range(2..=6),
             trouble_us: rng.random_range(3_000_000..TROUBLE_US_MAX),
         }
+    }
+
+    fn blueprint(&self) -> Blueprint<Volery, Gateway> {
+        blueprint_of(self.shape, self.ids[..self.shape.nodes].to_vec(), &self.placement)
     }
 }
 
@@ -84,7 +112,7 @@ struct Run {
 impl Run {
     fn new(plan: &Plan, trace: bool) -> Run {
         let mut rng = SmallRng::seed_from_u64(!plan.seed);
-        let mut world = Cluster::new(rng.random(), blueprint(plan.shape), plan.swarm.clone());
+        let mut world = Cluster::new(rng.random(), plan.blueprint(), plan.swarm.clone());
         if trace {
             world.trace().keep_lines();
         }

@@ -26,7 +26,8 @@ fn blueprint(shape: Shape, ledger: &Rc<RefCell<Ledger>>) -> Blueprint<Bank, Tell
     let ledger = ledger.clone();
     let front = move |node: NodeId| Teller::new(ledger.clone(), node.0.into(), ERRANDS);
     let limits = LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() };
-    Blueprint { shape, oracle: Arc::new(Branches), front: Box::new(front), limits }
+    let (ids, oracle) = (shape.dense_ids(), Arc::new(Branches));
+    Blueprint { shape, ids, oracle, front: Box::new(front), limits }
 }
 
 fn run(seed: u64, shape: Shape, swarm: &[(Misfortune, u64)]) {
