@@ -23,7 +23,7 @@ use eyrie::{LogLimits, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use volery::config::GatewayConfig;
+use volery::config::{GatewayConfig, GatewayLimits};
 use volery::gateway::Gateway;
 use volery::placement::Placement;
 use volery::service::Volery;
@@ -152,6 +152,7 @@ fn gateway(node: NodeId) -> GatewayConfig {
         session_timeout_min_ms: 4_000,
         session_timeout_max_ms: 40_000,
         frame_bytes_max: 1 << 20,
+        limits: GatewayLimits::default(),
         super_digest: None,
         secret: [7; 20],
     }

@@ -7,6 +7,8 @@ use thiserror::Error;
 
 /// How many envelopes a node keeps; one more is refused.
 pub const SUBMISSIONS_MAX: usize = 1 << 17;
+/// The longest command in bytes; a longer one is refused. With what surrounds it, it fits a frame of the links.
+pub const COMMAND_BYTES_MAX: usize = 12 << 20;
 /// How long an envelope waits for its reply before it is sent again the first time; each time doubles the wait.
 pub const RESEND_FIRST_MS: u64 = 2_000;
 /// The longest such wait.
@@ -18,6 +20,9 @@ pub enum SubmitError {
     /// [`SUBMISSIONS_MAX`] envelopes wait for their replies.
     #[error("{SUBMISSIONS_MAX} commands are in flight already")]
     Full,
+    /// The command is longer than [`COMMAND_BYTES_MAX`].
+    #[error("a command of {0} bytes, and there may be {COMMAND_BYTES_MAX}")]
+    TooLong(usize),
     /// The envelope addresses nothing, or a partition that the cluster lacks.
     #[error("no such destinations")]
     Destinations,
@@ -59,6 +64,9 @@ impl Submissions {
 
     /// Keeps an envelope that is being sent now. One that is kept already stays as it is.
     pub fn keep(&mut self, envelope: Envelope, now_ms: u64) -> Result<(), SubmitError> {
+        if envelope.body.len() > COMMAND_BYTES_MAX {
+            return Err(SubmitError::TooLong(envelope.body.len()));
+        }
         if self.kept.len() >= SUBMISSIONS_MAX {
             return Err(SubmitError::Full);
         }
@@ -107,6 +115,9 @@ mod tests {
     use super::*;
     use crate::PartitionId;
     use crate::envelope::ClientId;
+    use crate::link::FRAME_BYTES_MAX;
+    use crate::message::Message;
+    use crate::{ENTRY_BYTES, EntryBuilder, RingId};
     use bytes::Bytes;
 
     fn envelope(i: u32) -> Envelope {
@@ -136,5 +147,21 @@ mod tests {
             submissions.keep(envelope(i), 0).expect("room");
         }
         assert_eq!(submissions.keep(envelope(u32::MAX), 0), Err(SubmitError::Full));
+    }
+
+    #[test]
+    fn a_command_is_bounded_in_bytes_and_fits_a_frame_of_the_links() {
+        let of = |bytes: usize| Envelope { body: vec![0; bytes].into(), ..envelope(0) };
+        let kept = |bytes: usize| Submissions::default().keep(of(bytes), 0);
+        assert_eq!(kept(COMMAND_BYTES_MAX - 1), Ok(()));
+        assert_eq!(kept(COMMAND_BYTES_MAX), Ok(()));
+        assert_eq!(kept(COMMAND_BYTES_MAX + 1), Err(SubmitError::TooLong(COMMAND_BYTES_MAX + 1)));
+        assert_eq!(kept(10 * COMMAND_BYTES_MAX), Err(SubmitError::TooLong(10 * COMMAND_BYTES_MAX)));
+
+        let mut entry = EntryBuilder::default();
+        entry.push(&of(ENTRY_BYTES), None);
+        entry.push(&of(COMMAND_BYTES_MAX), None);
+        let message = Message::Submit(RingId::SHARED, entry.take(0)).encode();
+        assert!(message.len() < FRAME_BYTES_MAX, "{} bytes are not sent", message.len());
     }
 }

@@ -16,7 +16,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+/// The longest list of a znode in bytes, with the caller's identities in place of `auth`: as long as the longest request that a
+/// cluster file may allow. A longer one is an InvalidACL.
+pub const LIST_BYTES_MAX: usize = 8 << 20;
 
 /// Whom a connection has authenticated as, in one scheme.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,30 +82,47 @@ pub fn check(list: &[Acl], permissions: Permissions, caller: &Caller) -> Result<
 }
 
 /// The list that a znode gets when a caller asks for `list`: without repeats, and with the caller's identities in place
-/// of `auth`. InvalidACL if it is empty, if an entry is malformed, or if `auth` stands for nobody.
+/// of `auth`. InvalidACL if it is empty or longer than [`LIST_BYTES_MAX`], if an entry is malformed, or if `auth` stands for
+/// nobody.
 pub fn resolve(list: &[Acl], caller: &Caller) -> Result<Vec<Acl>, ErrorCode> {
-    let mut resolved = Vec::with_capacity(list.len());
-    for (place, entry) in list.iter().enumerate() {
-        if list[..place].contains(entry) {
-            continue;
-        }
+    let mut resolved = Resolved::default();
+    let mut asked = BTreeSet::new();
+    for entry in list.iter().filter(|entry| asked.insert(*entry)) {
         match entry.scheme.as_str() {
             "auth" => resolve_auth(entry.permissions, caller, &mut resolved)?,
-            scheme if is_valid(scheme, &entry.id) => resolved.push(entry.clone()),
+            scheme if is_valid(scheme, &entry.id) => resolved.push(entry.clone())?,
             _ => return Err(ErrorCode::InvalidAcl),
         }
     }
-    if resolved.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(resolved) }
+    if resolved.list.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(resolved.list) }
 }
 
-fn resolve_auth(permissions: Permissions, caller: &Caller, resolved: &mut Vec<Acl>) -> Result<(), ErrorCode> {
-    let before = resolved.len();
+/// A list that grows up to its limit.
+#[derive(Default)]
+struct Resolved {
+    list: Vec<Acl>,
+    bytes: usize,
+}
+
+impl Resolved {
+    fn push(&mut self, entry: Acl) -> Result<(), ErrorCode> {
+        self.bytes += entry.bytes();
+        if self.bytes > LIST_BYTES_MAX {
+            return Err(ErrorCode::InvalidAcl);
+        }
+        self.list.push(entry);
+        Ok(())
+    }
+}
+
+fn resolve_auth(permissions: Permissions, caller: &Caller, resolved: &mut Resolved) -> Result<(), ErrorCode> {
+    let before = resolved.list.len();
     for Identity { scheme, id } in &caller.identities {
         if !matches!(scheme.as_str(), "ip" | "super" | "world") {
-            resolved.push(Acl { permissions, scheme: scheme.clone(), id: id.clone() });
+            resolved.push(Acl { permissions, scheme: scheme.clone(), id: id.clone() })?;
         }
     }
-    if resolved.len() == before { Err(ErrorCode::InvalidAcl) } else { Ok(()) }
+    if resolved.list.len() == before { Err(ErrorCode::InvalidAcl) } else { Ok(()) }
 }
 
 fn is_valid(scheme: &str, id: &str) -> bool {
@@ -284,5 +306,19 @@ mod tests {
         assert_eq!(visible(&list, &caller("1.2.3.4", &["ann"])), list);
         let hidden = Acl { id: "ann:x".into(), ..ann };
         assert_eq!(visible(&list, &caller("1.2.3.4", &["bob"])), [Acl::world(Permissions::READ), hidden]);
+    }
+
+    #[test]
+    fn a_list_that_auth_makes_too_long_is_refused() {
+        let names: Vec<String> = (0..32).map(|n| format!("{n:0100}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let caller = caller("10.1.2.3", &names);
+        let asked =
+            |count: i32| -> Vec<Acl> { (0..count).map(|n| entry(Permissions(n), "auth", "")).collect() };
+        let one: usize = resolve(&asked(1), &caller).unwrap().iter().map(Acl::bytes).sum();
+        let most = (LIST_BYTES_MAX / one) as i32;
+        assert_eq!(resolve(&asked(most), &caller).unwrap().len(), 32 * most as usize);
+        assert_eq!(resolve(&asked(most + 1), &caller), Err(ErrorCode::InvalidAcl));
+        assert_eq!(resolve(&asked(10 * most), &caller), Err(ErrorCode::InvalidAcl));
     }
 }

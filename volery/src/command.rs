@@ -46,13 +46,18 @@ impl Operation {
         }
     }
 
-    /// Roughly how many bytes of data it carries.
-    pub fn data_bytes(&self) -> usize {
+    /// Roughly how many bytes it takes.
+    pub fn bytes(&self) -> usize {
         match self {
-            Operation::Change(Change::Create { data, .. } | Change::SetData { data, .. }) => {
-                data.as_ref().map_or(0, Bytes::len)
+            Operation::Change(change) => change.bytes(),
+            Operation::Multi(changes) => changes.iter().map(Change::bytes).sum(),
+            Operation::Look(look) => look.path().len(),
+            Operation::MultiRead(looks) => looks.iter().map(|look| look.path().len()).sum(),
+            Operation::GetEphemerals(path) | Operation::CountDescendants(path) | Operation::Sync(path) => {
+                path.len()
             }
-            _ => 0,
+            Operation::Probe(paths) => paths.iter().map(|path| path.len()).sum(),
+            Operation::Burst(operations) => operations.iter().map(Operation::bytes).sum(),
         }
     }
 }
@@ -70,6 +75,20 @@ pub enum Change {
     SetAcl { path: Arc<str>, acl: Vec<Acl>, version: i32 },
     /// Changes nothing; fails unless the version matches.
     Check { path: Arc<str>, version: i32 },
+}
+
+impl Change {
+    /// Roughly how many bytes it takes.
+    fn bytes(&self) -> usize {
+        let data_bytes = |data: &Option<Bytes>| data.as_ref().map_or(0, Bytes::len);
+        let acl_bytes = |acl: &[Acl]| acl.iter().map(Acl::bytes).sum::<usize>();
+        match self {
+            Change::Create { path, data, acl, .. } => path.len() + data_bytes(data) + acl_bytes(acl),
+            Change::Delete { path, .. } | Change::Check { path, .. } => path.len(),
+            Change::SetData { path, data, .. } => path.len() + data_bytes(data),
+            Change::SetAcl { path, acl, .. } => path.len() + acl_bytes(acl),
+        }
+    }
 }
 
 /// One look at the tree.

@@ -8,7 +8,7 @@ mod error;
 mod gateway;
 
 pub use error::ConfigError;
-pub use gateway::GatewayConfig;
+pub use gateway::{GatewayConfig, GatewayLimits};
 
 use crate::placement::PlacementConfig;
 use crate::wire::FRAME_BYTES_MAX_DEFAULT;
@@ -173,6 +173,7 @@ impl ClusterConfig {
             session_timeout_min_ms: self.timeout_min_ms(),
             session_timeout_max_ms: self.timeout_max_ms(),
             frame_bytes_max: self.frame_bytes_max,
+            limits: GatewayLimits::default(),
             super_digest: self.super_digest.clone(),
             secret,
         }

@@ -2,79 +2,13 @@
 
 mod server;
 
-use bytes::{Bytes, BytesMut};
-use server::{PATIENCE, Server};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use bytes::Bytes;
+use server::{PATIENCE, Raw, Server, get};
 use tempfile::TempDir;
 use volery::client::Client;
 use volery::wire::{
-    AddWatchMode, ConnectRequest, ConnectResponse, CreateMode, EventType, Reader, Record, ReplyHeader,
-    Request, SetData, WatcherEvent, XID_NOTIFICATION, take_frame, write_frame,
+    AddWatchMode, CreateMode, EventType, Record, Request, SetData, WatcherEvent, XID_NOTIFICATION,
 };
-
-/// A session whose requests are written as the test likes.
-struct Raw {
-    stream: TcpStream,
-    input: BytesMut,
-}
-
-impl Raw {
-    fn open(server: &Server) -> Raw {
-        let mut raw = Raw { stream: server.connect(), input: BytesMut::new() };
-        let mut output = BytesMut::new();
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: 0,
-            timeout_ms: 10_000,
-            session_id: 0,
-            password: Bytes::from_static(&[0; 16]),
-            read_only: None,
-        };
-        write_frame(&mut output, |output| request.write(output));
-        raw.stream.write_all(&output).expect("a connection");
-        let welcome = ConnectResponse::read(&mut Reader::new(raw.frame())).expect("a welcome");
-        assert_ne!(welcome.session_id, 0);
-        raw
-    }
-
-    /// Writes all requests at once, numbered from 1.
-    fn send(&mut self, requests: &[Request]) {
-        let mut output = BytesMut::new();
-        for (xid, request) in (1..).zip(requests) {
-            request.write_frame(xid, &mut output);
-        }
-        self.stream.write_all(&output).expect("a connection");
-    }
-
-    fn frame(&mut self) -> Bytes {
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            if let Some(frame) = take_frame(&mut self.input, usize::MAX >> 33).expect("a frame") {
-                return frame;
-            }
-            let length = self.stream.read(&mut buffer).expect("an answer in time");
-            assert!(length > 0, "the server has closed the connection");
-            self.input.extend_from_slice(&buffer[..length]);
-        }
-    }
-
-    fn reply(&mut self) -> (ReplyHeader, Reader) {
-        let mut reader = Reader::new(self.frame());
-        (ReplyHeader::read(&mut reader).expect("a header"), reader)
-    }
-
-    fn expect_replies(&mut self, count: i32) {
-        for xid in 1..=count {
-            let (header, _) = self.reply();
-            assert_eq!((header.xid, header.error), (xid, None));
-        }
-    }
-}
-
-fn get(path: &str) -> Request {
-    Request::GetData { path: path.into(), watch: false }
-}
 
 fn set(path: &str, data: &'static [u8]) -> Request {
     Request::SetData(SetData { path: path.into(), data: Some(Bytes::from_static(data)), version: -1 })

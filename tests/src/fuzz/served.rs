@@ -5,7 +5,7 @@ use eyrie::{ConnectionId, Disk, Front as _, LogLimits, MemoryDisk, Node, NodeLog
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use volery::config::GatewayConfig;
+use volery::config::{GatewayConfig, GatewayLimits};
 use volery::gateway::Gateway;
 use volery::placement::{Placement, PlacementConfig};
 use volery::service::Volery;
@@ -44,6 +44,7 @@ pub fn config() -> GatewayConfig {
         session_timeout_min_ms: 2_000,
         session_timeout_max_ms: 20_000,
         frame_bytes_max: 4_096,
+        limits: GatewayLimits::default(),
         super_digest: None,
         secret: [7; 20],
     }

@@ -3,7 +3,7 @@
 use eyrie::sim::{Blueprint, Shape, World};
 use eyrie::{LogLimits, NodeId};
 use std::sync::Arc;
-use volery::config::GatewayConfig;
+use volery::config::{GatewayConfig, GatewayLimits};
 use volery::gateway::Gateway;
 use volery::placement::{Placement, PlacementConfig};
 use volery::service::Volery;
@@ -35,6 +35,7 @@ pub fn blueprint_of(
             session_timeout_min_ms: 1_000,
             session_timeout_max_ms: 10_000,
             frame_bytes_max: 1 << 20,
+            limits: GatewayLimits::default(),
             super_digest: None,
             secret: [7; 20],
         };

@@ -1,8 +1,24 @@
 //! What a gateway needs to know of the configuration.
 
 use crate::session::{Password, SessionId};
+use crate::wire::REPLY_BYTES_MAX;
 use sha1::{Digest, Sha1};
 use std::path::PathBuf;
+
+/// What a gateway may take of its clients, and hold for them. A simulator scales it down.
+///
+/// Invariant: `reply_bytes` is at least four times the longest request, so that it is no write's result that is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewayLimits {
+    /// The longest body of a reply in bytes; what would be longer is answered with MarshallingError.
+    pub reply_bytes: usize,
+}
+
+impl Default for GatewayLimits {
+    fn default() -> GatewayLimits {
+        GatewayLimits { reply_bytes: REPLY_BYTES_MAX }
+    }
+}
 
 /// What a gateway needs to know.
 #[derive(Clone, Debug)]
@@ -21,6 +37,8 @@ pub struct GatewayConfig {
     pub session_timeout_max_ms: u32,
     /// The longest request in bytes.
     pub frame_bytes_max: usize,
+    /// What it may take and hold.
+    pub limits: GatewayLimits,
     /// The digest of the superuser.
     pub super_digest: Option<String>,
     /// What session passwords are made of.

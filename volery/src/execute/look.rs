@@ -7,13 +7,22 @@ use crate::execute::tree::{Tree, read_facts};
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::SessionId;
-use crate::wire::{ErrorCode, Permissions, Reply as WireReply};
+use crate::wire::{ErrorCode, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
 use crate::zxid::Zxid;
 use eyrie::{Interrupt, PartitionId, View};
 use std::sync::Arc;
 
-/// Executes one look. That a znode exists, everybody may know.
+/// Executes one look. A list that no reply can carry is a MarshallingError.
 pub(super) fn look(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Result<WireReply, Stop> {
+    let reply = reply(tree, caller, look)?;
+    if reply.bytes() > REPLY_BYTES_MAX {
+        return Err(ErrorCode::MarshallingError.into());
+    }
+    Ok(reply)
+}
+
+/// That a znode exists, everybody may know.
+fn reply(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Result<WireReply, Stop> {
     let path = look.path();
     if matches!(look, Look::Exists(_)) && path.contains('\0') {
         return Err(ErrorCode::BadArguments.into());
@@ -67,7 +76,11 @@ pub(super) fn ephemerals(
         paths.extend(owned.filter(|path| all || path.starts_with(prefix)).cloned());
     }
     paths.sort();
-    Ok(WireReply::Names(paths))
+    let reply = WireReply::Names(paths);
+    if reply.bytes() > REPLY_BYTES_MAX {
+        return Err(ErrorCode::MarshallingError.into());
+    }
+    Ok(reply)
 }
 
 /// How many znodes are below one, wherever they live.

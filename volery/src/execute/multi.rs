@@ -7,7 +7,7 @@ use crate::execute::tree::Tree;
 use crate::execute::{Stop, look, outcome};
 use crate::faults::MULTI_NOT_ROLLED_BACK;
 use crate::service::Volery;
-use crate::wire::{ErrorCode, OpResult, Reply as WireReply};
+use crate::wire::{ErrorCode, OpResult, REPLY_BYTES_MAX, Reply as WireReply};
 use crate::zxid::Zxid;
 use eyrie::{Interrupt, View};
 
@@ -54,20 +54,27 @@ fn failed(at: usize, code: ErrorCode, count: usize) -> Vec<OpResult> {
     results
 }
 
-/// Executes looks at one point of the order, each for itself.
+/// Executes looks at one point of the order, each for itself. Results that no reply can carry are a MarshallingError; they are
+/// not made to their end.
 pub(super) fn multi_read(
     tree: &mut Tree<'_, '_>,
     caller: &Caller,
     looks: &[Look],
 ) -> Result<WireReply, Stop> {
     let mut results = Vec::with_capacity(looks.len());
+    let mut bytes = OpResult::END_BYTES;
     for look in looks {
-        results.push(match outcome(look::look(tree, caller, look))? {
+        let result = match outcome(look::look(tree, caller, look))? {
             Ok(WireReply::Data { data, stat }) => OpResult::Data { data, stat },
             Ok(WireReply::Names(names)) => OpResult::Children(names),
             Ok(_) => OpResult::Failed(ErrorCode::Unimplemented),
             Err(code) => OpResult::Failed(code),
-        });
+        };
+        bytes += result.bytes();
+        if bytes > REPLY_BYTES_MAX {
+            return Err(ErrorCode::MarshallingError.into());
+        }
+        results.push(result);
     }
     Ok(WireReply::Results(results))
 }

@@ -4,6 +4,8 @@ use crate::acl::{Caller, Identity, digest};
 
 /// How many identities a connection may have: they travel with each of its commands. One more is refused.
 const IDENTITIES_MAX: usize = 32;
+/// How many bytes they may take together. An identity that does not fit is refused.
+const IDENTITIES_BYTES_MAX: usize = 4 << 10;
 
 /// Adds the identity that the credentials prove; says whether they prove one. `super_digest` is the digest
 /// (`user:base64(sha1(user:password))`) of the user whom no list keeps out.
@@ -25,7 +27,9 @@ fn authenticate_digest(caller: &mut Caller, auth: &[u8], super_digest: Option<&s
     if caller.identities.contains(&identity) {
         return true;
     }
-    let room = caller.identities.len() < IDENTITIES_MAX;
+    let bytes = |identity: &Identity| identity.scheme.len() + identity.id.len();
+    let taken: usize = caller.identities.iter().chain([&identity]).map(bytes).sum();
+    let room = caller.identities.len() < IDENTITIES_MAX && taken <= IDENTITIES_BYTES_MAX;
     if room {
         caller.identities.push(identity);
     }
@@ -35,6 +39,26 @@ fn authenticate_digest(caller: &mut Caller, auth: &[u8], super_digest: Option<&s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many identities a connection gets whose users have names of so many bytes.
+    fn taken(user_bytes: usize) -> usize {
+        let mut caller = Caller::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let user = |n: usize| format!("{n:0user_bytes$}:secret");
+        (0..10 * IDENTITIES_MAX)
+            .filter(|n| authenticate(&mut caller, "digest", user(*n).as_bytes(), None))
+            .count()
+    }
+
+    #[test]
+    fn identities_are_bounded_in_number_and_in_bytes() {
+        assert_eq!(taken(3), IDENTITIES_MAX);
+        let beside = "digest".len() + digest("", "").len();
+        assert_eq!(taken(IDENTITIES_BYTES_MAX - beside), 1);
+        assert_eq!(taken(IDENTITIES_BYTES_MAX - beside + 1), 0);
+        assert_eq!(taken(10 * IDENTITIES_BYTES_MAX), 0);
+        assert_eq!(taken(IDENTITIES_BYTES_MAX / 4), 3);
+    }
+
     use std::net::{IpAddr, Ipv4Addr};
 
     #[test]

@@ -11,13 +11,16 @@
 
 use crate::command::{Change, Operation};
 use crate::path;
+use crate::wire::REPLY_BYTES_MAX;
 use eyrie::Destinations;
 use std::sync::Arc;
 
 /// How many requests one burst may hold.
 const REQUESTS_MAX: usize = 100;
-/// How many bytes of data a burst may hold; its last request may go beyond.
+/// How many bytes a burst may hold; its last request may go beyond.
 const BYTES_MAX: usize = 64 << 10;
+/// How many bytes the replies of a burst's looks may take, as long as any of them may be: all of them are in one answer.
+const LOOKED_BYTES_MAX: usize = REPLY_BYTES_MAX;
 /// How often the destinations of the requests in line change, at least, for a burst.
 const TURNS_MIN: usize = 2;
 
@@ -26,6 +29,7 @@ const TURNS_MIN: usize = 2;
 pub struct Burst {
     requests: usize,
     bytes: usize,
+    looks: usize,
     destinations: Destinations,
     last: Destinations,
     turns: usize,
@@ -36,15 +40,26 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// Takes the next request in line, if it may; says whether it did. A read is one that needs no log by itself.
-    pub fn take(&mut self, operation: &Operation, destinations: Destinations, is_read: bool) -> bool {
-        let has_room = self.requests < REQUESTS_MAX && self.bytes < BYTES_MAX;
+    /// Takes the next request in line, if it may; says whether it did. A read is one that needs no log by itself. The reply to a
+    /// look takes `look_bytes_max` at most.
+    pub fn take(
+        &mut self,
+        operation: &Operation,
+        destinations: Destinations,
+        is_read: bool,
+        look_bytes_max: usize,
+    ) -> bool {
+        let looks = self.looks + usize::from(matches!(operation, Operation::Look(_)));
+        let has_room = self.requests < REQUESTS_MAX
+            && self.bytes < BYTES_MAX
+            && looks.saturating_mul(look_bytes_max) <= LOOKED_BYTES_MAX;
         let fits = operation.fits_a_burst() && has_room && !self.shows_what_changes(operation);
         if fits {
             self.shown.extend(shown(operation));
             self.turns += usize::from(self.requests > 0 && self.last != destinations);
             self.requests += 1;
-            self.bytes += operation.data_bytes();
+            self.bytes += operation.bytes();
+            self.looks = looks;
             self.logged += usize::from(!is_read);
             self.last = destinations;
             self.destinations = self.destinations.union(destinations);
@@ -109,12 +124,14 @@ fn shown(operation: &Operation) -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Look;
+    use crate::wire::{Acl, Permissions};
     use eyrie::PartitionId;
 
     fn line(of: &[Destinations], is_read: bool) -> Burst {
         let mut burst = Burst::default();
         for destinations in of {
-            assert!(burst.take(&Operation::Sync("/a".into()), *destinations, is_read));
+            assert!(burst.take(&Operation::Sync("/a".into()), *destinations, is_read, 1_000));
         }
         burst
     }
@@ -139,9 +156,28 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_is_bounded_in_bytes_of_all_kinds_and_in_what_its_replies_may_show() {
+        let long: Arc<str> = "x".repeat(BYTES_MAX - 1).into();
+        let mut burst = Burst::default();
+        assert!(burst.take(&Operation::Sync(long.clone()), p(0), false, 1_000));
+        assert!(burst.take(&Operation::Sync(long.clone()), p(0), false, 1_000), "one byte is left");
+        assert!(!burst.take(&Operation::Sync("/a".into()), p(0), false, 1_000));
+        let entry = Acl { id: long.to_string(), ..Acl::world(Permissions::ALL) };
+        let set_acl = Change::SetAcl { path: "/b".into(), acl: vec![entry], version: -1 };
+        let mut burst = Burst::default();
+        assert!(burst.take(&Operation::Change(set_acl), p(0), false, 1_000));
+        assert!(!burst.take(&Operation::Sync("/a".into()), p(0), false, 1_000));
+
+        let look = Operation::Look(Look::GetData("/a".into()));
+        let mut burst = Burst::default();
+        let mut takes = || burst.take(&look, p(0), true, LOOKED_BYTES_MAX / 3);
+        assert_eq!([takes(), takes(), takes(), takes()], [true, true, true, false]);
+    }
+
+    #[test]
     fn a_burst_is_bounded_and_takes_what_stands_for_itself() {
         let mut burst = line(&[p(0); REQUESTS_MAX], false);
-        assert!(!burst.take(&Operation::Sync("/a".into()), p(0), false));
-        assert!(!Burst::default().take(&Operation::Multi(Vec::new()), p(0), false));
+        assert!(!burst.take(&Operation::Sync("/a".into()), p(0), false, 1_000));
+        assert!(!Burst::default().take(&Operation::Multi(Vec::new()), p(0), false, 1_000));
     }
 }

@@ -125,11 +125,16 @@ impl Connection {
         self.output.len() >= OUTPUT_BYTES_PAUSE
     }
 
-    /// Sends a reply, and the notifications that waited for it.
-    pub fn reply(&mut self, xid: i32, zxid: i64, result: Result<Reply, ErrorCode>) {
+    /// Sends a reply: a MarshallingError, if its body would be longer than `bytes_max`.
+    pub fn reply(&mut self, xid: i32, zxid: i64, result: Result<Reply, ErrorCode>, bytes_max: usize) {
         self.sent += 1;
         self.last_zxid = zxid;
+        let too_long = |reply: &Reply| reply.bytes() > bytes_max;
         match result {
+            Ok(reply) if too_long(&reply) => {
+                let error = Some(ErrorCode::MarshallingError);
+                ReplyHeader { xid, zxid, error }.write_frame(&mut self.output);
+            }
             Ok(reply) => reply.write_frame(xid, zxid, &mut self.output),
             Err(code) => ReplyHeader { xid, zxid, error: Some(code) }.write_frame(&mut self.output),
         }

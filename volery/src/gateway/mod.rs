@@ -312,7 +312,7 @@ impl Gateway {
         self.advance(id, commands);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let zxid = connection.last_zxid;
-        connection.reply(xid, zxid, Err(ErrorCode::AuthFailed));
+        connection.reply(xid, zxid, Err(ErrorCode::AuthFailed), self.config.limits.reply_bytes);
         self.drop_connection(id);
     }
 
@@ -344,7 +344,7 @@ impl Gateway {
             return self.drop_connection(id);
         }
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
-        match pipeline.send(commands, |partition| self.marks.hears(partition)) {
+        match pipeline.send(commands, self.config.frame_bytes_max, |partition| self.marks.hears(partition)) {
             Sending::Done => {}
             Sending::Errand(ticket) => {
                 self.purposes.insert(ticket, Purpose::Pipeline(id));
@@ -393,7 +393,7 @@ impl Gateway {
         let zxid = if lost { Zxid::ZERO } else { self.header_zxid(id) };
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         if let Some(result) = result {
-            connection.reply(xid, zxid.to_wire(), result);
+            connection.reply(xid, zxid.to_wire(), result, self.config.limits.reply_bytes);
         }
         if let Some(pipeline) = connection.pipeline() {
             pipeline.saw(zxid);

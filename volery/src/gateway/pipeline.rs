@@ -302,8 +302,14 @@ impl Pipeline {
         });
     }
 
-    /// Sends what may be sent now; `hears` says which partitions are heard of, beside those that are hosted here.
-    pub fn send(&mut self, commands: &mut Commands<Volery>, hears: impl Fn(PartitionId) -> bool) -> Sending {
+    /// Sends what may be sent now; `hears` says which partitions are heard of, beside those that are hosted here. What a znode
+    /// holds takes `znode_bytes_max` at most.
+    pub fn send(
+        &mut self,
+        commands: &mut Commands<Volery>,
+        znode_bytes_max: usize,
+        hears: impl Fn(PartitionId) -> bool,
+    ) -> Sending {
         while self.errand.is_none() && self.unsent < self.items.len() {
             let number = self.base + self.unsent as u64;
             let item = &mut self.items[self.unsent];
@@ -331,7 +337,7 @@ impl Pipeline {
                             _ => Sending::Done,
                         };
                     }
-                    if !self.send_first(number, commands) {
+                    if !self.send_first(number, commands, znode_bytes_max) {
                         return Sending::Done;
                     }
                 }
@@ -341,8 +347,8 @@ impl Pipeline {
     }
 
     /// Sends the first request that waits, alone or with others behind it; says whether it could.
-    fn send_first(&mut self, number: u64, commands: &mut Commands<Volery>) -> bool {
-        if let Some(burst) = self.next_burst(commands) {
+    fn send_first(&mut self, number: u64, commands: &mut Commands<Volery>, znode_bytes_max: usize) -> bool {
+        if let Some(burst) = self.next_burst(commands, znode_bytes_max) {
             self.send_burst(number, &burst, commands);
             return true;
         }
@@ -362,7 +368,7 @@ impl Pipeline {
     }
 
     /// The burst that goes out now, if one is worth its while.
-    fn next_burst(&self, commands: &Commands<Volery>) -> Option<Burst> {
+    fn next_burst(&self, commands: &Commands<Volery>, znode_bytes_max: usize) -> Option<Burst> {
         let (within, behind_others) = match self.in_flight {
             0 => (self.attached, false),
             _ if self.run.is_bursts => (self.run.destinations, true),
@@ -381,7 +387,7 @@ impl Pipeline {
             let is_here = item.destinations.iter().all(|partition| commands.is_hosted(partition));
             let is_read = readable_here(operation, item.destinations, commands).is_some();
             let may = alike && is_here && (!arms || burst.requests() == 0);
-            if !may || !burst.take(operation, item.destinations, is_read) || arms {
+            if !may || !burst.take(operation, item.destinations, is_read, znode_bytes_max) || arms {
                 break;
             }
         }

@@ -81,6 +81,13 @@ impl Acl {
     }
 }
 
+impl Acl {
+    /// How many bytes it takes in a frame.
+    pub fn bytes(&self) -> usize {
+        Acl::BYTES_MIN + self.scheme.len() + self.id.len()
+    }
+}
+
 impl Record for Acl {
     const BYTES_MIN: usize = 12;
 

@@ -168,6 +168,24 @@ pub fn put_count(output: &mut BytesMut, count: usize) {
     output.put_i32(count as i32);
 }
 
+/// How many bytes a count or length takes.
+pub(super) const COUNT_BYTES: usize = 4;
+
+/// How many bytes a buffer takes.
+pub(super) fn buffer_bytes(buffer: Option<&Bytes>) -> usize {
+    COUNT_BYTES + buffer.map_or(0, Bytes::len)
+}
+
+/// How many bytes a string takes.
+pub(super) fn string_bytes(string: &str) -> usize {
+    COUNT_BYTES + string.len()
+}
+
+/// How many bytes a vector of strings takes.
+pub(super) fn names_bytes(names: &[Arc<str>]) -> usize {
+    COUNT_BYTES + names.iter().map(|name| string_bytes(name)).sum::<usize>()
+}
+
 /// Appends a buffer; `None` is jute's null.
 pub fn put_buffer(output: &mut BytesMut, buffer: Option<&[u8]>) {
     match buffer {

@@ -106,7 +106,7 @@ pub use header::{ReplyHeader, RequestHeader, XID_AUTH, XID_NOTIFICATION, XID_PIN
 pub use multi::{MultiOp, OpResult, ReadOp};
 pub use numbered::Unknown;
 pub use op::OpCode;
-pub use reply::{Identity, Reply};
+pub use reply::{Identity, REPLY_BYTES_MAX, Reply};
 pub use request::{BadRequest, Reconfig, Request, SetWatches};
 pub use stat::Stat;
 pub use watch::{AddWatchMode, EventType, KeeperState, WatcherEvent, WatcherType};

@@ -15,6 +15,7 @@
 //! Result headers know only create (1) and create2 (15): what createContainer and createTTL made comes under 15 too,
 //! since clients understand no other number.
 
+use super::buffer::{buffer_bytes, names_bytes, string_bytes};
 use super::{Check, Create, Delete, ErrorCode, Malformed, OpCode, Reader, Record, SetData, Stat, Unknown};
 use super::{put_bool, put_buffer, put_string, put_vector};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -93,6 +94,8 @@ struct MultiHeader {
 }
 
 impl MultiHeader {
+    const BYTES: usize = 4 + 1 + 4;
+
     /// The mark after the last.
     const END: MultiHeader = MultiHeader { op: OpCode::Error as i32, done: true, error: -1 };
 
@@ -141,6 +144,11 @@ pub(super) fn put_results(output: &mut BytesMut, results: &[OpResult]) {
         result.write(output);
     }
     MultiHeader::END.write(output);
+}
+
+/// How many bytes a list of results takes, with the end mark.
+pub(super) fn results_bytes(results: &[OpResult]) -> usize {
+    results.iter().map(OpResult::bytes).sum::<usize>() + OpResult::END_BYTES
 }
 
 impl MultiOp {
@@ -222,12 +230,29 @@ impl ReadOp {
 }
 
 impl OpResult {
+    /// How many bytes stand behind the last result of a list.
+    pub const END_BYTES: usize = MultiHeader::BYTES;
+
     /// Why it failed, if it did; `RolledBack` has no reason of its own.
     pub fn error(&self) -> Option<ErrorCode> {
         match self {
             OpResult::Failed(code) => Some(*code),
             _ => None,
         }
+    }
+
+    /// How many bytes it takes in a reply, with its header.
+    pub fn bytes(&self) -> usize {
+        let body = match self {
+            OpResult::Created { path } => string_bytes(path),
+            OpResult::CreatedWithStat { path, .. } => string_bytes(path) + Stat::BYTES_MIN,
+            OpResult::Deleted | OpResult::Checked => 0,
+            OpResult::DataSet(_) => Stat::BYTES_MIN,
+            OpResult::Data { data, .. } => buffer_bytes(data.as_ref()) + Stat::BYTES_MIN,
+            OpResult::Children(names) => names_bytes(names),
+            OpResult::RolledBack | OpResult::Failed(_) => 4,
+        };
+        MultiHeader::BYTES + body
     }
 
     /// The number in the result's header.
@@ -299,6 +324,28 @@ mod tests {
             prop_assert_eq!(read_list(&mut reader, ReadOp::read), Ok(reads));
             prop_assert_eq!(read_list(&mut reader, OpResult::read), Ok(results));
             prop_assert_eq!(reader.remaining(), 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_result_takes_four_times_as_many_bytes_as_its_operation_at_most(op in multi_op()) {
+            let path: Arc<str> = match &op {
+                MultiOp::Create(create) => format!("{}0000000000", create.path).into(),
+                _ => "".into(),
+            };
+            let result = match &op {
+                MultiOp::Create(create) if create.acl.is_empty() => OpResult::Failed(ErrorCode::InvalidAcl),
+                MultiOp::Create(_) => OpResult::CreatedWithStat { path, stat: Stat::default() },
+                MultiOp::Delete(_) => OpResult::Deleted,
+                MultiOp::SetData(_) => OpResult::DataSet(Stat::default()),
+                MultiOp::Check(_) => OpResult::Checked,
+            };
+            let mut output = BytesMut::new();
+            put_multi_ops(&mut output, &[op]);
+            let op_bytes = output.len() - MultiHeader::BYTES;
+            prop_assert!(result.bytes() <= 4 * op_bytes, "{op_bytes} bytes make {}", result.bytes());
+            prop_assert!(OpResult::Failed(ErrorCode::NoNode).bytes() <= op_bytes);
         }
     }
 

@@ -1,11 +1,18 @@
 //! What servers answer.
 
-use super::multi::{put_results, read_list};
+use super::buffer::{COUNT_BYTES, buffer_bytes, names_bytes, string_bytes};
+use super::multi::{put_results, read_list, results_bytes};
 use super::{Acl, Malformed, OpCode, OpResult, Reader, Record, ReplyHeader, Stat, Unknown};
 use super::{put_buffer, put_string, put_vector, write_frame};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The longest body of a reply in bytes. What would be longer is answered with MarshallingError.
+///
+/// A multi's results are at most four times as long as its request, so that no longest request that a cluster file allows has
+/// results beyond this: a change that was made is never answered with that error.
+pub const REPLY_BYTES_MAX: usize = 32 << 20;
 
 /// The body of a successful reply, one variant per shape. A failed one has a header and no body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +156,30 @@ impl Reply {
         }
     }
 
+    /// How many bytes [`write`](Reply::write) appends.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Reply::Empty => 0,
+            Reply::Path(path) => string_bytes(path),
+            Reply::PathStat { path, .. } => string_bytes(path) + Stat::BYTES_MIN,
+            Reply::Stat(_) => Stat::BYTES_MIN,
+            Reply::Data { data, .. } => buffer_bytes(data.as_ref()) + Stat::BYTES_MIN,
+            Reply::Acl { acl, .. } => {
+                COUNT_BYTES + acl.iter().map(Acl::bytes).sum::<usize>() + Stat::BYTES_MIN
+            }
+            Reply::Names(names) => names_bytes(names),
+            Reply::NamesStat { names, .. } => names_bytes(names) + Stat::BYTES_MIN,
+            Reply::Results(results) => results_bytes(results),
+            Reply::Count(_) | Reply::WatchAdded => 4,
+            Reply::Identities(identities) => {
+                let bytes =
+                    |identity: &Identity| string_bytes(&identity.scheme) + string_bytes(&identity.user);
+                COUNT_BYTES + identities.iter().map(bytes).sum::<usize>()
+            }
+            Reply::Token(token) => buffer_bytes(token.as_ref()),
+        }
+    }
+
     /// Appends the reply as a frame, with its header.
     pub fn write_frame(&self, xid: i32, zxid: i64, output: &mut BytesMut) {
         write_frame(output, |output| {
@@ -176,6 +207,7 @@ mod tests {
         fn it_round_trips((op, reply) in reply()) {
             let mut output = BytesMut::new();
             reply.write(&mut output);
+            prop_assert_eq!(output.len(), reply.bytes());
             let mut reader = Reader::new(output.freeze());
             prop_assert_eq!(Reply::read(op, &mut reader), Ok(reply));
             prop_assert_eq!(reader.remaining(), 0);

@@ -1,12 +1,16 @@
 //! A real server for a test, and bytes to and from it.
 #![allow(clippy::disallowed_methods, dead_code, reason = "drives a real process; each test uses its part")]
 
+use bytes::{Bytes, BytesMut};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use volery::client::Client;
+use volery::wire::{
+    ConnectRequest, ConnectResponse, Reader, Record, ReplyHeader, Request, take_frame, write_frame,
+};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -57,6 +61,70 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A session whose requests are written as the test likes.
+pub struct Raw {
+    pub stream: TcpStream,
+    input: BytesMut,
+}
+
+impl Raw {
+    pub fn open(server: &Server) -> Raw {
+        let mut raw = Raw { stream: server.connect(), input: BytesMut::new() };
+        let mut output = BytesMut::new();
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: 0,
+            timeout_ms: 10_000,
+            session_id: 0,
+            password: Bytes::from_static(&[0; 16]),
+            read_only: None,
+        };
+        write_frame(&mut output, |output| request.write(output));
+        raw.stream.write_all(&output).expect("a connection");
+        let welcome = ConnectResponse::read(&mut Reader::new(raw.frame())).expect("a welcome");
+        assert_ne!(welcome.session_id, 0);
+        raw
+    }
+
+    /// Writes all requests at once, numbered from 1.
+    pub fn send(&mut self, requests: &[Request]) {
+        let mut output = BytesMut::new();
+        for (xid, request) in (1..).zip(requests) {
+            request.write_frame(xid, &mut output);
+        }
+        self.stream.write_all(&output).expect("a connection");
+    }
+
+    pub fn frame(&mut self) -> Bytes {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            if let Some(frame) = take_frame(&mut self.input, usize::MAX >> 33).expect("a frame") {
+                return frame;
+            }
+            let length = self.stream.read(&mut buffer).expect("an answer in time");
+            assert!(length > 0, "the server has closed the connection");
+            self.input.extend_from_slice(&buffer[..length]);
+        }
+    }
+
+    pub fn reply(&mut self) -> (ReplyHeader, Reader) {
+        let mut reader = Reader::new(self.frame());
+        (ReplyHeader::read(&mut reader).expect("a header"), reader)
+    }
+
+    pub fn expect_replies(&mut self, count: i32) {
+        for xid in 1..=count {
+            let (header, _) = self.reply();
+            assert_eq!((header.xid, header.error), (xid, None));
+        }
+    }
+}
+
+/// A request for a znode's data.
+pub fn get(path: &str) -> Request {
+    Request::GetData { path: path.into(), watch: false }
 }
 
 /// Waits until a look sees something.

@@ -3,7 +3,9 @@
 use super::cluster::{Cluster, Session, check, create, delete, set};
 use crate::acl::digest;
 use crate::command::{Change, Command, Event, Look, Operation, Reply};
-use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Permissions, Reply as WireReply};
+use crate::wire::{
+    Acl, CreateMode, ErrorCode, OpResult, Permissions, REPLY_BYTES_MAX, Reply as WireReply, Stat,
+};
 use crate::zxid::Zxid;
 use ErrorCode::*;
 use bytes::Bytes;
@@ -423,4 +425,28 @@ fn what_is_read_elsewhere_comes_with_the_signal() {
     assert!(cluster.exchanged() > 20);
     assert_eq!(cluster.run_again(), 0);
     cluster.check();
+}
+
+#[test]
+fn a_multi_read_that_no_reply_can_carry_is_a_marshalling_error() {
+    everywhere(|cluster, session| {
+        let paths = ["/half/a", "/half/b"];
+        let beside = OpResult::Data { data: Some(Bytes::new()), stat: Stat::default() }.bytes();
+        let half = (REPLY_BYTES_MAX - OpResult::END_BYTES) / 2 - beside;
+        cluster.create(session, "/half", CreateMode::Persistent).unwrap();
+        for path in paths {
+            cluster.create(session, path, CreateMode::Persistent).unwrap();
+            let data = Some(Bytes::from(vec![0; half]));
+            let set = Change::SetData { path: path.into(), data, version: -1 };
+            assert!(cluster.change(session, set).is_ok());
+        }
+        let mut read = |paths: &[&str]| {
+            let looks = paths.iter().map(|path| Look::GetData((*path).into())).collect();
+            cluster.result(session, Operation::MultiRead(looks)).map(|reply| reply.bytes())
+        };
+        // Two halves are at most one byte short of the limit, so that a third result is beyond it.
+        assert_eq!(read(&paths).map(|bytes| REPLY_BYTES_MAX - bytes < 2), Ok(true));
+        assert_eq!(read(&["/half/a", "/half/b", "/none"]), Err(MarshallingError));
+        assert_eq!(read(&["/half/a"; 2_200]), Err(MarshallingError));
+    });
 }
