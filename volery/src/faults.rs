@@ -36,6 +36,8 @@ pub const DELETED_CHILD_NOT_TOLD: Fault = Fault::new("no event for a deleted chi
 pub const LATE_PING_ANSWERED: Fault = Fault::new("a late ping answered");
 /// A watch is armed though its partition was not heard of all the time since its request looked there.
 pub const ARMED_TOO_LATE: Fault = Fault::new("a watch armed behind what it should tell");
+/// A burst mixes requests from before and after addAuth, and is executed as whoever sent the first of them.
+pub const BURST_OF_ANY_CALLER: Fault = Fault::new("a burst across addAuth");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -56,4 +58,5 @@ pub const FAULTS: &[Fault] = &[
     DELETED_CHILD_NOT_TOLD,
     LATE_PING_ANSWERED,
     ARMED_TOO_LATE,
+    BURST_OF_ANY_CALLER,
 ];

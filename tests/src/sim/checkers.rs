@@ -1,6 +1,7 @@
 //! Checkers: each judges what a run left behind, by one property.
 
 pub mod linearizability;
+pub mod permissions;
 pub mod sessions;
 pub mod watches;
 mod wgl;

@@ -1,6 +1,7 @@
 //! One run: a cluster and its clients through misfortunes, then without them until all is quiet, then the judgement.
 
 use super::checkers::linearizability::{self, Findings};
+use super::checkers::permissions::check_permissions;
 use super::checkers::sessions::check_sessions;
 use super::checkers::watches::check_watches;
 use super::client::{Calls, Client, Mood, Surroundings};
@@ -193,9 +194,11 @@ impl Run {
         self.findings = linearizability::check(&self.history);
         let sessions = check_sessions(&self.history).violations;
         let watches = check_watches(&self.history, &oracle).violations;
+        let permissions = check_permissions(&self.history).violations;
         let found = self.findings.violations.iter().cloned();
         let found = found.chain(sessions.iter().map(ToString::to_string));
-        let found: Vec<String> = found.chain(watches.iter().map(ToString::to_string)).collect();
+        let found = found.chain(watches.iter().map(ToString::to_string));
+        let found: Vec<String> = found.chain(permissions.iter().map(ToString::to_string)).collect();
         if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
     }
 

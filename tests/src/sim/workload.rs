@@ -7,9 +7,10 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use volery::acl::digest;
 use volery::wire::{
-    Acl, AddWatchMode, Check, Create, CreateMode, Delete, MultiOp, OpResult, ReadOp, Reply, Request, SetData,
-    Stat,
+    Acl, AddWatchMode, Check, Create, CreateMode, Delete, MultiOp, OpResult, Permissions, ReadOp, Reply,
+    Request, SetData, Stat,
 };
 
 /// A kind of request.
@@ -30,9 +31,11 @@ enum Kind {
     Sync,
     AddWatch,
     Ephemerals,
+    Secret,
+    Auth,
 }
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 17] = [
     Kind::Create,
     Kind::CreateEphemeral,
     Kind::CreateSequential,
@@ -48,11 +51,16 @@ const KINDS: [Kind; 15] = [
     Kind::Sync,
     Kind::AddWatch,
     Kind::Ephemerals,
+    Kind::Secret,
+    Kind::Auth,
 ];
 
 /// The znodes under which everything happens. Those of one component live with the root or by themselves, those of two by
 /// themselves, deeper ones with their ancestor of two.
 const PARENTS: [&str; 6] = ["/d", "/g", "/q", "/e", "/d/k0", "/d/k1"];
+
+/// Each user, the password, and the znode that only that user may read and write. Nobody deletes it.
+const SECRETS: [(&str, &str, &str); 2] = [("ann", "a", "/s0"), ("bob", "b", "/s1")];
 
 /// The paths of a run, and how often what is asked of them.
 #[derive(Clone, Debug)]
@@ -108,6 +116,8 @@ impl Workload {
         let mut weights: Vec<(Kind, u32)> = KINDS.iter().map(weight).collect();
         weights[4].1 += 2;
         weights[6].1 += 2;
+        // Few of many: credentials count until the connection ends.
+        weights[16].1 = weights[16].1.min(2);
         Workload {
             weights,
             registers: registers.choose_multiple(rng, count).cloned().collect(),
@@ -122,7 +132,9 @@ impl Workload {
     /// What makes the znodes under which everything happens.
     pub fn preparation(&self, call: impl FnMut() -> CallId) -> Vec<Request> {
         let groups = self.groups.iter().flatten();
-        self.parents.iter().chain(groups).map(create_with(call)).collect()
+        let mut requests: Vec<Request> = self.parents.iter().chain(groups).map(create_with(call)).collect();
+        requests.extend(SECRETS.iter().map(create_secret));
+        requests
     }
 
     /// Draws the next request.
@@ -168,6 +180,8 @@ impl Workload {
                 Request::AddWatch { path, mode }
             }
             Kind::Ephemerals => Request::GetEphemerals { prefix: "".into() },
+            Kind::Secret => secret(rng, data()),
+            Kind::Auth => authenticate(rng),
         }
     }
 
@@ -192,6 +206,29 @@ impl Workload {
         }
         Request::Multi(ops)
     }
+}
+
+/// Reads or writes what only one user may.
+fn secret(rng: &mut SmallRng, data: Option<Bytes>) -> Request {
+    let (.., path) = SECRETS.choose(rng).expect("two");
+    let path: Arc<str> = (*path).into();
+    match rng.random() {
+        true => Request::GetData { path, watch: false },
+        false => Request::SetData(SetData { path, data, version: -1 }),
+    }
+}
+
+/// Shows the credentials of a user.
+fn authenticate(rng: &mut SmallRng) -> Request {
+    let (user, password, _) = SECRETS.choose(rng).expect("two");
+    Request::Auth { kind: 0, scheme: "digest".into(), auth: format!("{user}:{password}").into() }
+}
+
+fn create_secret((user, password, path): &(&str, &str, &str)) -> Request {
+    let acl =
+        vec![Acl { permissions: Permissions::ALL, scheme: "digest".into(), id: digest(user, password) }];
+    let create = creation((*path).into(), None, CreateMode::Persistent, false);
+    Request::Create(Create { acl, ..create })
 }
 
 fn pick(paths: &[Arc<str>], rng: &mut SmallRng) -> Arc<str> {

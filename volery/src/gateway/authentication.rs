@@ -1,6 +1,9 @@
 //! Authentication: what a connection may call itself.
 
+use super::plan::{Here, Plan};
 use crate::acl::{Caller, Identity, digest};
+use crate::command::{Change, Operation};
+use crate::faults::BURST_OF_ANY_CALLER;
 
 /// How many identities a connection may have: they travel with each of its commands. One more is refused.
 const IDENTITIES_MAX: usize = 32;
@@ -15,6 +18,14 @@ pub fn authenticate(caller: &mut Caller, scheme: &str, auth: &[u8], super_digest
         // The address is known already.
         "ip" => true,
         _ => false,
+    }
+}
+
+/// What keeps the place of an addAuth that succeeded among the requests: nothing is done, and no burst goes across it.
+pub fn plan() -> Plan {
+    match BURST_OF_ANY_CALLER.is_planted() {
+        true => Plan::Operate(Operation::Change(Change::Check { path: "/".into(), version: -1 }), None),
+        false => Plan::Here(Here::Nothing),
     }
 }
 

@@ -306,7 +306,9 @@ impl Gateway {
     ) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if authenticate(&mut connection.caller, scheme, auth, self.config.super_digest.as_deref()) {
-            return self.enqueue(id, xid, Plan::Here(Here::Nothing));
+            let plan = authentication::plan();
+            let destinations = plan.destinations(commands.oracle());
+            return self.push(id, xid, plan, destinations);
         }
         tracing::warn!(peer = %connection.peer, scheme, "authentication failed");
         self.advance(id, commands);

@@ -10,7 +10,7 @@
 use super::bursts::Burst;
 use crate::acl::Caller;
 use crate::command::{Change, Command, Operation};
-use crate::faults::{ATTACHED_FOR_EPHEMERALS, RUNS_OVERLAP};
+use crate::faults::{ATTACHED_FOR_EPHEMERALS, BURST_OF_ANY_CALLER, RUNS_OVERLAP};
 use crate::gateway::plan::{Arm, Here, Plan};
 use crate::service::Volery;
 use crate::session::SessionId;
@@ -383,7 +383,7 @@ impl Pipeline {
             let Stage::Waiting(operation) = &item.stage else { break };
             // One that arms a watch goes alone: what a command changes is told before its answer, not after it.
             let arms = item.effect != Effect::None;
-            let alike = item.caller.as_ref() == caller && within.covers(item.destinations);
+            let alike = may_share(item.caller.as_ref(), caller) && within.covers(item.destinations);
             let is_here = item.destinations.iter().all(|partition| commands.is_hosted(partition));
             let is_read = readable_here(operation, item.destinations, commands).is_some();
             let may = alike && is_here && (!arms || burst.requests() == 0);
@@ -559,6 +559,11 @@ impl Pipeline {
             self.run.acknowledged += 1;
         }
     }
+}
+
+/// Whether requests of these callers may go in one command: it is executed as one of them.
+fn may_share(caller: Option<&Caller>, first: Option<&Caller>) -> bool {
+    caller == first || BURST_OF_ANY_CALLER.is_planted()
 }
 
 /// The partition whose replica here may tell what is asked without its being ordered.
