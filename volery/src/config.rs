@@ -31,6 +31,8 @@ pub const DATA_DIRECTORY_DEFAULT: &str = "./volery-data";
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 /// How many nodes a cluster may have; a file that names more is refused.
 pub const NODES_MAX: usize = 64;
+/// The greatest number of a node: it stands in one byte of the ids of its sessions.
+pub const NODE_ID_MAX: u16 = 255;
 /// The longest name of a cluster in bytes, well within what a link's greeting carries.
 pub const CLUSTER_BYTES_MAX: usize = 64;
 
@@ -42,7 +44,7 @@ const TIMEOUT_MAX_TICKS: u32 = 20;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
-    /// Its number, unlike any other's.
+    /// Its number, 1 to [`NODE_ID_MAX`] and unlike any other's. Only the embedded default, which needs no file, is node 0.
     pub id: u16,
     /// Where clients connect.
     pub client: SocketAddr,
@@ -128,7 +130,9 @@ impl ClusterConfig {
         for node in &mut config.nodes {
             node.data = directory.join(&node.data);
         }
-        config.checked(&path.display().to_string())
+        let place = path.display().to_string();
+        check::check_id_range(&config.nodes).map_err(|message| contradiction(&place, message))?;
+        config.checked(&place)
     }
 
     /// The node of this number.
@@ -276,6 +280,8 @@ mod tests {
             (GOOD.replace("[placement]", "tick_ms = 0\n[placement]"), "a tick of 0 ms"),
             (THREE.replace("partitions = 2", "partitions = 2\nreplicas = 0"), "replicas = 0"),
             (THREE.replace("partitions = 2", "partitions = 2\nreplicas = 4"), "replicas = 4"),
+            (THREE.replace("id = 2", "id = 0"), "a node has id = 0, and there may be 1 to 255"),
+            (THREE.replace("id = 2", "id = 256"), "a node has id = 256, and there may be 1 to 255"),
             (THREE.replace("id = 2", "id = 3"), "two nodes have id = 3"),
             (THREE.replace("peer = \"127.0.0.1:2882\"", ""), "node 2 has no peer address"),
             (

@@ -12,7 +12,7 @@ use volery::wire::{ConnectRequest, Record as _, Request, write_frame};
 const CLIENTS: usize = 3;
 const STEPS_MAX: usize = 48;
 /// The first session that the node opens in its first start.
-const FIRST_SESSION: u64 = (1 << 56) | (1 << 32) | 1;
+const FIRST_SESSION: u64 = (1 << 32) | 1;
 /// More cuts than this say nothing new.
 const CUTS: usize = 6;
 

@@ -1,6 +1,6 @@
 //! What a cluster file must not say: each refusal is one line that names the value.
 
-use super::{CLUSTER_BYTES_MAX, ClusterConfig, FRAME_BYTES_MAX, NODES_MAX, NodeConfig};
+use super::{CLUSTER_BYTES_MAX, ClusterConfig, FRAME_BYTES_MAX, NODE_ID_MAX, NODES_MAX, NodeConfig};
 use eyrie::PARTITIONS_MAX;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +39,14 @@ fn check_counts(config: &ClusterConfig) -> Result<(), String> {
             Err(format!("replicas = {replicas}, and there must be 1 to {nodes}, one per node at most"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Ids stand in one byte of what is made of them, and none is 0, which is the node that needs no file.
+pub(super) fn check_id_range(nodes: &[NodeConfig]) -> Result<(), String> {
+    match nodes.iter().find(|node| !(1..=NODE_ID_MAX).contains(&node.id)) {
+        Some(node) => Err(format!("a node has id = {}, and there may be 1 to {NODE_ID_MAX}", node.id)),
+        None => Ok(()),
     }
 }
 

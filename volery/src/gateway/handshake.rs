@@ -56,10 +56,7 @@ impl Gateway {
     /// A session's id: the node, its incarnation and a count, so that none is ever given twice.
     pub(super) fn next_session(&mut self, commands: &Commands<Volery>) -> SessionId {
         self.opened += 1;
-        let node = u64::from(self.config.node) + 1;
-        SessionId(
-            (node << 56) | (u64::from(commands.incarnation() & 0xff_ffff) << 32) | u64::from(self.opened),
-        )
+        SessionId::made(self.config.node, commands.incarnation(), self.opened)
     }
 
     /// The session is open here, or it is not.
