@@ -169,8 +169,9 @@ pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identit
 pub use multicast::disk::{LimitedDisk, SlowDisk, VolatileDisk};
 pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogPosition, NodeLog, SharedLog};
 pub use multicast::{
-    Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Layout, NodeId, PARTITIONS_MAX,
-    PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent, SharedIndex,
+    Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Fixed, FixedKey, Layout, NodeId,
+    PARTITIONS_MAX, PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent,
+    SharedIndex,
 };
 pub use multicast::{faults as multicast_faults, link};
 pub use node::{Node, NodeError};

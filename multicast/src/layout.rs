@@ -90,6 +90,13 @@ impl Layout {
         self.members(RingId::of(partition)).contains(&self.me)
     }
 
+    /// The members of every ring in words, who leads it where it can first: what may not change while the cluster lives.
+    pub fn rings_in_words(&self) -> String {
+        let names =
+            |ring| self.members(ring).iter().map(|node| node.0.to_string()).collect::<Vec<_>>().join(" ");
+        self.rings().map(|ring| format!("{ring}: {}", names(ring))).collect::<Vec<_>>().join(", ")
+    }
+
     /// Of how many partitions a node is the preferred leader.
     fn led_by(&self, node: NodeId) -> usize {
         PartitionId::all(self.partitions).filter(|p| self.preferred(RingId::of(*p)) == node).count()
@@ -141,6 +148,12 @@ mod tests {
             assert_eq!(layout.members(RingId::SHARED).len(), shared, "{replicas} replicas");
             assert_eq!(layout.members(RingId(0)).len(), usize::from(replicas));
         }
+    }
+
+    #[test]
+    fn rings_are_told_in_words() {
+        let words = "p0: 1 2 3, p1: 2 3 4, shared: 3 4 1";
+        assert_eq!(layout(&[1, 2, 3, 4], 2, 3).rings_in_words(), words);
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod entry;
 mod envelope;
 mod fault;
 pub mod faults;
+mod fixed;
 mod lane;
 mod layout;
 pub mod link;
@@ -72,6 +73,7 @@ mod submission;
 pub use entry::{Entry, EntryBuilder, MalformedEntry};
 pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
 pub use fault::Fault;
+pub use fixed::{FIXED_KEY_BYTES_MAX, FIXED_KEYS_MAX, Fixed, FixedKey};
 pub use layout::Layout;
 pub use message::{MalformedMessage, Message};
 pub use multicast::{

@@ -5,9 +5,11 @@
 
 mod check;
 mod error;
+mod fixed;
 mod gateway;
 
 pub use error::ConfigError;
+pub use fixed::NODES_KEY;
 pub use gateway::{GatewayConfig, GatewayLimits};
 
 use crate::placement::PlacementConfig;

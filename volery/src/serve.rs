@@ -1,13 +1,13 @@
 //! `volery serve`: one node in this process.
 #![allow(clippy::print_stdout, reason = "says on the terminal where clients connect")]
 
-use crate::config::{ClusterConfig, ConfigError, NodeConfig};
+use crate::config::{ClusterConfig, ConfigError, NODES_KEY, NodeConfig};
 use crate::gateway::Gateway;
 use crate::placement::{BadPlacement, Placement};
 use eyrie::host::{Host, HostError, PeerConfig};
 use eyrie::{
-    DataDirectory, DirectoryError, Disk, FileDisk, Identity, Layout, LogError, LogLimits, Node, NodeError,
-    NodeId, NodeLog, RingTiming, SharedLog,
+    DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, Node, NodeError, NodeId,
+    NodeLog, RingTiming, SharedLog,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{File, OpenOptions};
@@ -36,7 +36,21 @@ pub enum ServeError {
     Placement(#[from] BadPlacement),
     /// The data directory is not this node's, or in use.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Directory(DirectoryError),
+    /// The data directory is that of a node alone, and the cluster file has others beside it.
+    #[error(
+        "data directory {}: it is that of a node alone (nodes = {found:?}), and the cluster file has nodes = {expected:?}: a node \
+         alone does not become one of several; make a new cluster with new data directories, and have a client copy the znodes",
+        path.display()
+    )]
+    Alone {
+        /// Which.
+        path: PathBuf,
+        /// The one node.
+        found: String,
+        /// The nodes in the file.
+        expected: String,
+    },
     /// The log cannot be taken up.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -82,6 +96,19 @@ pub enum ServeError {
     Host(HostError),
 }
 
+impl From<DirectoryError> for ServeError {
+    fn from(error: DirectoryError) -> ServeError {
+        match error {
+            DirectoryError::OtherFixed { path, key, found, expected }
+                if key.name() == NODES_KEY && !found.contains(' ') && expected.contains(' ') =>
+            {
+                ServeError::Alone { path, found, expected }
+            }
+            error => ServeError::Directory(error),
+        }
+    }
+}
+
 /// Serves one node of a cluster until `stop` is set.
 pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -> Result<(), ServeError> {
     let placement = Arc::new(Placement::new(config.partitions, &config.placement)?);
@@ -89,6 +116,7 @@ pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -
         cluster: config.cluster.clone(),
         node: u32::from(node.id),
         partitions: u32::from(config.partitions),
+        fixed: config.fixed(node.id),
     };
     // Whoever connects while the log is taken up is to find another node: the port opens when there is somebody behind it.
     drop(listen(node.client)?);
@@ -101,7 +129,7 @@ pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -
     let peers = peer_listener.map(|listener| peers(config, node, directory.nonce(), listener));
     let replicas = match &peers {
         None => Node::solo(node.id, placement, log, gateway),
-        Some(_) => Node::clustered(&layout(config, node), RingTiming::default(), placement, log, gateway)?,
+        Some(_) => Node::clustered(&config.layout(node.id), RingTiming::default(), placement, log, gateway)?,
     };
     let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
     let mut host = Host::new(replicas, disk, connections_max, peers, stop).map_err(ServeError::Setup)?;
@@ -152,17 +180,13 @@ fn stopped(error: HostError, log: &Path) -> ServeError {
     ServeError::LogWrite { path: log.into(), source, remedy }
 }
 
-fn layout(config: &ClusterConfig, node: &NodeConfig) -> Layout {
-    let nodes = config.nodes.iter().map(|node| NodeId(node.id)).collect();
-    Layout::new(NodeId(node.id), nodes, config.partitions, config.replicas())
-}
-
 /// How this node and the others reach each other.
 fn peers(config: &ClusterConfig, me: &NodeConfig, nonce: [u8; 16], listener: TcpListener) -> PeerConfig {
     let others = config.nodes.iter().filter(|node| node.id != me.id);
     PeerConfig {
         cluster: config.cluster.clone(),
         partitions: config.partitions,
+        fixed: config.fixed(me.id),
         replicas: config.replicas(),
         nonce,
         listener,

@@ -3,111 +3,15 @@
 
 mod server;
 
-use server::{BINARY, PATIENCE, until};
-use std::fs::{self, File};
+use server::nodes::{Node, Plan};
+use server::{PATIENCE, until};
+use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
+use std::time::Duration;
 use tempfile::TempDir;
 use volery::client::Client;
 use volery::wire::CreateMode;
-
-/// Where ports are looked for: below those that the system gives to whoever connects, for a node's ports must stay free while
-/// it is down.
-const PORTS: std::ops::Range<u32> = 20_000..30_000;
-
-/// A port that no other test here gets.
-fn port() -> u16 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let place = std::process::id().wrapping_mul(97).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
-        let port = (PORTS.start + place % (PORTS.end - PORTS.start)) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// The ports of a node: its clients', and its peers'.
-type Ports = (u16, u16);
-
-/// A cluster file.
-#[derive(Clone)]
-struct Plan {
-    cluster: &'static str,
-    partitions: u16,
-    ports: Vec<Ports>,
-}
-
-impl Plan {
-    fn new(nodes: usize) -> Plan {
-        let ports = (0..nodes).map(|_| (port(), port())).collect();
-        Plan { cluster: "east", partitions: 2, ports }
-    }
-
-    /// The file of this plan, written at first; the nodes' data are below it.
-    fn file(&self, directory: &Path) -> PathBuf {
-        let path = directory.join("cluster.toml");
-        if path.exists() {
-            return path;
-        }
-        fs::create_dir_all(directory).expect("a directory");
-        let mut text = format!("cluster = {:?}\npartitions = {}\n", self.cluster, self.partitions);
-        for (id, (client, peer)) in (1..).zip(&self.ports) {
-            text += &format!(
-                "[[nodes]]\nid = {id}\nclient = \"127.0.0.1:{client}\"\npeer = \"127.0.0.1:{peer}\"\ndata = \"node-{id}\"\n"
-            );
-        }
-        fs::write(&path, text).expect("room");
-        path
-    }
-
-    fn client(&self, id: usize) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports[id - 1].0).into()
-    }
-
-    fn peer(&self, id: usize) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports[id - 1].1).into()
-    }
-}
-
-/// A node as a process. Dropping it kills it.
-struct Node {
-    child: Child,
-    errors: PathBuf,
-}
-
-impl Node {
-    fn start(plan: &Plan, directory: &Path, id: usize) -> Node {
-        let file = plan.file(directory);
-        let errors = directory.join(format!("{id}.errors"));
-        let mut command = Command::new(BINARY);
-        command.arg("serve").arg("--config").arg(file).arg("--node").arg(id.to_string());
-        command.stdout(Stdio::null()).stderr(File::create(&errors).expect("room"));
-        Node { child: command.spawn().expect("the binary"), errors }
-    }
-
-    /// Waits until one line contains `text`.
-    fn says(&self, text: &str) {
-        let errors = || fs::read_to_string(&self.errors).unwrap_or_default();
-        let deadline = Instant::now() + PATIENCE;
-        while !errors().lines().any(|line| line.contains(text)) {
-            assert!(Instant::now() < deadline, "it does not say {text:?} but:\n{}", errors());
-            thread::park_timeout(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Two nodes that have different plans refuse each other for this reason.
 fn refuse_each_other(first: &Plan, second: &Plan, reason: &str) {
@@ -130,6 +34,19 @@ fn nodes_with_different_numbers_of_partitions() {
     let plan = Plan::new(2);
     let more = Plan { partitions: 3, ..plan.clone() };
     refuse_each_other(&plan, &more, "the numbers of partitions differ: the refusing node has");
+}
+
+#[test]
+fn nodes_whose_files_differ_in_what_is_fixed_for_life() {
+    for (key, lines) in [
+        ("placement.depth", ["", "[placement]\ndepth = 3\n"]),
+        ("placement.rules", ["", "[placement]\nrules = { \"/a\" = { partition = 1 } }\n"]),
+        ("replicas", ["replicas = 1", ""]),
+    ] {
+        let plan = Plan::new(2);
+        let other = Plan { lines, ..plan.clone() };
+        refuse_each_other(&plan, &other, &format!("the nodes differ in {key}, which is fixed"));
+    }
 }
 
 #[test]

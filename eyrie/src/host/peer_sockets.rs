@@ -8,9 +8,9 @@ use crate::service::StateMachine;
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use multicast::NodeId;
 use multicast::link::{Channel, ConnectionId, Identity, Incarnation, LinkConfig, LinkLimits, Nonce};
 use multicast::log::LogPosition;
+use multicast::{Fixed, NodeId};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::io;
@@ -29,6 +29,8 @@ pub struct PeerConfig {
     pub cluster: String,
     /// How many partitions it has.
     pub partitions: u16,
+    /// What else is fixed for the life of the cluster.
+    pub fixed: Fixed,
     /// How many nodes keep each of them.
     pub replicas: u16,
     /// The nonce of this node's disk.
@@ -48,6 +50,7 @@ impl PeerConfig {
             identity: Identity { incarnation: Incarnation(incarnation), nonce: Nonce(self.nonce) },
             cluster: self.cluster.clone(),
             partitions: self.partitions,
+            fixed: self.fixed.clone(),
             peers: self.addresses.keys().map(|peer| (*peer, node.acquaintance(*peer))).collect(),
             limits: LinkLimits::default(),
             seed: (u64::from(me.0) << 48) ^ incarnation,

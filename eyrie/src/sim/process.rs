@@ -8,7 +8,7 @@ use crate::peers::{Deed, Peers};
 use crate::service::StateMachine;
 use multicast::link::{self, Identity, Incarnation, LinkConfig, LinkLimits, Nonce};
 use multicast::log::Buffer;
-use multicast::{NodeId, RingId};
+use multicast::{Fixed, NodeId, RingId};
 use rand::rngs::SmallRng;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -166,6 +166,7 @@ impl<S: StateMachine, F: Front<S>> Process<S, F> {
             identity: Identity { incarnation: Incarnation(incarnation), nonce },
             cluster: "simulated".into(),
             partitions,
+            fixed: Fixed::default(),
             peers: others.map(|peer| (peer, self.node.acquaintance(peer))).collect(),
             limits: LinkLimits::default(),
             seed: ((me as u64) << 48) ^ incarnation,

@@ -6,9 +6,10 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::file::sync_directory;
+use crate::fixed::{Fixed, FixedKey};
 
 /// The version of the directory's layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const IDENTITY: &str = "identity";
 const IDENTITY_UNFINISHED: &str = "identity.unfinished";
 const LOCK: &str = "lock";
@@ -24,6 +25,8 @@ pub struct Identity {
     pub node: u32,
     /// How many partitions the cluster has: it decides where everything is.
     pub partitions: u32,
+    /// What else is fixed for the life of the cluster.
+    pub fixed: Fixed,
 }
 
 /// A directory that is this node's, and this process's for as long as the value lives.
@@ -116,6 +119,21 @@ pub enum DirectoryError {
         /// The number that was expected.
         expected: u32,
     },
+    /// Something else that may not change has changed.
+    #[error(
+        "data directory {path}: {key} is {found:?} there and {expected:?} in the configuration, and it is fixed for the life \
+         of a cluster: write {found:?} again, or make a new cluster with new data directories and have a client copy the data"
+    )]
+    OtherFixed {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// Which value.
+        key: FixedKey,
+        /// The directory's value.
+        found: String,
+        /// The value that was expected.
+        expected: String,
+    },
 }
 
 impl DataDirectory {
@@ -149,11 +167,13 @@ impl DataDirectory {
 
 impl Identity {
     fn to_text(&self, nonce: [u8; 16]) -> String {
-        let Identity { cluster, node, partitions } = self;
+        let Identity { cluster, node, partitions, fixed } = self;
         let cluster = cluster.escape_default();
+        let fixed: String =
+            fixed.iter().map(|(key, value)| format!("{key} = \"{}\"\n", value.escape_default())).collect();
         format!(
             "# Whose data directory this is. Written once; a node refuses to start on another's.\n\
-             version = {VERSION}\ncluster = \"{cluster}\"\nnode = {node}\npartitions = {partitions}\n\
+             version = {VERSION}\ncluster = \"{cluster}\"\nnode = {node}\npartitions = {partitions}\n{fixed}\
              nonce = {:032x}\n",
             u128::from_be_bytes(nonce)
         )
@@ -240,6 +260,13 @@ fn check(path: &Path, text: &str, identity: &Identity) -> Result<[u8; 16], Direc
     if found != expected {
         return Err(DirectoryError::OtherPartitions { path: path_buf(), found, expected });
     }
+    for (key, expected) in identity.fixed.iter() {
+        let found = unquoted(field(path, text, key.name())?).to_string();
+        if found != expected.escape_default().to_string() {
+            let expected = expected.to_string();
+            return Err(DirectoryError::OtherFixed { path: path_buf(), key, found, expected });
+        }
+    }
     let nonce = u128::from_str_radix(field(path, text, "nonce")?, 16);
     nonce.map(u128::to_be_bytes).map_err(|_| damaged(path, "nonce is not a number".to_string()))
 }
@@ -274,7 +301,16 @@ mod tests {
     use super::*;
 
     fn identity() -> Identity {
-        Identity { cluster: "east \"1\"".to_string(), node: 2, partitions: 4 }
+        Identity {
+            cluster: "east \"1\"".to_string(),
+            node: 2,
+            partitions: 4,
+            fixed: fixed("/a = depth \"3\""),
+        }
+    }
+
+    fn fixed(rules: &str) -> Fixed {
+        Fixed::default().with(FixedKey::new("nodes"), "1 2").with(FixedKey::new("placement.rules"), rules)
     }
 
     /// The message of the error, without the directory's name, which it must begin with.
@@ -293,7 +329,15 @@ mod tests {
         let text = fs::read_to_string(path.join("identity")).unwrap();
         let lines: Vec<&str> = text.lines().skip(1).collect();
         let nonce = format!("nonce = {:032x}", u128::from_be_bytes(directory.nonce()));
-        let named = ["version = 1", "cluster = \"east \\\"1\\\"\"", "node = 2", "partitions = 4", &nonce];
+        let named = [
+            "version = 2",
+            "cluster = \"east \\\"1\\\"\"",
+            "node = 2",
+            "partitions = 4",
+            "nodes = \"1 2\"",
+            "placement.rules = \"/a = depth \\\"3\\\"\"",
+            &nonce,
+        ];
         assert_eq!(lines, named);
         let nonce = directory.nonce();
         drop(directory);
@@ -325,9 +369,14 @@ mod tests {
         let message = "was made for 4 partitions, not for 8";
         assert_eq!(refusal(path, &Identity { partitions: 8, ..identity() }), message);
 
+        let message =
+            "placement.rules is \"/a = depth \\\\\\\"3\\\\\\\"\" there and \"\" in the configuration";
+        let refused = refusal(path, &Identity { fixed: fixed(""), ..identity() });
+        assert!(refused.starts_with(message), "{refused}");
+
         let text = fs::read_to_string(path.join("identity")).unwrap();
-        fs::write(path.join("identity"), text.replace("version = 1", "version = 2")).unwrap();
-        assert_eq!(refusal(path, &identity()), "has format version 2, this program knows version 1");
+        fs::write(path.join("identity"), text.replace("version = 2", "version = 1")).unwrap();
+        assert_eq!(refusal(path, &identity()), "has format version 1, this program knows version 2");
         fs::write(path.join("identity"), text.replace("node = 2", "")).unwrap();
         assert_eq!(refusal(path, &identity()), "its identity file is damaged: node is missing");
     }

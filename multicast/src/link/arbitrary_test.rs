@@ -114,7 +114,8 @@ impl Driver {
                 let epoch = ConnectionEpoch { incarnation: identity.incarnation, dial };
                 let (from, to, channel) = (NodeId(from), NodeId(to), Channel::ALL[dial as usize % 2]);
                 let (cluster, partitions) = ("birds".into(), 4);
-                Hello { cluster, partitions, from, to, identity, channel, epoch }.encode(&mut body);
+                let fixed = config(2, 3).fixed.digests();
+                Hello { cluster, partitions, from, to, identity, channel, epoch, fixed }.encode(&mut body);
                 self.frame(id, FrameKind::Hello, &body);
             }
             Input::Closed(id) => self.links.closed(ConnectionId(id)),

@@ -6,6 +6,7 @@ use super::identity::Identity;
 use super::limits::LinkLimits;
 use super::reason::Reason;
 use crate::NodeId;
+use crate::fixed::{Fixed, difference};
 use std::collections::BTreeMap;
 
 /// Who this node is, and whom it is linked to.
@@ -19,6 +20,8 @@ pub struct LinkConfig {
     pub cluster: String,
     /// How many partitions the cluster has.
     pub partitions: u16,
+    /// What else is fixed for the life of the cluster.
+    pub fixed: Fixed,
     /// Every other node, with what [`Met`](super::LinkEvent::Met) told of it last, if that was kept.
     pub peers: BTreeMap<NodeId, Option<Identity>>,
     /// What may be held.
@@ -51,5 +54,10 @@ impl LinkConfig {
             return Err(Reason::WrongNode(self.me));
         }
         Ok(())
+    }
+
+    /// Whether the sender of a hello, a node of this cluster, has the same cluster in mind.
+    pub(super) fn check_fixed(&self, hello: &Hello) -> Result<(), Reason> {
+        difference(&self.fixed.digests(), &hello.fixed).map_or(Ok(()), |key| Err(Reason::Fixed(key)))
     }
 }

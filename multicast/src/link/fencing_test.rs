@@ -168,11 +168,12 @@ impl Listener {
     }
 
     fn hello(&mut self, id: u64, channel: Channel, start: u64, dial: u64) {
-        let LinkConfig { cluster, partitions, .. } = config(1, 2);
+        let LinkConfig { cluster, partitions, fixed, .. } = config(1, 2);
         let epoch = ConnectionEpoch { incarnation: Incarnation(start), dial };
         let mut body = BytesMut::new();
         let identity = identity(start, 1);
-        Hello { cluster, partitions, from: N1, to: N2, identity, channel, epoch }.encode(&mut body);
+        let fixed = fixed.digests();
+        Hello { cluster, partitions, from: N1, to: N2, identity, channel, epoch, fixed }.encode(&mut body);
         self.0.accepted(ConnectionId(id));
         self.frame(id, FrameKind::Hello, &body);
     }

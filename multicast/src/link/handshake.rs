@@ -42,6 +42,7 @@ impl Links {
             identity: self.config.identity,
             channel: lane.channel,
             epoch,
+            fixed: self.config.fixed.digests(),
         };
         let mut body = BytesMut::new();
         hello.encode(&mut body);
@@ -62,6 +63,7 @@ impl Links {
         self.set_phase(id, Phase::Accepted { claimed: Some(lane) });
         self.config.check_hello(hello)?;
         let peer = self.peer(hello.from)?;
+        self.config.check_fixed(hello)?;
         if hello.from > self.config.me {
             return Err(Reason::NotDialler);
         }
@@ -86,6 +88,7 @@ impl Links {
         if hello.from != lane.peer {
             return Err(Reason::WrongNode(hello.from));
         }
+        self.config.check_fixed(hello)?;
         if (hello.channel, hello.epoch) != (lane.channel, epoch) {
             return Err(Reason::Malformed);
         }

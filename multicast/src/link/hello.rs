@@ -5,12 +5,13 @@ use super::connection_epoch::ConnectionEpoch;
 use super::identity::{Identity, Incarnation, Nonce};
 use super::reason::Reason;
 use crate::NodeId;
+use crate::fixed::{FIXED_KEYS_MAX, FixedKey};
 use bytes::{Buf, BufMut, BytesMut, TryGetError};
 
 /// The version of everything that the links send.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// The longest name of a cluster, in bytes.
-pub const CLUSTER_BYTES_MAX: usize = 255;
+pub const CLUSTER_BYTES_MAX: usize = 128;
 
 const MAGIC: [u8; 4] = *b"vlnk";
 /// The most bytes a frame may carry before its sender is known.
@@ -31,6 +32,8 @@ pub(super) struct Hello {
     pub identity: Identity,
     pub channel: Channel,
     pub epoch: ConnectionEpoch,
+    /// Digests of what is fixed for the life of the cluster.
+    pub fixed: Vec<(FixedKey, u32)>,
 }
 
 impl Hello {
@@ -48,6 +51,12 @@ impl Hello {
         out.put_u64_le(self.epoch.dial);
         out.put_u8(self.cluster.len() as u8);
         out.put_slice(self.cluster.as_bytes());
+        out.put_u8(self.fixed.len() as u8);
+        for (key, digest) in &self.fixed {
+            out.put_u8(key.name().len() as u8);
+            out.put_slice(key.name().as_bytes());
+            out.put_u32_le(*digest);
+        }
     }
 
     /// Reads a hello, or tells why its sender is refused.
@@ -68,7 +77,7 @@ fn prefix(body: &mut &[u8]) -> Result<([u8; 4], u16), TryGetError> {
     Ok((magic, body.try_get_u16_le()?))
 }
 
-/// What follows the version; `None` if a channel or a name is none.
+/// What follows the version; `None` if a channel, a name or a key is none.
 fn fields(body: &mut &[u8]) -> Result<Option<Hello>, TryGetError> {
     let from = NodeId(body.try_get_u16_le()?);
     let to = NodeId(body.try_get_u16_le()?);
@@ -79,8 +88,33 @@ fn fields(body: &mut &[u8]) -> Result<Option<Hello>, TryGetError> {
         ConnectionEpoch { incarnation: Incarnation(body.try_get_u64_le()?), dial: body.try_get_u64_le()? };
     let mut cluster = vec![0; usize::from(body.try_get_u8()?)];
     body.try_copy_to_slice(&mut cluster)?;
-    let named = channel.zip(String::from_utf8(cluster).ok());
-    Ok(named.map(|(channel, cluster)| Hello { cluster, partitions, from, to, identity, channel, epoch }))
+    let fixed = fixed(body)?;
+    let named = channel.zip(String::from_utf8(cluster).ok()).zip(fixed);
+    Ok(named.map(|((channel, cluster), fixed)| Hello {
+        cluster,
+        partitions,
+        from,
+        to,
+        identity,
+        channel,
+        epoch,
+        fixed,
+    }))
+}
+
+fn fixed(body: &mut &[u8]) -> Result<Option<Vec<(FixedKey, u32)>>, TryGetError> {
+    let keys = usize::from(body.try_get_u8()?);
+    if keys > FIXED_KEYS_MAX {
+        return Ok(None);
+    }
+    let mut fixed = Vec::with_capacity(keys);
+    for _ in 0..keys {
+        let mut name = vec![0; usize::from(body.try_get_u8()?)];
+        body.try_copy_to_slice(&mut name)?;
+        let Some(key) = FixedKey::from_bytes(&name) else { return Ok(None) };
+        fixed.push((key, body.try_get_u32_le()?));
+    }
+    Ok(Some(fixed))
 }
 
 fn identity(body: &mut &[u8]) -> Result<Identity, TryGetError> {
@@ -93,6 +127,7 @@ fn identity(body: &mut &[u8]) -> Result<Identity, TryGetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixed::FIXED_KEY_BYTES_MAX;
     use proptest::prelude::*;
 
     fn hello() -> Hello {
@@ -104,6 +139,7 @@ mod tests {
             identity: Identity { incarnation: Incarnation(9), nonce: Nonce([0xab; 16]) },
             channel: Channel::Exchange,
             epoch: ConnectionEpoch { incarnation: Incarnation(9), dial: 0x0102 },
+            fixed: vec![(FixedKey::new("depth"), 0x0a0b)],
         }
     }
 
@@ -116,15 +152,15 @@ mod tests {
     #[test]
     fn the_bytes_are_fixed() {
         let hex: String = bytes(&hello()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let expected = "766c6e6b 0100 0100 0302 0400 02 0900000000000000 abababababababababababababababab \
-                        0900000000000000 0201000000000000 05 6269726473";
+        let expected = "766c6e6b 0200 0100 0302 0400 02 0900000000000000 abababababababababababababababab \
+                        0900000000000000 0201000000000000 05 6269726473 01 05 6465707468 0b0a0000";
         assert_eq!(hex, expected.replace(' ', ""));
     }
 
     #[test]
     fn another_version_is_told_from_another_protocol() {
         let mut later = bytes(&hello());
-        later[4] = 2;
+        later[4] = 3;
         later.truncate(8);
         assert_eq!(Hello::decode(&later), Err(Reason::Version(PROTOCOL_VERSION)));
         later[0] = b'x';
@@ -147,7 +183,10 @@ mod tests {
 
     #[test]
     fn the_longest_hello_is_within_the_cap() {
-        let longest = Hello { cluster: "x".repeat(CLUSTER_BYTES_MAX), ..hello() };
+        let key =
+            |number: u8| FixedKey::new(&char::from(b'a' + number).to_string().repeat(FIXED_KEY_BYTES_MAX));
+        let fixed = (0..FIXED_KEYS_MAX as u8).map(|number| (key(number), 1)).collect();
+        let longest = Hello { cluster: "x".repeat(CLUSTER_BYTES_MAX), fixed, ..hello() };
         assert!(bytes(&longest).len() <= HELLO_BYTES_MAX);
         assert_eq!(Hello::decode(&bytes(&longest)), Ok(longest));
     }
@@ -155,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn foreign_bytes_are_a_reason_and_no_panic(tail in prop::collection::vec(any::<u8>(), 0..80), whole in any::<bool>()) {
-            let mut body = if whole { vec![] } else { b"vlnk\x01\x00".to_vec() };
+            let mut body = if whole { vec![] } else { b"vlnk\x02\x00".to_vec() };
             body.extend(tail);
             let _ = Hello::decode(&body);
         }

@@ -2,13 +2,17 @@
 
 use super::identity::Incarnation;
 use crate::NodeId;
+use crate::fixed::FixedKey;
 use bytes::{Buf, BufMut, BytesMut};
 use thiserror::Error;
 
+/// The code of [`Reason::Fixed`], behind which a key stands.
+const FIXED: u8 = 14;
+
 /// Why one end will not have a connection. It travels to the other end, so each sentence is true for both.
 ///
-/// The form on the wire, a code and one number, is the same in every version: an end of another version must be able to
-/// read why it is refused.
+/// The form on the wire, a code, one number and for some a name, is the same in every version: an end of another version must
+/// be able to read why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Reason {
     /// What came is not this protocol, or not in its order.
@@ -50,6 +54,11 @@ pub enum Reason {
     /// A newer connection of the same channel is up.
     #[error("a newer connection has taken this one's place")]
     Superseded,
+    /// A value that is fixed for the life of the cluster, of this key, differs.
+    #[error(
+        "the nodes differ in {0}, which is fixed for the life of a cluster: correct it in the cluster file that was changed"
+    )]
+    Fixed(FixedKey),
     /// A reason that this version does not know, by its code.
     #[error("reason {0} of a later version")]
     Other(u8),
@@ -65,13 +74,17 @@ impl Reason {
         let (code, number) = self.parts();
         out.put_u8(code);
         out.put_u64_le(number);
+        if let Reason::Fixed(key) = self {
+            out.put_slice(key.name().as_bytes());
+        }
     }
 
     /// Reads a reason; a later version may append to it.
     pub(super) fn decode(mut body: &[u8]) -> Result<Reason, Reason> {
         let code = body.try_get_u8().map_err(|_| Reason::Malformed)?;
         let number = body.try_get_u64_le().map_err(|_| Reason::Malformed)?;
-        Ok(Reason::from_parts(code, number))
+        let key = FixedKey::from_bytes(body);
+        Ok(key.filter(|_| code == FIXED).map_or(Reason::from_parts(code, number), Reason::Fixed))
     }
 
     fn parts(self) -> (u8, u64) {
@@ -89,6 +102,7 @@ impl Reason {
             Reason::Replaced(incarnation) => (11, incarnation.0),
             Reason::Amnesiac => (12, 0),
             Reason::Superseded => (13, 0),
+            Reason::Fixed(_) => (FIXED, 0),
             Reason::Other(code) => (code, 0),
         }
     }
@@ -127,5 +141,14 @@ mod tests {
             assert_eq!(Reason::decode(&bytes), Ok(reason));
             assert_eq!(Reason::decode(&bytes[..8]), Err(Reason::Malformed));
         }
+    }
+
+    #[test]
+    fn a_key_that_differs_is_named_to_the_other_end() {
+        let reason = Reason::Fixed(FixedKey::new("placement.depth"));
+        let mut bytes = BytesMut::new();
+        reason.encode(&mut bytes);
+        assert_eq!(bytes.as_ref(), [&[14, 0, 0, 0, 0, 0, 0, 0, 0][..], b"placement.depth"].concat());
+        assert_eq!(Reason::decode(&bytes), Ok(reason));
     }
 }

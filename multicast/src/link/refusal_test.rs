@@ -7,6 +7,7 @@ use super::hello::Hello;
 use super::world_test::{World, config, identity};
 use super::*;
 use crate::NodeId;
+use crate::fixed::{Fixed, FixedKey};
 use bytes::{Bytes, BytesMut};
 
 const N1: NodeId = NodeId(1);
@@ -61,6 +62,12 @@ fn another_cluster() {
 #[test]
 fn another_number_of_partitions() {
     refused_by_listener(LinkConfig { partitions: 5, ..config(1, 2) }, config(2, 3), Reason::Partitions(4));
+}
+
+#[test]
+fn something_else_that_is_fixed_for_the_life_of_the_cluster() {
+    let deeper = |config| LinkConfig { fixed: Fixed::default().with(FixedKey::new("depth"), "3"), ..config };
+    refused_by_listener(deeper(config(1, 2)), config(2, 3), Reason::Fixed(FixedKey::new("depth")));
 }
 
 #[test]
@@ -170,8 +177,9 @@ fn dialled_by(bytes: &[u8]) -> (Vec<LinkEvent>, Bytes) {
 
 fn hello() -> Hello {
     let epoch = ConnectionEpoch { incarnation: Incarnation(1), dial: 1 };
-    let LinkConfig { cluster, partitions, identity, .. } = config(1, 3);
-    Hello { cluster, partitions, from: N1, to: N2, identity, channel: Channel::Ring, epoch }
+    let LinkConfig { cluster, partitions, identity, fixed, .. } = config(1, 3);
+    let fixed = fixed.digests();
+    Hello { cluster, partitions, from: N1, to: N2, identity, channel: Channel::Ring, epoch, fixed }
 }
 
 fn frame(kind: FrameKind, body: &[u8]) -> BytesMut {
@@ -212,7 +220,7 @@ fn check_farewell(farewell: &[u8], reason: Reason) {
 fn another_version() {
     let reason = Reason::Version(PROTOCOL_VERSION);
     let (events, farewell) = dialled_by(&hello_frame(&hello(), |body| {
-        body[4] = 2;
+        body[4] = 3;
         body.extend_from_slice(b"what version 2 appends");
     }));
     assert_eq!(events, [refused(None, reason)]);
@@ -224,7 +232,7 @@ fn the_answer_of_another_version() {
     let mut links = Links::new(config(1, 2));
     links.tick(0);
     links.dialled(ConnectionId(1), N2, Channel::Ring);
-    links.received(ConnectionId(1), &hello_frame(&hello(), |body| body[4] = 2));
+    links.received(ConnectionId(1), &hello_frame(&hello(), |body| body[4] = 3));
     let lane = Some((N2, Channel::Ring));
     let told = refused(lane, Reason::Version(PROTOCOL_VERSION));
     assert!(std::iter::from_fn(|| links.next_event()).any(|event| event == told));

@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::NodeId;
+use crate::fixed::{Fixed, FixedKey};
 use crate::log::LogPosition;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rand::rngs::SmallRng;
@@ -24,6 +25,7 @@ pub(super) fn config(me: u16, nodes: u16) -> LinkConfig {
         identity: identity(1, me as u8),
         cluster: "birds".into(),
         partitions: 4,
+        fixed: Fixed::default().with(FixedKey::new("depth"), "2"),
         peers: (1..=nodes).filter(|id| *id != me).map(|id| (NodeId(id), None)).collect(),
         limits: LinkLimits::default(),
         seed: 7,

@@ -6,12 +6,15 @@ use eyrie::link::{
     Channel, ConnectionId, Identity, Incarnation, LinkConfig, LinkEvent, LinkLimits, Links, Nonce,
     PROTOCOL_VERSION, StreamId,
 };
-use eyrie::{LogPosition, NodeId, Request};
+use eyrie::{Fixed, FixedKey, LogPosition, NodeId, Request};
 use multicast::{Entry, EntryBuilder};
 use std::collections::BTreeMap;
 use volery::service::Volery;
 
 const CLUSTER: &str = "birds";
+/// What is fixed for its life, and the digest of its value, "2".
+const DEPTH: &str = "depth";
+const DEPTH_DIGEST: u32 = 0x83a5_6a17;
 const PARTITIONS: u16 = 4;
 /// The node is dialled by 1 and dials 3.
 const ME: NodeId = NodeId(2);
@@ -180,7 +183,15 @@ fn hello(draw: &mut Draw, peer: NodeId, channel: Channel) -> BytesMut {
     body.put_u64_le(dial);
     body.put_u8(odd(CLUSTER.len() as u16) as u8);
     body.put_slice(CLUSTER.as_bytes());
+    body.put_u8(odd(1) as u8);
+    body.put_u8(odd(DEPTH.len() as u16) as u8);
+    body.put_slice(DEPTH.as_bytes());
+    body.put_u32_le(DEPTH_DIGEST);
     body
+}
+
+fn fixed() -> Fixed {
+    Fixed::default().with(FixedKey::new(DEPTH), "2")
 }
 
 /// What was heard and written.
@@ -244,6 +255,7 @@ fn links() -> Links {
         identity: Identity { incarnation: Incarnation(1), nonce: Nonce([2; 16]) },
         cluster: CLUSTER.into(),
         partitions: PARTITIONS,
+        fixed: fixed(),
         peers: PEERS.into_iter().map(|peer| (peer, None)).collect(),
         limits: LIMITS,
         seed: 1,

@@ -1,6 +1,8 @@
 //! A real server for a test, and bytes to and from it.
 #![allow(clippy::disallowed_methods, dead_code, reason = "drives a real process; each test uses its part")]
 
+pub mod nodes;
+
 use bytes::{Bytes, BytesMut};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
