@@ -48,7 +48,10 @@ impl Correspondence {
         let elsewhere = all.iter().filter(|partition| !here.contains(*partition));
         let subscription = |partition| {
             let hosts = layout.members(RingId::of(partition)).to_vec();
-            Ok((partition, Subscription::recover::<S>(partition, hosts, here, log.clone())?))
+            Ok((
+                partition,
+                Subscription::recover::<S>(partition, layout.partitions(), hosts, here, log.clone())?,
+            ))
         };
         Ok(Correspondence {
             sources: here
@@ -304,14 +307,14 @@ mod tests {
         fn happens(&mut self, origin: usize) {
             self.place += 1;
             let position = place(self.place);
-            let event = |event| Output::Event { position, seen: Arc::default(), event };
+            let event = |event| Output::Event { position, seen: nothing_seen(), event };
             let answer = Output::Answer(Answer {
                 origin: Some(NodeId(origin as u16)),
                 id: CommandId { client: node_client(2), epoch: 1, run: 1, i: 0 },
                 partition: P,
                 position,
                 stamp: Stamp::default(),
-                seen: Arc::default(),
+                seen: nothing_seen(),
                 outcome: Arc::new(Outcome::Reply(())),
             });
             for output in [event(false), event(true), passed(self.place), answer] {
@@ -362,6 +365,10 @@ mod tests {
             self.nodes.iter_mut().for_each(|node| node.tick(self.now_ms));
             self.carry()
         }
+    }
+
+    fn nothing_seen() -> crate::exchange::Seen {
+        vec![Position::default()].into()
     }
 
     fn place(index: u64) -> Position {

@@ -416,13 +416,14 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         Ok(self.take_letters()? || delivered)
     }
 
-    /// Hands each replica what nodes elsewhere have sent for the command that it waits with. Says whether there was
-    /// anything: the command behind it may wait too, and what that needs may be there as well.
+    /// Hands each replica what nodes elsewhere have sent for the command that it waits with; a letter for an earlier one comes
+    /// too late, since commands complete in shared order. Says whether there was anything: the command behind it may wait too, and what that needs may be there as well.
     fn take_letters(&mut self) -> Result<bool, FollowError> {
         let Some(correspondence) = &mut self.correspondence else { return Ok(false) };
         for replica in self.replicas.iter().flatten() {
             if let Some(command) = replica.awaits() {
-                self.exchanges.extend(correspondence.letters(replica.partition(), command)?);
+                let letters = correspondence.letters(replica.partition(), command)?.into_iter();
+                self.exchanges.extend(letters.filter(|letter| letter.command == command));
             }
         }
         let any = !self.exchanges.is_empty();

@@ -165,6 +165,7 @@ impl<S: StateMachine> Replica<S> {
     pub fn deliver(&mut self, delivery: Delivery) {
         assert!(self.wants_delivery(), "a replica holds at most {DELIVERED_MAX} deliveries");
         let request = Request::decode(&delivery.envelope.body);
+        let request = request.filter(|request: &Request<S>| self.oracle.is_sound(&request.command));
         let floor = request.as_ref().map(|request| request.past.stamp).unwrap_or_default();
         let delivered = Delivered {
             id: delivery.envelope.id,
@@ -318,7 +319,8 @@ impl<S: StateMachine> Replica<S> {
         let others = head.destinations.without(self.partition);
         let mine = self.stamp_here(head);
         let signals = self.inbox.received(command).signals();
-        if signals.len() < others.len() as usize && !NO_SIGNAL.is_planted() {
+        let signalled = signals.keys().filter(|partition| others.contains(**partition)).count();
+        if signalled < others.len() as usize && !NO_SIGNAL.is_planted() {
             return false;
         }
         let verdict = signals.values().map(|signal| signal.verdict).fold(ready.verdict, worse);

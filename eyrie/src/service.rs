@@ -72,6 +72,13 @@ pub trait PartitioningOracle<S: StateMachine>: 'static {
         Destinations::all(self.partitions())
     }
 
+    /// Whether a command that was ordered may be executed. Whoever submits is another node, and what it submits may be anything
+    /// that decodes: names of partitions that do not exist, parts that do not go together. Such a command is refused everywhere
+    /// alike. It is asked for every command, so it looks only at what [`execute`](StateMachine::execute) relies on.
+    fn is_sound(&self, _command: &S::Command) -> bool {
+        true
+    }
+
     /// A hint: variables of `partition` that the command reads, so that their values travel with the signal and not when
     /// execution asks for them. Names that turn out unread cost bytes and nothing else.
     fn local_variables(&self, _command: &S::Command, _partition: PartitionId) -> Vec<S::Key> {

@@ -8,7 +8,7 @@
 //! to the next source.
 
 use crate::codec::{self, DECODED_BYTES_MAX};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Seen};
 use crate::faults::LETTER_ACKNOWLEDGED_UNSYNCED;
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -41,6 +41,8 @@ enum Following {
 /// Invariant: every letter for a command before `last` has come.
 pub struct Subscription {
     partition: PartitionId,
+    /// How many there are.
+    partitions: u16,
     hosts: Vec<NodeId>,
     source: Option<NodeId>,
     number: u64,
@@ -63,9 +65,10 @@ pub struct Subscription {
 pub struct MalformedOutputs;
 
 impl Subscription {
-    /// Hears of `partition` from one of `hosts`, for the partitions `here`. Takes up what the log holds.
+    /// Hears of `partition`, one of `partitions`, from one of `hosts`, for the partitions `here`. Takes up what the log holds.
     pub fn recover<S: StateMachine>(
         partition: PartitionId,
+        partitions: u16,
         hosts: Vec<NodeId>,
         here: Destinations,
         log: SharedLog,
@@ -76,6 +79,7 @@ impl Subscription {
         let last = lasts.into_iter().max().unwrap_or_default();
         Ok(Subscription {
             partition,
+            partitions,
             hosts,
             source: None,
             number: 0,
@@ -158,7 +162,11 @@ impl Subscription {
         self.partial.extend_from_slice(&outputs);
         let mut heard = Vec::new();
         while let Some(output) = self.next_whole()? {
-            match codec::decode::<Output<S>>(&output).map_err(|_| MalformedOutputs)? {
+            let output = codec::decode::<Output<S>>(&output).map_err(|_| MalformedOutputs)?;
+            if !self.may_say(&output) {
+                return Err(MalformedOutputs);
+            }
+            match output {
                 Output::Exchange(letter) => self.put(letter),
                 output => {
                     if matches!(output, Output::Passed { .. }) {
@@ -169,6 +177,18 @@ impl Subscription {
             }
         }
         Ok(Some(heard))
+    }
+
+    /// Whether a source of this partition may put this out: it names partitions that there are, and speaks for its own.
+    fn may_say<S: StateMachine>(&self, output: &Output<S>) -> bool {
+        let is_seen = |seen: &Seen| seen.len() == usize::from(self.partitions);
+        match output {
+            Output::Exchange(letter) => letter.from == self.partition,
+            Output::Event { seen, .. } => is_seen(seen),
+            Output::Answer(answer) => answer.partition == self.partition && is_seen(&answer.seen),
+            Output::Passed { .. } => true,
+            Output::Read(..) => false,
+        }
     }
 
     /// The next output that has come whole.

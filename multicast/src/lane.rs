@@ -278,10 +278,11 @@ pub(crate) struct PartitionLane {
 }
 
 impl PartitionLane {
-    pub(crate) fn new(partition: PartitionId, lane: Lane) -> PartitionLane {
+    /// The ring of one of so many partitions.
+    pub(crate) fn new(partition: PartitionId, partitions: u16, lane: Lane) -> PartitionLane {
         PartitionLane {
             lane,
-            sequence: Sequence::new(partition),
+            sequence: Sequence::new(partition, partitions),
             survey: Survey::new(partition),
             relay: None,
         }

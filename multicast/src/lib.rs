@@ -45,6 +45,7 @@
 //! Caveats: the log is not trimmed yet, so a start begins by counting the shared ring from its first entry; who is a
 //! member of what never changes, and there is one configuration, so every [`Position`] is in configuration 0.
 
+mod address;
 #[cfg(test)]
 mod cluster_test;
 pub mod disk;
@@ -70,6 +71,7 @@ mod ring_id;
 mod sequence;
 mod submission;
 
+pub use address::Misaddressed;
 pub use entry::{Entry, EntryBuilder, MalformedEntry};
 pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
 pub use fault::Fault;

@@ -1,5 +1,6 @@
 //! One node's share of the atomic multicast: its rings, the relay between them, what it submits and what it delivers.
 
+use crate::address::{self, Misaddressed};
 use crate::entry::Entry;
 use crate::envelope::{CommandId, Envelope};
 use crate::lane::{Lane, PartitionLane};
@@ -109,6 +110,16 @@ pub enum PeerError {
     /// There is no such ring, or no member of it here that could be asked.
     #[error("there is no ring {0} here")]
     NoRing(RingId),
+    /// It submits what the ring does not order.
+    #[error("command {id} is submitted to ring {ring}: {fault}")]
+    Misaddressed {
+        /// The ring.
+        ring: RingId,
+        /// The command.
+        id: CommandId,
+        /// What is wrong with its address.
+        fault: Misaddressed,
+    },
 }
 
 /// The atomic multicast of one node. Sans-IO: it is told the time and how far the log is synced.
@@ -150,7 +161,8 @@ impl Multicast {
     ) -> Result<Multicast, E> {
         let mut lane = |id| Ok(Lane::new(layout, recover(id)?));
         let partitions = PartitionId::all(layout.partitions());
-        let partitions = partitions.map(|p| Ok(PartitionLane::new(p, lane(RingId::of(p))?)));
+        let count = layout.partitions();
+        let partitions = partitions.map(|p| Ok(PartitionLane::new(p, count, lane(RingId::of(p))?)));
         Ok(Multicast {
             partitions: partitions.collect::<Result<_, E>>()?,
             shared: lane(RingId::SHARED)?,
@@ -207,7 +219,8 @@ impl Multicast {
         Ok(())
     }
 
-    /// Handles a message of another node's multicast. After an error nothing has changed.
+    /// Handles a message of another node's multicast. Whatever it holds is checked here. After an error nothing has changed, but
+    /// that envelopes before the wrong one may have been taken.
     pub fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), PeerError> {
         match Message::decode(message)? {
             Message::Step(ring, message) => {
@@ -364,11 +377,17 @@ impl Multicast {
 
     /// Proposes what another node submitted, if this one leads; else forgets it, for it will be sent again.
     fn take_submitted(&mut self, ring: RingId, envelopes: Bytes) -> Result<(), PeerError> {
-        let time_ms = self.clock.time_ms;
+        let (time_ms, partitions) = (self.clock.time_ms, self.partitions());
         let lane = self.lane(ring)?;
         let malformed = MalformedMessage { length: envelopes.len() };
         let mut entry = Entry::open(envelopes).map_err(|_| malformed)?;
-        while let Some((envelope, _)) = entry.next_envelope().map_err(|_| malformed)? {
+        while let Some((envelope, relayed)) = entry.next_envelope().map_err(|_| malformed)? {
+            let id = envelope.id;
+            let checked = match relayed {
+                None => address::check(&envelope, ring, partitions),
+                Some(_) => Err(Misaddressed::Relayed),
+            };
+            checked.map_err(|fault| PeerError::Misaddressed { ring, id, fault })?;
             if lane.ring().leads() {
                 lane.push(&envelope, None, time_ms);
             }
@@ -384,7 +403,7 @@ impl Multicast {
             return;
         }
         for envelope in self.submissions.all() {
-            let ring = envelope.destinations.single().map_or(RingId::SHARED, RingId::of);
+            let ring = address::ring_of(envelope.destinations);
             if changed.contains(&ring) {
                 self.send(&envelope);
             }

@@ -2,7 +2,11 @@
 
 use crate::disk::{Disk, MemoryDisk};
 use crate::log::{LogLimits, NodeLog, SharedLog};
-use crate::{ClientId, CommandId, Delivery, Destinations, Envelope, Multicast, PartitionId, SharedIndex};
+use crate::ring::SoloRing;
+use crate::{
+    ClientId, CommandId, Delivery, Destinations, EntryBuilder, Envelope, Message, Misaddressed, Multicast,
+    NodeId, PartitionId, PeerError, Relayed, Ring as _, RingId, SharedIndex,
+};
 use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -163,4 +167,84 @@ fn an_envelope_is_sent_again_until_it_is_withdrawn() {
     world.multicast.resend();
     world.settle();
     assert_eq!(world.delivered[0].len(), 2);
+}
+
+fn envelope(i: u32, bits: u64) -> Envelope {
+    let id = CommandId { client: ClientId(1), epoch: 0, run: 0, i };
+    Envelope { id, destinations: Destinations::from_bits(bits), body: Bytes::new() }
+}
+
+fn blob(envelopes: &[(Envelope, Option<Relayed>)]) -> Bytes {
+    let mut entry = EntryBuilder::default();
+    envelopes.iter().for_each(|(envelope, relayed)| entry.push(envelope, *relayed));
+    entry.take(5)
+}
+
+#[test]
+fn what_a_peer_submits_to_the_wrong_place_is_refused() {
+    let mut world = World::new(2);
+    let submit = |world: &mut World, ring, envelope, relayed| {
+        let message = Message::Submit(ring, blob(&[(envelope, relayed)]));
+        world.multicast.step(NodeId(1), message.encode())
+    };
+    let absent = Destinations::from_bits;
+    for (ring, bits, fault) in [
+        (RingId(0), 0, Misaddressed::Nowhere),
+        (RingId::SHARED, 0, Misaddressed::Nowhere),
+        (RingId(0), 1 << 9, Misaddressed::Absent(absent(1 << 9))),
+        (RingId::SHARED, 1 | 1 << 63, Misaddressed::Absent(absent(1 | 1 << 63))),
+        (RingId(0), 0b10, Misaddressed::OtherRing(absent(0b10))),
+        (RingId(0), 0b11, Misaddressed::OtherRing(absent(0b11))),
+        (RingId::SHARED, 0b10, Misaddressed::OtherRing(absent(0b10))),
+    ] {
+        let refused = submit(&mut world, ring, envelope(0, bits), None);
+        assert_eq!(
+            refused,
+            Err(PeerError::Misaddressed { ring, id: envelope(0, bits).id, fault }),
+            "{bits:b}"
+        );
+    }
+    let relayed = Relayed { k: SharedIndex(1), prev: SharedIndex(0) };
+    let refused = submit(&mut world, RingId(0), envelope(0, 1), Some(relayed));
+    assert!(matches!(refused, Err(PeerError::Misaddressed { fault: Misaddressed::Relayed, .. })));
+    world.settle();
+    assert!(world.delivered.iter().all(Vec::is_empty), "nothing was proposed");
+    submit(&mut world, RingId(0), envelope(1, 1), None).expect("the ring of partition 0 orders that");
+    submit(&mut world, RingId::SHARED, envelope(2, 0b11), None).expect("the shared ring orders that");
+    world.settle();
+    assert_eq!(world.delivered[0].len(), 2);
+}
+
+/// An older version may have put anything into a log.
+#[test]
+fn what_the_log_holds_and_nobody_may_deliver_is_passed_over_at_every_start() {
+    let mut world = World::new(3);
+    let disk: Arc<dyn Disk> = world.disk.clone();
+    let limits = LogLimits { segment_bytes: 64 * 1024, ..LogLimits::default() };
+    let log = SharedLog::new(NodeLog::recover(disk, limits).expect("a log"));
+    let relayed = |k, prev| Some(Relayed { k: SharedIndex(k), prev: SharedIndex(prev) });
+    let mut own = SoloRing::recover(RingId(0), log.clone());
+    let wrong = [(envelope(0, 0), None), (envelope(1, 1 << 40), None), (envelope(2, 0b11), None)];
+    own.append(blob(&wrong));
+    own.append(blob(&[(envelope(3, 0b110), relayed(9, 0)), (envelope(4, 1), None)]));
+    let cut = blob(&[(envelope(5, 1), None), (envelope(6, 1), None)]);
+    own.append(cut.slice(..cut.len() - 1));
+    own.append(Bytes::from_static(b"?"));
+    let mut shared = SoloRing::recover(RingId::SHARED, log.clone());
+    shared.append(blob(&[
+        (envelope(7, 0b11 | 1 << 50), None),
+        (envelope(8, 0b10), None),
+        (envelope(9, 0b11), None),
+    ]));
+    shared.append(Bytes::new());
+    let buffer = log.lock().take_buffer().expect("something to write");
+    buffer.write(world.disk.as_ref()).expect("a disk that works");
+
+    for _ in 0..3 {
+        world.crash();
+        world.settle();
+    }
+    let numbers = |place: usize| world.delivered[place].iter().map(|delivery| delivery.envelope.id.i);
+    assert_eq!(numbers(0).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(numbers(1).collect::<Vec<_>>(), [9]);
 }

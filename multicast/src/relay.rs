@@ -25,7 +25,7 @@ pub enum FollowError {
     /// The entry could not be read back.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The entry is not one.
+    /// The entry is of a version that this node does not know: what it holds cannot be passed over.
     #[error("entry {index} of {ring}: {source}")]
     Malformed {
         /// The ring, in words.
@@ -37,13 +37,38 @@ pub enum FollowError {
     },
 }
 
-/// Reads and opens one entry of a ring.
+/// Reads and opens one entry of a ring. One that is too short to be one holds nothing.
 pub(crate) fn open(ring: &dyn Ring, index: u64) -> Result<Entry, FollowError> {
-    Entry::open(ring.read(index)?).map_err(|source| malformed(ring, index, source))
+    match Entry::open(ring.read(index)?) {
+        Ok(entry) => Ok(entry),
+        Err(source @ MalformedEntry::Version(_)) => {
+            Err(FollowError::Malformed { ring: ring.id().to_string(), index, source })
+        }
+        Err(source) => {
+            pass_over(ring, index, source);
+            Entry::open(Entry::heartbeat()).map_err(|source| FollowError::Malformed {
+                ring: ring.id().to_string(),
+                index,
+                source,
+            })
+        }
+    }
 }
 
-pub(crate) fn malformed(ring: &dyn Ring, index: u64, source: MalformedEntry) -> FollowError {
-    FollowError::Malformed { ring: ring.id().to_string(), index, source }
+/// The next envelope of an opened entry. What no version of this crate wrote ends the entry, at every node alike.
+pub(crate) fn next_envelope(
+    ring: &dyn Ring,
+    index: u64,
+    entry: &mut Entry,
+) -> Option<(Envelope, Option<Relayed>)> {
+    entry.next_envelope().unwrap_or_else(|source| {
+        pass_over(ring, index, source);
+        None
+    })
+}
+
+fn pass_over(ring: &dyn Ring, index: u64, source: MalformedEntry) {
+    tracing::warn!(ring = %ring.id(), index, %source, "the rest of an entry is passed over");
 }
 
 /// The rule by which relayed copies are taken, folded over a partition's log.
@@ -69,9 +94,7 @@ impl Taken {
     pub fn fold(mut self, ring: &dyn Ring, from: u64) -> Result<Taken, FollowError> {
         for index in from..ring.accepted() {
             let mut entry = open(ring, index)?;
-            while let Some((_, relayed)) =
-                entry.next_envelope().map_err(|source| malformed(ring, index, source))?
-            {
+            while let Some((_, relayed)) = next_envelope(ring, index, &mut entry) {
                 if let Some(relayed) = relayed {
                     self.take(relayed);
                 }
@@ -101,9 +124,7 @@ impl Count {
         mut found: impl FnMut(&Envelope, Relayed),
     ) -> Result<(), FollowError> {
         let mut entry = open(shared, self.cursor)?;
-        while let Some((envelope, _)) =
-            entry.next_envelope().map_err(|source| malformed(shared, self.cursor, source))?
-        {
+        while let Some((envelope, _)) = next_envelope(shared, self.cursor, &mut entry) {
             self.counted = self.counted.next();
             if envelope.destinations.contains(partition) {
                 found(&envelope, Relayed { k: self.counted, prev: self.addressed });

@@ -1,9 +1,11 @@
-//! A partition's delivered sequence: exactly its own log, minus the copies that the relay's rule leaves out.
+//! A partition's delivered sequence: exactly its own log, minus the copies that the relay's rule leaves out, and minus what
+//! nobody may deliver ([`address`](crate::address)): that every replica passes over alike.
 
 use crate::PartitionId;
+use crate::address::check_delivery;
 use crate::entry::Entry;
-use crate::envelope::{Envelope, SharedIndex};
-use crate::relay::{FollowError, Taken, malformed, open};
+use crate::envelope::{Envelope, Relayed, SharedIndex};
+use crate::relay::{FollowError, Taken, next_envelope, open};
 use crate::ring::Ring;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -42,18 +44,25 @@ pub struct Delivery {
 #[derive(Debug)]
 pub struct Sequence {
     partition: PartitionId,
+    partitions: u16,
     position: Position,
     time_ms: u64,
     taken: Taken,
     entries: u64,
     open: Option<Entry>,
+    skipped: u64,
 }
 
 impl Sequence {
-    /// The sequence from its beginning.
-    pub fn new(partition: PartitionId) -> Sequence {
+    /// The sequence of one of so many partitions, from its beginning.
+    pub fn new(partition: PartitionId, partitions: u16) -> Sequence {
         let (position, taken) = (Position::default(), Taken::default());
-        Sequence { partition, position, time_ms: 0, taken, entries: 0, open: None }
+        Sequence { partition, partitions, position, time_ms: 0, taken, entries: 0, open: None, skipped: 0 }
+    }
+
+    /// How many envelopes were passed over because their address was wrong.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// The last place delivered.
@@ -81,9 +90,7 @@ impl Sequence {
         let mut taken = self.taken;
         if let Some(mut rest) = self.open.clone() {
             let index = self.entries - 1;
-            while let Some((_, relayed)) =
-                rest.next_envelope().map_err(|source| malformed(ring, index, source))?
-            {
+            while let Some((_, relayed)) = next_envelope(ring, index, &mut rest) {
                 relayed.map(|relayed| taken.take(relayed));
             }
         }
@@ -99,12 +106,11 @@ impl Sequence {
                 }
                 continue;
             };
-            let next = entry.next_envelope().map_err(|source| malformed(ring, self.entries - 1, source))?;
-            let Some((envelope, relayed)) = next else {
+            let Some((envelope, relayed)) = next_envelope(ring, self.entries - 1, entry) else {
                 self.open = None;
                 continue;
             };
-            if relayed.is_none_or(|relayed| self.taken.take(relayed)) {
+            if relayed.is_none_or(|relayed| self.taken.take(relayed)) && self.delivers(&envelope, relayed) {
                 return Ok(Some(self.deliver(envelope, relayed.map(|relayed| relayed.k))));
             }
         }
@@ -121,13 +127,18 @@ impl Sequence {
         Ok(true)
     }
 
+    /// Whether the envelope's address is right. The log may hold what an older version took without a look.
+    fn delivers(&mut self, envelope: &Envelope, relayed: Option<Relayed>) -> bool {
+        let checked = check_delivery(envelope, relayed.is_some(), self.partition, self.partitions);
+        if let Err(fault) = checked {
+            let (command, entry, partition) = (envelope.id, self.entries - 1, self.partition);
+            tracing::warn!(%command, %partition, entry, %fault, "a command in the log is passed over");
+            self.skipped += 1;
+        }
+        checked.is_ok()
+    }
+
     fn deliver(&mut self, envelope: Envelope, shared: Option<SharedIndex>) -> Delivery {
-        assert!(
-            envelope.destinations.contains(self.partition),
-            "{} does not address {}",
-            envelope.id,
-            self.partition
-        );
         self.position.index += 1;
         let (partition, position, time_ms) = (self.partition, self.position, self.time_ms);
         Delivery { partition, position, time_ms, shared, envelope }

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `wire` | bytes as records of ZooKeeper's protocol | never a panic; what decodes encodes to bytes that decode to the same |
 //! | `connection` | clients of a node that is alone | the answers do not depend on where bytes were cut; a restart finds the same state |
-//! | `peer` | somebody who speaks to a node's links | they stay sound and bounded, however the bytes were cut; messages decode or are refused |
+//! | `peer` | somebody who speaks to a node's links, or through them to the node | they stay sound and bounded, however the bytes were cut; messages decode or are refused; no message breaks a node, nor what its log holds then |
 //! | `recovery` | a log's files, damaged | an error or a log, and the same again; what was synced and not touched is there |
 //! | `commands` | sessions' commands at two partitions of two replicas | replies are the model's, and replicas agree |
 //!
@@ -27,6 +27,7 @@
 mod commands;
 mod connection;
 mod draw;
+mod hostile;
 mod image;
 mod peer;
 mod recovery;

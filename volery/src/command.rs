@@ -8,7 +8,7 @@ use crate::wire::{Acl, CreateMode, ErrorCode, Reply as WireReply};
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{Destinations, Epoch, PartitionId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 /// An operation on znodes, as one session asks for it.
@@ -32,7 +32,40 @@ pub enum Operation {
     Probe(Vec<Arc<str>>),
     /// Several operations of one session, one after the other, each on what those before it left: as if asked for one by
     /// one, with nothing between. Only those that fit ([`fits_a_burst`](Operation::fits_a_burst)).
-    Burst(Vec<Operation>),
+    Burst(#[serde(deserialize_with = "read_burst")] Vec<Operation>),
+}
+
+/// What may stand in a burst, as it is read: all operations but bursts, which would make reading recursive without a bound. The
+/// variants and their order are those of [`Operation`].
+#[derive(Deserialize)]
+enum Single {
+    Change(Change),
+    Multi(Vec<Change>),
+    Look(Look),
+    MultiRead(Vec<Look>),
+    GetEphemerals(Arc<str>),
+    CountDescendants(Arc<str>),
+    Sync(Arc<str>),
+    Probe(Vec<Arc<str>>),
+}
+
+impl From<Single> for Operation {
+    fn from(single: Single) -> Operation {
+        match single {
+            Single::Change(change) => Operation::Change(change),
+            Single::Multi(changes) => Operation::Multi(changes),
+            Single::Look(look) => Operation::Look(look),
+            Single::MultiRead(looks) => Operation::MultiRead(looks),
+            Single::GetEphemerals(prefix) => Operation::GetEphemerals(prefix),
+            Single::CountDescendants(path) => Operation::CountDescendants(path),
+            Single::Sync(path) => Operation::Sync(path),
+            Single::Probe(paths) => Operation::Probe(paths),
+        }
+    }
+}
+
+fn read_burst<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Operation>, D::Error> {
+    Ok(Vec::<Single>::deserialize(from)?.into_iter().map(Operation::from).collect())
 }
 
 impl Operation {
@@ -177,4 +210,40 @@ pub enum Event {
     SessionOpened { session: SessionId, epoch: Epoch, timeout_ms: u32 },
     /// A session whose home this is has ended.
     SessionClosed { session: SessionId },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eyrie::{NodeId, Past, Request};
+
+    type Asked = Request<crate::service::Volery>;
+
+    fn bytes(operation: Operation) -> Bytes {
+        let caller = Caller::from([127, 0, 0, 1].into());
+        let command = Command::Operate { caller, operation };
+        Asked::encode(&Request { origin: NodeId(0), acknowledged: 0, past: Past::default(), command })
+    }
+
+    fn sync() -> Operation {
+        Operation::Sync("/".into())
+    }
+
+    #[test]
+    fn a_burst_is_read_and_a_burst_within_one_is_not() {
+        let burst = Operation::Burst(vec![sync(), Operation::Look(Look::Exists("/a".into()))]);
+        let asked = Asked::decode(&bytes(burst.clone())).expect("a burst");
+        assert!(matches!(asked.command, Command::Operate { operation, .. } if operation == burst));
+        assert!(Asked::decode(&bytes(Operation::Burst(vec![burst]))).is_none());
+    }
+
+    /// What nests as deep as a message is long would overflow the stack of whoever reads it.
+    #[test]
+    fn bursts_within_bursts_without_end_are_refused() {
+        let whole = bytes(Operation::Burst(vec![sync()]));
+        let (head, _) = whole.split_at(whole.len() - 3);
+        assert_eq!(whole[head.len()..], [6, 1, b'/'], "a sync stands last");
+        let nested = [head, &[8, 1].repeat(1 << 20)].concat();
+        assert!(Asked::decode(&nested).is_none());
+    }
 }

@@ -88,6 +88,18 @@ impl PartitioningOracle<Volery> for Placement {
         }
     }
 
+    fn is_sound(&self, command: &Command) -> bool {
+        match command {
+            Command::Operate { operation, .. } | Command::Attach { operation, .. } => is_sound(operation),
+            Command::Advance { partition } | Command::Reign { partition } => partition.0 < self.partitions(),
+            Command::CreateSession { .. }
+            | Command::Move { .. }
+            | Command::Close { .. }
+            | Command::Expire { .. }
+            | Command::Reap { .. } => true,
+        }
+    }
+
     fn local_variables(&self, command: &Command, partition: PartitionId) -> Vec<Key> {
         let mut keys = Vec::new();
         match command {
@@ -108,6 +120,14 @@ impl PartitioningOracle<Volery> for Placement {
         }
         keys.retain(|key| key.partition(self) == partition);
         keys
+    }
+}
+
+/// Whether a burst holds only what fits. Paths may be anything: execution checks them.
+fn is_sound(operation: &Operation) -> bool {
+    match operation {
+        Operation::Burst(operations) => operations.iter().all(Operation::fits_a_burst),
+        _ => true,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Target `peer`: somebody who speaks to a node's links, and what the messages that come through may be.
 
 use super::draw::Draw;
+use super::hostile::hostile;
 use bytes::{BufMut, Bytes, BytesMut};
 use eyrie::link::{
     Channel, ConnectionId, Identity, Incarnation, LinkConfig, LinkEvent, LinkLimits, Links, Nonce,
@@ -56,8 +57,14 @@ enum Step {
     Flush(u64),
 }
 
-/// Plays a story of links whole and cut; or reads the input as a message of each kind.
+/// With this byte an input begins that a whole node hears.
+const HOSTILE: u8 = 255;
+
+/// Plays a story of links whole and cut; or reads the input as a message of each kind; or tells it to a node.
 pub fn peer(bytes: &[u8]) {
+    if let Some((&HOSTILE, rest)) = bytes.split_first() {
+        return hostile(rest);
+    }
     let mut draw = Draw::new(bytes);
     if draw.below(4) == 3 {
         return messages(&Bytes::copy_from_slice(draw.rest()));
