@@ -1,5 +1,6 @@
 //! One run: a cluster and its clients through misfortunes, then without them until all is quiet, then the judgement.
 
+use super::checkers::freshness::check_freshness;
 use super::checkers::linearizability::{self, Findings};
 use super::checkers::permissions::check_permissions;
 use super::checkers::sessions::check_sessions;
@@ -195,7 +196,9 @@ impl Run {
         let sessions = check_sessions(&self.history).violations;
         let watches = check_watches(&self.history, &oracle).violations;
         let permissions = check_permissions(&self.history).violations;
-        let found = self.findings.violations.iter().cloned();
+        let freshness = check_freshness(&self.history).violations;
+        let found = freshness.iter().map(ToString::to_string);
+        let found = found.chain(self.findings.violations.iter().cloned());
         let found = found.chain(sessions.iter().map(ToString::to_string));
         let found = found.chain(watches.iter().map(ToString::to_string));
         let found: Vec<String> = found.chain(permissions.iter().map(ToString::to_string)).collect();
