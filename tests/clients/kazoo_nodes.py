@@ -259,7 +259,9 @@ def digest_acl(world):
     raises(exceptions.NoAuthError, stranger.set, "/private", b"")
     raises(exceptions.NoAuthError, stranger.get_children, "/private")
     raises(exceptions.NoAuthError, stranger.create, "/private/child")
-    assert stranger.exists("/private")
+    # ZooKeeper asks for READ here from 3.8.4 and 3.9.2 on.
+    if world.server.kind == "volery":
+        raises(exceptions.NoAuthError, stranger.exists, "/private")
     equal(owner.get("/private")[0], b"secret")
     acls, stat = owner.get_acls("/private")
     equal((acls, stat.aversion), ([make_digest_acl("owner", "secret", all=True)], 0))

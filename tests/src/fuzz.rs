@@ -33,7 +33,7 @@ mod peer;
 mod recovery;
 mod replicas;
 mod requests;
-mod served;
+pub mod served;
 mod wire;
 
 /// One fuzz target.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The longest list of a znode in bytes, with the caller's identities in place of `auth`: as long as the longest request that a
 /// cluster file may allow. A longer one is an InvalidACL.
@@ -74,6 +75,28 @@ pub fn allows(list: &[Acl], permissions: Permissions, caller: &Caller) -> bool {
     let gives =
         |entry: &Acl| entry.permissions.intersects(permissions) && caller.is(&entry.scheme, &entry.id);
     caller.superuser || list.iter().any(gives)
+}
+
+/// Who may read a znode: everybody, or whomever its list lets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readers(Option<Arc<[Acl]>>);
+
+impl Readers {
+    /// Everybody.
+    pub const ALL: Readers = Readers(None);
+
+    /// Whoever may read a znode with this list. The list is kept only where it keeps somebody out.
+    pub fn of(list: &Arc<[Acl]>) -> Readers {
+        let is_open = |entry: &Acl| {
+            entry.permissions.intersects(Permissions::READ) && entry.scheme == "world" && entry.id == "anyone"
+        };
+        Readers((!list.iter().any(is_open)).then(|| list.clone()))
+    }
+
+    /// Whether the caller is among them.
+    pub fn include(&self, caller: &Caller) -> bool {
+        self.0.as_ref().is_none_or(|list| allows(list, Permissions::READ, caller))
+    }
 }
 
 /// NoAuth unless the list gives the caller any of the permissions.

@@ -2,7 +2,7 @@
 
 #![expect(missing_docs, reason = "what a variant says of itself, it says of its fields")]
 
-use crate::acl::Caller;
+use crate::acl::{Caller, Readers};
 use crate::session::{Password, SessionId};
 use crate::wire::{Acl, CreateMode, ErrorCode, Reply as WireReply};
 use crate::zxid::Zxid;
@@ -181,8 +181,8 @@ pub enum Reply {
     Operation { zxid: Zxid, result: Result<WireReply, ErrorCode> },
     /// A burst's results, one by one: zxid and result as an operation's.
     Burst(Vec<(Zxid, Result<WireReply, ErrorCode>)>),
-    /// What a probe found, path by path: last change of data and of children, or nothing where there is no znode.
-    Probed(Vec<Option<(Zxid, Zxid)>>),
+    /// What a probe found, path by path; nothing where there is no znode.
+    Probed(Vec<Option<Found>>),
     /// The session is open here and there: in this epoch, with this timeout, attached at these partitions.
     Session { epoch: Epoch, timeout_ms: u32, attached: Destinations },
     /// There is no such session, or the password is another's.
@@ -195,17 +195,29 @@ pub enum Reply {
     Done,
 }
 
-/// What partitions tell those who watch.
+/// A znode as a probe finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The last change of its data.
+    pub mzxid: Zxid,
+    /// The last change of its set of children.
+    pub pzxid: Zxid,
+    /// Whether the caller may read it.
+    pub readable: bool,
+}
+
+/// What partitions tell those who watch. A znode's event carries the list that says who may read the znode: of a created one
+/// the list that it was created with, of a deleted one its last. None where everybody may, which is most often so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A znode of this partition was created.
-    Created { path: Arc<str>, zxid: Zxid },
+    Created { path: Arc<str>, zxid: Zxid, readers: Readers },
     /// A znode of this partition was deleted.
-    Deleted { path: Arc<str>, zxid: Zxid },
+    Deleted { path: Arc<str>, zxid: Zxid, readers: Readers },
     /// A znode of this partition has new data.
-    DataChanged { path: Arc<str>, zxid: Zxid },
+    DataChanged { path: Arc<str>, zxid: Zxid, readers: Readers },
     /// The children of a znode of this partition changed.
-    ChildrenChanged { path: Arc<str>, zxid: Zxid },
+    ChildrenChanged { path: Arc<str>, zxid: Zxid, readers: Readers },
     /// A session whose home this is was opened, or moved, and is now in this epoch.
     SessionOpened { session: SessionId, epoch: Epoch, timeout_ms: u32 },
     /// A session whose home this is has ended.

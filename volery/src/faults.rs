@@ -38,6 +38,8 @@ pub const LATE_PING_ANSWERED: Fault = Fault::new("a late ping answered");
 pub const ARMED_TOO_LATE: Fault = Fault::new("a watch armed behind what it should tell");
 /// A burst mixes requests from before and after addAuth, and is executed as whoever sent the first of them.
 pub const BURST_OF_ANY_CALLER: Fault = Fault::new("a burst across addAuth");
+/// An event is told whether or not the session may read the znode.
+pub const EVENTS_FOR_ALL: Fault = Fault::new("an event told to who may not read its znode");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -59,4 +61,5 @@ pub const FAULTS: &[Fault] = &[
     LATE_PING_ANSWERED,
     ARMED_TOO_LATE,
     BURST_OF_ANY_CALLER,
+    EVENTS_FOR_ALL,
 ];

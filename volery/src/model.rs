@@ -233,11 +233,13 @@ impl Model {
         let list = &self.node(path)?.acl;
         let stat = self.stat(path);
         match look {
-            Look::Exists(_) => return Ok(Reply::Stat(stat)),
             Look::GetAcl(_) => acl::check(list, Permissions::READ | Permissions::ADMIN, caller)?,
-            Look::GetData(_) | Look::GetChildren { .. } => acl::check(list, Permissions::READ, caller)?,
+            Look::Exists(_) | Look::GetData(_) | Look::GetChildren { .. } => {
+                acl::check(list, Permissions::READ, caller)?
+            }
         }
         Ok(match look {
+            Look::Exists(_) => Reply::Stat(stat),
             Look::GetData(_) => Reply::Data { data: self.node(path)?.data.clone(), stat },
             Look::GetChildren { with_stat: true, .. } => {
                 Reply::NamesStat { names: self.children(path), stat }

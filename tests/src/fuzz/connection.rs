@@ -131,7 +131,7 @@ fn damaged(mut bytes: BytesMut, draw: &mut Draw) -> BytesMut {
 
 /// Plays the story until nothing moves any more.
 fn play(story: &[Step], cut: bool) -> Served {
-    let mut served = Served::new();
+    let mut served = Served::on_empty_disk();
     let mut fresh = (0..).map(ConnectionId);
     let mut next = |served: &mut Served| {
         let id = fresh.next().expect("there is always another");

@@ -11,7 +11,8 @@ use volery::placement::{Placement, PlacementConfig};
 use volery::service::Volery;
 
 const PARTITIONS: u16 = 2;
-const WALL_MS: u64 = 1_700_000_000_000;
+/// What its wall clock says at first, in milliseconds since 1970.
+pub const WALL_MS: u64 = 1_700_000_000_000;
 /// More turns than anything takes that was asked for.
 const TURNS_MAX: usize = 1_000;
 
@@ -29,6 +30,8 @@ pub struct Served {
     node: Node<Volery, Gateway>,
     disk: Arc<MemoryDisk>,
     now_ms: u64,
+    /// By how much its wall clock is off.
+    wall_off_ms: i64,
     sent: BTreeMap<ConnectionId, Sent>,
     /// The states of the partitions as the log had them, before this start of the node did anything.
     found: Vec<u64>,
@@ -52,22 +55,32 @@ pub fn config() -> GatewayConfig {
 
 impl Served {
     /// A node on an empty disk.
-    pub fn new() -> Served {
-        Served::on(Arc::new(MemoryDisk::new()), 0)
+    pub fn on_empty_disk() -> Served {
+        Served::with_clock_off(0)
+    }
+
+    /// The same, with a wall clock that is off by so much when it starts.
+    pub fn with_clock_off(by_ms: i64) -> Served {
+        Served::on(Arc::new(MemoryDisk::new()), 0, by_ms)
     }
 
     /// The node again, on what its disk holds, after it has taken that up. Its clients are gone.
     pub fn restarted(self) -> Served {
-        Served::on(self.disk, self.now_ms + 1)
+        Served::on(self.disk, self.now_ms + 1, self.wall_off_ms)
     }
 
-    fn on(disk: Arc<MemoryDisk>, now_ms: u64) -> Served {
+    /// From now on its wall clock is off by so much.
+    pub fn set_clock_off(&mut self, by_ms: i64) {
+        self.wall_off_ms = by_ms;
+    }
+
+    fn on(disk: Arc<MemoryDisk>, now_ms: u64, wall_off_ms: i64) -> Served {
         let limits = LogLimits { segment_bytes: 256 << 10, ..LogLimits::default() };
         let on_disk: Arc<dyn Disk> = disk.clone();
         let log = SharedLog::new(NodeLog::recover(on_disk, limits).expect("nothing was damaged"));
         let placement = Placement::new(PARTITIONS, &PlacementConfig::default()).expect("a placement");
         let node = Node::solo(0, Arc::new(placement), log, Gateway::new(config(), PARTITIONS));
-        let mut served = Served { node, disk, now_ms, sent: BTreeMap::new(), found: Vec::new() };
+        let mut served = Served { node, disk, now_ms, wall_off_ms, sent: BTreeMap::new(), found: Vec::new() };
         served.node.deliver().expect("a log that can be followed");
         served.found = served.state_hashes();
         served.settle();
@@ -113,7 +126,7 @@ impl Served {
     /// anything was written.
     pub fn turn(&mut self) -> bool {
         self.now_ms += 1;
-        self.node.tick(self.now_ms, WALL_MS + self.now_ms);
+        self.node.tick(self.now_ms, (WALL_MS + self.now_ms).saturating_add_signed(self.wall_off_ms));
         self.node.propose().expect("a log that can be followed");
         let buffer = self.node.take_buffer();
         if let Some(buffer) = &buffer {

@@ -208,13 +208,15 @@ impl Workload {
     }
 }
 
-/// Reads or writes what only one user may.
+/// Reads, writes or watches what only one user may.
 fn secret(rng: &mut SmallRng, data: Option<Bytes>) -> Request {
     let (.., path) = SECRETS.choose(rng).expect("two");
     let path: Arc<str> = (*path).into();
-    match rng.random() {
-        true => Request::GetData { path, watch: false },
-        false => Request::SetData(SetData { path, data, version: -1 }),
+    match rng.random_range(0..8) {
+        0..4 => Request::GetData { path, watch: false },
+        4..6 => Request::SetData(SetData { path, data, version: -1 }),
+        6 => Request::AddWatch { path, mode: AddWatchMode::Persistent },
+        _ => Request::AddWatch { path: "/".into(), mode: AddWatchMode::PersistentRecursive },
     }
 }
 

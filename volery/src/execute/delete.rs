@@ -26,6 +26,6 @@ pub(super) fn delete(
     if facts.num_children > 0 {
         return Err(ErrorCode::NotEmpty.into());
     }
-    tree.remove(path, parent_facts);
+    tree.remove(path, &facts, parent_facts);
     Ok(OpResult::Deleted)
 }

@@ -1,13 +1,14 @@
 //! Looking at the tree.
 
 use crate::acl::{self, Caller};
-use crate::command::{Look, Reply};
+use crate::command::{Found, Look, Reply};
 use crate::execute::Stop;
 use crate::execute::tree::{Tree, read_facts};
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::wire::{ErrorCode, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
+use crate::znode::Facts;
 use crate::zxid::Zxid;
 use eyrie::{Interrupt, PartitionId, View};
 use std::sync::Arc;
@@ -21,16 +22,14 @@ pub(super) fn look(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Res
     Ok(reply)
 }
 
-/// That a znode exists, everybody may know.
+/// That a znode does not exist, everybody may know.
 fn reply(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Result<WireReply, Stop> {
     let path = look.path();
     if matches!(look, Look::Exists(_)) && path.contains('\0') {
         return Err(ErrorCode::BadArguments.into());
     }
     let facts = tree.facts(path)?;
-    if let Some(permissions) = permissions(look) {
-        acl::check(&facts.acl, permissions, caller)?;
-    }
+    acl::check(&facts.acl, permissions(look), caller)?;
     let stat = facts.stat();
     Ok(match look {
         Look::Exists(_) => WireReply::Stat(stat),
@@ -43,20 +42,27 @@ fn reply(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Result<WireRe
     })
 }
 
-/// Any one of which a look needs; `None` if it needs none.
-fn permissions(look: &Look) -> Option<Permissions> {
+/// Any one of which a look needs. ZooKeeper's exists needs READ from 3.9.2 on.
+fn permissions(look: &Look) -> Permissions {
     match look {
-        Look::Exists(_) => None,
-        Look::GetAcl(_) => Some(Permissions::READ | Permissions::ADMIN),
-        Look::GetData(_) | Look::GetChildren { .. } => Some(Permissions::READ),
+        Look::GetAcl(_) => Permissions::READ | Permissions::ADMIN,
+        Look::Exists(_) | Look::GetData(_) | Look::GetChildren { .. } => Permissions::READ,
     }
 }
 
-/// When each znode changed last.
-pub(super) fn probe(view: &mut View<'_, Volery>, paths: &[Arc<str>]) -> Result<Reply, Interrupt> {
+/// When each znode changed last, and whether the caller may know.
+pub(super) fn probe(
+    view: &mut View<'_, Volery>,
+    caller: &Caller,
+    paths: &[Arc<str>],
+) -> Result<Reply, Interrupt> {
     let mut found = Vec::with_capacity(paths.len());
     for path in paths {
-        found.push(read_facts(view, path)?.map(|facts| (facts.mzxid, facts.pzxid)));
+        found.push(read_facts(view, path)?.map(|Facts { mzxid, pzxid, acl, .. }| Found {
+            mzxid,
+            pzxid,
+            readable: acl::allows(&acl, Permissions::READ, caller),
+        }));
     }
     Ok(Reply::Probed(found))
 }

@@ -106,7 +106,7 @@ fn operate(
         Operation::Change(change) => return alone(view, asker, change, Zxid::ZERO),
         Operation::Burst(operations) => return burst(view, asker, operations),
         Operation::Multi(changes) => return multi::multi(view, asker, changes),
-        Operation::Probe(paths) => return look::probe(view, paths),
+        Operation::Probe(paths) => return look::probe(view, caller, paths),
         Operation::Look(look) => look::look(&mut Tree::beyond(view, Zxid::ZERO), caller, look),
         Operation::MultiRead(looks) => multi::multi_read(&mut Tree::beyond(view, Zxid::ZERO), caller, looks),
         Operation::GetEphemerals(prefix) => look::ephemerals(view, session, prefix),

@@ -21,7 +21,7 @@ pub(super) fn reap(
         let due = facts.due_ms().is_some_and(|due_ms| due_ms < view.stamp().time_ms);
         if due && (facts.mzxid, facts.pzxid) == (mzxid, pzxid) {
             let newest = facts.newest().max(parent_facts.newest());
-            Tree::beyond(view, newest).remove(path, parent_facts);
+            Tree::beyond(view, newest).remove(path, &facts, parent_facts);
         }
     }
     Ok(Reply::Done)

@@ -140,7 +140,9 @@ fn remove_ephemerals(view: &mut View<'_, Volery>, session: SessionId, zxid: Zxid
     let here = view.partition();
     let mut tree = Tree::under(view, zxid);
     for path in tree.names_here(&Key::Ephemerals(here, session)).iter() {
-        tree.remove_znode(path);
+        if let Some(facts) = tree.facts_here(path) {
+            tree.remove_znode(path, &facts);
+        }
     }
     for path in tree.names_here(&Key::EphemeralChildren(here, session)).iter() {
         let (parent, name) = parent_and_name(path);

@@ -1,5 +1,6 @@
 //! The tree as one command sees it: znodes read and written by name, under one zxid.
 
+use crate::acl::Readers;
 use crate::command::Event;
 use crate::execute::Stop;
 use crate::faults::DELETED_CHILD_NOT_TOLD;
@@ -7,7 +8,7 @@ use crate::key::{Key, Value};
 use crate::path;
 use crate::service::Volery;
 use crate::session::SessionId;
-use crate::wire::ErrorCode;
+use crate::wire::{Acl, ErrorCode};
 use crate::znode::Facts;
 use crate::zxid::Zxid;
 use bytes::Bytes;
@@ -98,44 +99,43 @@ impl<'a, 'v> Tree<'a, 'v> {
     ) {
         let (parent, name) = parent_and_name(path);
         parent_facts.gain_child(self.zxid());
+        self.tell(path, &facts.acl, |path, zxid, readers| Event::Created { path, zxid, readers });
+        self.tell(&parent, &parent_facts.acl, CHILDREN_CHANGED);
         self.view.write(Key::Child(parent.clone(), name), Value::Child(facts.owner()));
         self.view.write(Key::Facts(path.clone()), Value::Facts(facts));
         self.view.write(Key::Data(path.clone()), Value::Data(data));
-        self.view.write(Key::Facts(parent.clone()), Value::Facts(parent_facts));
-        self.tell(path, |path, zxid| Event::Created { path, zxid });
-        self.tell(&parent, |path, zxid| Event::ChildrenChanged { path, zxid });
+        self.view.write(Key::Facts(parent), Value::Facts(parent_facts));
     }
 
-    /// Takes a znode away, and from its parent, whose facts are `parent_facts`.
-    pub(super) fn remove(&mut self, path: &Arc<str>, parent_facts: Facts) {
+    /// Takes a znode away, whose facts are `facts`, and from its parent, whose facts are `parent_facts`.
+    pub(super) fn remove(&mut self, path: &Arc<str>, facts: &Facts, parent_facts: Facts) {
         let (parent, name) = parent_and_name(path);
-        self.remove_znode(path);
+        self.remove_znode(path, facts);
         self.remove_child(&parent, name, parent_facts);
     }
 
     /// Takes a znode away, and leaves its parent to the parent's partition.
-    pub(super) fn remove_znode(&mut self, path: &Arc<str>) {
+    pub(super) fn remove_znode(&mut self, path: &Arc<str>, facts: &Facts) {
         self.view.remove(Key::Data(path.clone()));
         self.view.remove(Key::Facts(path.clone()));
-        self.tell(path, |path, zxid| Event::Deleted { path, zxid });
+        self.tell(path, &facts.acl, |path, zxid, readers| Event::Deleted { path, zxid, readers });
     }
 
     /// Takes a child from its parent, and leaves the child to its own partition.
     pub(super) fn remove_child(&mut self, parent: &Arc<str>, name: Arc<str>, mut parent_facts: Facts) {
         parent_facts.lose_child(self.zxid());
+        if !DELETED_CHILD_NOT_TOLD.is_planted() {
+            self.tell(parent, &parent_facts.acl, CHILDREN_CHANGED);
+        }
         self.view.remove(Key::Child(parent.clone(), name));
         self.view.write(Key::Facts(parent.clone()), Value::Facts(parent_facts));
-        if DELETED_CHILD_NOT_TOLD.is_planted() {
-            return;
-        }
-        self.tell(parent, |path, zxid| Event::ChildrenChanged { path, zxid });
     }
 
     /// Replaces a znode's data, and its facts with those of the new data.
     pub(super) fn set_data(&mut self, path: &Arc<str>, facts: Facts, data: Option<Bytes>) {
+        self.tell(path, &facts.acl, |path, zxid, readers| Event::DataChanged { path, zxid, readers });
         self.set_facts(path, facts);
         self.view.write(Key::Data(path.clone()), Value::Data(data));
-        self.tell(path, |path, zxid| Event::DataChanged { path, zxid });
     }
 
     /// Replaces a znode's facts.
@@ -153,14 +153,18 @@ impl<'a, 'v> Tree<'a, 'v> {
         self.view.read_here(&Key::Facts(path.clone())).map(Value::into_facts)
     }
 
-    /// Tells an event where the znode lives that was changed.
-    fn tell(&mut self, path: &Arc<str>, event: fn(Arc<str>, Zxid) -> Event) {
+    /// Tells an event where the znode lives that was changed; `acl` is the znode's list.
+    fn tell(&mut self, path: &Arc<str>, acl: &Arc<[Acl]>, event: fn(Arc<str>, Zxid, Readers) -> Event) {
         let zxid = self.zxid();
         if self.view.is_alone() || self.view.oracle().of(path) == self.view.partition() {
-            self.view.tell(event(path.clone(), zxid));
+            self.view.tell(event(path.clone(), zxid, Readers::of(acl)));
         }
     }
 }
+
+/// The event of a znode whose set of children has changed.
+const CHILDREN_CHANGED: fn(Arc<str>, Zxid, Readers) -> Event =
+    |path, zxid, readers| Event::ChildrenChanged { path, zxid, readers };
 
 /// The parent's path and the name of what is not the root.
 pub(super) fn parent_and_name(path: &str) -> (Arc<str>, Arc<str>) {

@@ -5,7 +5,7 @@ use super::hearings::Telling;
 use super::watches::Fired;
 use super::{Gateway, Purpose, STALL_MS};
 use crate::command::{Command, Event, Reply};
-use crate::faults::{EXPIRY_BY_WALL_CLOCK, LATE_PING_ANSWERED};
+use crate::faults::{EVENTS_FOR_ALL, EXPIRY_BY_WALL_CLOCK, LATE_PING_ANSWERED};
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::status::Status;
@@ -98,18 +98,25 @@ impl Front<Volery> for Gateway {
     }
 
     fn happened(&mut self, partition: PartitionId, position: Position, seen: &Seen, event: Event) {
-        let (kind, path, zxid) = match event {
-            Event::Created { path, zxid } => (EventType::NodeCreated, path, zxid),
-            Event::Deleted { path, zxid } => (EventType::NodeDeleted, path, zxid),
-            Event::DataChanged { path, zxid } => (EventType::NodeDataChanged, path, zxid),
-            Event::ChildrenChanged { path, zxid } => (EventType::NodeChildrenChanged, path, zxid),
+        let (kind, path, zxid, readers) = match event {
+            Event::Created { path, zxid, readers } => (EventType::NodeCreated, path, zxid, readers),
+            Event::Deleted { path, zxid, readers } => (EventType::NodeDeleted, path, zxid, readers),
+            Event::DataChanged { path, zxid, readers } => (EventType::NodeDataChanged, path, zxid, readers),
+            Event::ChildrenChanged { path, zxid, readers } => {
+                (EventType::NodeChildrenChanged, path, zxid, readers)
+            }
             Event::SessionOpened { session, epoch, timeout_ms } => {
                 return self.session_opened(session, epoch, timeout_ms);
             }
             Event::SessionClosed { session } => return self.session_closed(session),
         };
         self.newest = self.newest.max(zxid);
-        for Fired { connection: id, armed_by } in self.watches.fire(&path, kind, position) {
+        let connections = &self.connections;
+        let may_read = |id: ConnectionId| {
+            let caller = connections.get(&id).map(|connection| &connection.caller);
+            caller.is_some_and(|caller| readers.include(caller)) || EVENTS_FOR_ALL.is_planted()
+        };
+        for Fired { connection: id, armed_by } in self.watches.fire(&path, kind, position, may_read) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.notify(partition, kind, &path, zxid, armed_by);
                 if let Some(pipeline) = connection.pipeline() {

@@ -8,7 +8,8 @@ use super::connection::{Connection, Phase};
 use super::pipeline::Rearmed;
 use super::plan::{Here, Plan};
 use super::watches::{Armed, Kinds};
-use crate::faults::NOTHING_FIRES_ON_REARM;
+use crate::command::Found;
+use crate::faults::{EVENTS_FOR_ALL, NOTHING_FIRES_ON_REARM};
 use crate::service::Volery;
 use crate::wire::{EventType, SetWatches};
 use crate::zxid::Zxid;
@@ -39,7 +40,8 @@ impl Gateway {
         pipeline.push(xid, caller, rest, Destinations::NONE, self.now_ms);
     }
 
-    /// Fires what has changed since the client's mark, and arms the rest, as ZooKeeper's `DataTree.setWatches` does.
+    /// Fires what has changed since the client's mark, and arms the rest, as ZooKeeper's `DataTree.setWatches` does. What has
+    /// happened to a znode that the client may not read fires nothing; that there is none, everybody may know.
     pub(super) fn rearm(
         &mut self,
         id: ConnectionId,
@@ -47,18 +49,19 @@ impl Gateway {
         partition: PartitionId,
         relative: Zxid,
         rearmed: &Rearmed,
-        found: Option<(Zxid, Zxid)>,
+        found: Option<Found>,
     ) {
         let verdict = |asked: bool, fires: Option<EventType>, kinds| asked.then_some((fires, kinds));
-        let (data, child) = match found {
-            None => (Some(EventType::NodeDeleted), Some(EventType::NodeDeleted)),
-            Some((mzxid, pzxid)) => (
+        let (data, child, exist) = match found {
+            None => (Some(EventType::NodeDeleted), Some(EventType::NodeDeleted), None),
+            Some(Found { readable: false, .. }) if !EVENTS_FOR_ALL.is_planted() => (None, None, None),
+            Some(Found { mzxid, pzxid, .. }) => (
                 (mzxid > relative).then_some(EventType::NodeDataChanged),
                 (pzxid > relative).then_some(EventType::NodeChildrenChanged),
+                Some(EventType::NodeCreated),
             ),
         };
-        let exist = found.map(|_| EventType::NodeCreated);
-        let zxid = found.map_or(relative, |(mzxid, pzxid)| mzxid.max(pzxid));
+        let zxid = found.map_or(relative, |found| found.mzxid.max(found.pzxid));
         let verdicts = [
             verdict(rearmed.data, data, Kinds::DATA),
             verdict(rearmed.exist, exist, Kinds::DATA),

@@ -7,6 +7,10 @@
 //! A one-shot watch is armed by a request that has looked at the znode at some *place* of its partition's sequence. Another
 //! partition's replica may have answered that request while the one here is behind: what happened up to that place was seen,
 //! and fires nothing.
+//!
+//! An event of a znode that a session may not read, by the znode's list and the session's identities when the event comes, is no
+//! event for that session: it fires nothing, and what it would have fired stays armed. (ZooKeeper says nothing either, but
+//! disarms a one-shot watch, in which its client still believes; checkWatches would tell that something has happened.)
 
 use crate::faults::WATCH_FIRES_AGAIN;
 use crate::path;
@@ -265,17 +269,24 @@ impl Watches {
         }
     }
 
-    /// What an event at `path`, at this place of its partition's sequence, fires; one-shot watches are gone afterwards.
-    pub fn fire(&mut self, path: &str, event: EventType, place: Position) -> Vec<Fired> {
+    /// What an event at `path`, at this place of its partition's sequence, fires for those who may read the znode; one-shot
+    /// watches that have fired are gone afterwards.
+    pub fn fire(
+        &mut self,
+        path: &str,
+        event: EventType,
+        place: Position,
+        may_read: impl Fn(ConnectionId) -> bool,
+    ) -> Vec<Fired> {
         let mut fired = Vec::new();
         if self.armed == 0 {
             return fired;
         }
-        self.fire_here(path, event, place, &mut fired);
+        self.fire_here(path, event, place, &may_read, &mut fired);
         if self.recursive > 0 && event != EventType::NodeChildrenChanged {
             let mut ancestor = Some(path);
             while let Some(covering) = ancestor {
-                self.fire_recursive(covering, &mut fired);
+                self.fire_recursive(covering, &may_read, &mut fired);
                 ancestor = path::parent(covering);
             }
         }
@@ -295,7 +306,14 @@ impl Watches {
         self.armed
     }
 
-    fn fire_here(&mut self, path: &str, event: EventType, place: Position, fired: &mut Vec<Fired>) {
+    fn fire_here(
+        &mut self,
+        path: &str,
+        event: EventType,
+        place: Position,
+        may_read: &impl Fn(ConnectionId) -> bool,
+        fired: &mut Vec<Fired>,
+    ) {
         let fires = match event {
             EventType::NodeChildrenChanged => Kinds::CHILD.with(Kinds::PERSISTENT),
             EventType::NodeDeleted => Kinds::DATA.with(Kinds::CHILD).with(Kinds::PERSISTENT),
@@ -304,7 +322,7 @@ impl Watches {
         let Some(watches) = self.paths.get_mut(path) else { return };
         let mut spent = Vec::new();
         for (connection, watch) in watches.iter_mut() {
-            let Some(armed_by) = watch.due(fires, place) else { continue };
+            let Some(armed_by) = watch.due(fires, place).filter(|_| may_read(*connection)) else { continue };
             fired.push(Fired { connection: *connection, armed_by });
             if !WATCH_FIRES_AGAIN.is_planted() {
                 spent.push((*connection, watch.spent(fires, place)));
@@ -315,10 +333,10 @@ impl Watches {
         }
     }
 
-    fn fire_recursive(&mut self, path: &str, fired: &mut Vec<Fired>) {
+    fn fire_recursive(&self, path: &str, may_read: &impl Fn(ConnectionId) -> bool, fired: &mut Vec<Fired>) {
         for (connection, watch) in self.paths.get(path).into_iter().flatten() {
             let told = fired.iter().any(|fired| fired.connection == *connection);
-            if watch.kinds.touches(Kinds::RECURSIVE) && !told {
+            if watch.kinds.touches(Kinds::RECURSIVE) && !told && may_read(*connection) {
                 fired.push(Fired { connection: *connection, armed_by: watch.stays });
             }
         }
@@ -369,8 +387,12 @@ mod tests {
         Armed { by: request, at: Position::default() }
     }
 
+    fn anybody(_: ConnectionId) -> bool {
+        true
+    }
+
     fn told(watches: &mut Watches, path: &str, event: EventType) -> Vec<u64> {
-        watches.fire(path, event, LATER).iter().map(|fired| fired.connection.0).collect()
+        watches.fire(path, event, LATER, anybody).iter().map(|fired| fired.connection.0).collect()
     }
 
     #[test]
@@ -391,7 +413,10 @@ mod tests {
         let path: Arc<str> = "/a".into();
         watches.arm(A, &path, Kinds::DATA, HERE, by(1), Position::default());
         watches.arm(A, &path, Kinds::CHILD, HERE, by(2), Position::default());
-        assert_eq!(watches.fire("/a", EventType::NodeDeleted, LATER), [Fired { connection: A, armed_by: 2 }]);
+        assert_eq!(
+            watches.fire("/a", EventType::NodeDeleted, LATER, anybody),
+            [Fired { connection: A, armed_by: 2 }]
+        );
         assert_eq!(watches.len(), 0);
     }
 
@@ -400,7 +425,7 @@ mod tests {
         let mut watches = Watches::default();
         let path: Arc<str> = "/a".into();
         let changed = EventType::NodeDataChanged;
-        let fired = |watches: &mut Watches, index| watches.fire("/a", changed, place(index)).len();
+        let fired = |watches: &mut Watches, index| watches.fire("/a", changed, place(index), anybody).len();
         watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 1, at: place(5) }, Position::default());
         assert_eq!((fired(&mut watches, 4), fired(&mut watches, 5), watches.len()), (0, 0, 1));
         watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 2, at: place(7) }, Position::default());
@@ -416,7 +441,7 @@ mod tests {
         let mut watches = Watches::default();
         let path: Arc<str> = "/a".into();
         let fired = |watches: &mut Watches, index| {
-            let fired = watches.fire("/a", EventType::NodeDataChanged, place(index));
+            let fired = watches.fire("/a", EventType::NodeDataChanged, place(index), anybody);
             fired.iter().map(|fired| fired.armed_by).collect::<Vec<u64>>()
         };
         watches.arm(A, &path, Kinds::DATA, HERE, Armed { by: 1, at: place(5) }, place(5));
@@ -450,9 +475,9 @@ mod tests {
         watches.arm(A, &"/b".into(), Kinds::DATA, one(1), by(1), Position::default());
         watches.arm(A, &"/a".into(), Kinds::CHILD, one(0), by(1), Position::default());
         assert_eq!(watches.sources(A), Destinations::all(2));
-        watches.fire("/a", EventType::NodeDataChanged, LATER);
+        watches.fire("/a", EventType::NodeDataChanged, LATER, anybody);
         assert_eq!(watches.sources(A), Destinations::all(2), "the children are still watched");
-        watches.fire("/a", EventType::NodeChildrenChanged, LATER);
+        watches.fire("/a", EventType::NodeChildrenChanged, LATER, anybody);
         assert_eq!(watches.sources(A), one(1));
         watches.forget(A);
         assert_eq!(watches.sources(A), Destinations::NONE);
@@ -466,5 +491,33 @@ mod tests {
             assert_eq!(told(&mut watches, "/a", event), [1]);
         }
         assert!(watches.has(A, "/a", WatcherType::Any) && !watches.has(A, "/a", WatcherType::Data));
+    }
+
+    #[test]
+    fn an_event_is_none_for_who_may_not_read_the_znode() {
+        use EventType::{NodeChildrenChanged, NodeCreated, NodeDataChanged, NodeDeleted};
+        for kinds in [Kinds::DATA, Kinds::CHILD, Kinds::PERSISTENT, Kinds::RECURSIVE] {
+            for event in [NodeCreated, NodeDataChanged, NodeDeleted, NodeChildrenChanged] {
+                for above in [false, true] {
+                    let mut watches = Watches::default();
+                    let path: Arc<str> = if above { "/" } else { "/a" }.into();
+                    for connection in [A, B] {
+                        watches.arm(connection, &path, kinds, HERE, by(1), Position::default());
+                    }
+                    let fired = watches.fire("/a", event, LATER, |connection| connection == B);
+                    assert!(fired.iter().all(|fired| fired.connection == B), "{kinds:?} {event:?} {above}");
+                    assert!(watches.has(A, &path, WatcherType::Any), "it stays armed");
+                    let stays = kinds.touches(STAYING) || fired.is_empty();
+                    assert_eq!(watches.has(B, &path, WatcherType::Any), stays, "{kinds:?} {event:?} {above}");
+                    let later = watches.fire("/a", event, place(10), anybody);
+                    let told = later.iter().any(|fired| fired.connection == A);
+                    assert_eq!(
+                        told,
+                        !fired.is_empty(),
+                        "what B was told of once, A is told of the next time"
+                    );
+                }
+            }
+        }
     }
 }

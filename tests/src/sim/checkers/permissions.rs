@@ -68,7 +68,7 @@ pub fn check_permissions(history: &History) -> Report {
 }
 
 /// The one list of each znode that has one.
-fn lists<'a>(calls: &Calls<'a>) -> FxHashMap<&'a str, Option<&'a [Acl]>> {
+pub fn lists<'a>(calls: &Calls<'a>) -> FxHashMap<&'a str, Option<&'a [Acl]>> {
     let mut lists: FxHashMap<&str, Option<&[Acl]>> = FxHashMap::default();
     for (path, list) in calls.calls.iter().flat_map(|call| given(call.request)) {
         let known = lists.entry(path).or_insert(Some(list));
@@ -104,12 +104,12 @@ fn permission(request: &Request) -> Option<(&str, Permissions)> {
 }
 
 /// Somebody without credentials, from where all clients of a run are.
-fn nobody() -> Caller {
+pub fn nobody() -> Caller {
     Caller::from(std::net::Ipv4Addr::LOCALHOST.into())
 }
 
 /// Whom digest credentials prove.
-fn identity(auth: &[u8]) -> Option<Identity> {
+pub fn identity(auth: &[u8]) -> Option<Identity> {
     let (user, password) = std::str::from_utf8(auth).ok()?.split_once(':')?;
     Some(Identity { scheme: "digest".into(), id: digest(user, password) })
 }

@@ -2,13 +2,14 @@
 //!
 //! Judges what a history tells of watches, by ZooKeeper's promises as Volery keeps them:
 //!
+//! - nothing is told of a znode that the connection may not read;
 //! - nothing is told without a watch, and each one-shot watch is used up by what it tells, on one connection;
 //! - a change is told before any reply that shows it, and before any reply that shows what somebody wrote who had been
 //!   shown it;
 //! - a change is not lost: what was answered before a sync was sent is told before that is answered;
 //! - a connection is told of a partition's changes in order, and with their zxids.
 //!
-//! `watching` keeps the watches that a session has, `state` what they were armed on, `told` what was told. `changes` and
+//! `secrets` are the znodes that not everybody may read, `watching` keeps the watches that a session has, `state` what they were armed on, `told` what was told. `changes` and
 //! `knowledge` look through the whole history beforehand: what certainly happened to each znode, and what each client had
 //! been shown by when. `judge` walks through the history with all of them.
 //!
@@ -35,6 +36,7 @@
 mod changes;
 mod judge;
 mod knowledge;
+mod secrets;
 mod state;
 mod told;
 mod watching;
@@ -53,6 +55,8 @@ use volery::placement::Placement;
 pub enum Rule {
     /// Nothing is told without a watch.
     Unarmed,
+    /// Nothing is told of a znode that may not be read.
+    Unreadable,
     /// A one-shot watch tells once, and an event is told once.
     Repeated,
     /// A change is told before a reply shows it.

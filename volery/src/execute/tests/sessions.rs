@@ -1,6 +1,7 @@
 //! Sessions: opened, attached, moved, ended.
 
 use super::cluster::{Cluster, PASSWORD, Session, create, set};
+use crate::acl::Readers;
 use crate::command::{Change, Command, Event, Operation, Reply};
 use crate::placement::PlacementConfig;
 use crate::session::{Password, SessionId};
@@ -149,7 +150,7 @@ fn ephemerals_vanish_everywhere_under_one_zxid() {
         assert_eq!(cluster.names(&other, "/"), ["a", "other", "zookeeper"]);
         let (zxid, events) = (Zxid::from_wire(after.pzxid), cluster.take_events());
         for path in &made {
-            let gone = Event::Deleted { path: path.as_str().into(), zxid };
+            let gone = Event::Deleted { path: path.as_str().into(), zxid, readers: Readers::ALL };
             assert!(events.contains(&(cluster.placement.of(path), gone)), "{path}: {events:?}");
         }
         let ended = (session.id.home(partitions), Event::SessionClosed { session: session.id });

@@ -1,8 +1,8 @@
 //! Znodes: ZooKeeper's results, case by case, in one partition and in three.
 
 use super::cluster::{Cluster, Session, check, create, delete, set};
-use crate::acl::digest;
-use crate::command::{Change, Command, Event, Look, Operation, Reply};
+use crate::acl::{Readers, digest};
+use crate::command::{Change, Command, Event, Found, Look, Operation, Reply};
 use crate::wire::{
     Acl, CreateMode, ErrorCode, OpResult, Permissions, REPLY_BYTES_MAX, Reply as WireReply, Stat,
 };
@@ -174,15 +174,19 @@ fn lists_guard_their_znodes() {
         assert_eq!(cluster.look(session, get.clone()), Ok(seen));
         assert_eq!(cluster.look(&superuser(session), get.clone()), Ok(WireReply::Acl { acl: list, stat }));
         cluster.change(&superuser(session), set_acl(vec![ann(Permissions::ALL)], 1)).unwrap();
-        for look in
-            [get, Look::GetData("/a".into()), Look::GetChildren { path: "/a".into(), with_stat: true }]
-        {
+        for look in [
+            get,
+            Look::Exists("/a".into()),
+            Look::GetData("/a".into()),
+            Look::GetChildren { path: "/a".into(), with_stat: true },
+        ] {
             assert_eq!(cluster.look(session, look), Err(NoAuth));
         }
         assert_eq!(cluster.change(session, check("/a", -1)), Err(NoAuth));
         let count = Operation::CountDescendants("/a".into());
         assert_eq!(cluster.result(session, count), Err(NoAuth));
-        assert_eq!(cluster.stat(session, "/a").unwrap().aversion, 2, "that it exists everybody may know");
+        assert_eq!(cluster.look(session, Look::Exists("/b".into())), Err(NoNode), "everybody may know");
+        assert_eq!(cluster.stat(&superuser(session), "/a").unwrap().aversion, 2);
         assert_eq!(cluster.change(session, delete("/a")), Ok(WireReply::Empty), "the parent's list decides");
     });
 }
@@ -286,15 +290,99 @@ fn each_event_is_told_once_where_its_znode_lives() {
         other => panic!("{other:?}"),
     };
     let (zxid, events) = change(create(&a, CreateMode::Persistent));
-    let children = (roots, Event::ChildrenChanged { path: root.clone(), zxid });
-    assert_eq!(events, [children, (own, Event::Created { path: path.clone(), zxid })]);
+    let children = (roots, Event::ChildrenChanged { path: root.clone(), zxid, readers: Readers::ALL });
+    assert_eq!(events, [children, (own, Event::Created { path: path.clone(), zxid, readers: Readers::ALL })]);
     let (zxid, events) = change(set(&a, "x", -1));
-    assert_eq!(events, [(own, Event::DataChanged { path: path.clone(), zxid })]);
+    assert_eq!(events, [(own, Event::DataChanged { path: path.clone(), zxid, readers: Readers::ALL })]);
     let (_, events) = change(Change::SetAcl { path: path.clone(), acl: Acl::open_unsafe(), version: -1 });
     assert_eq!(events, []);
     let (zxid, events) = change(delete(&a));
-    let children = (roots, Event::ChildrenChanged { path: root, zxid });
-    assert_eq!(events, [children, (own, Event::Deleted { path, zxid })]);
+    let children = (roots, Event::ChildrenChanged { path: root, zxid, readers: Readers::ALL });
+    assert_eq!(events, [children, (own, Event::Deleted { path, zxid, readers: Readers::ALL })]);
+}
+
+/// An event's path, what it tells in a letter, and who may hear of it.
+fn told(event: Event) -> Option<(Arc<str>, char, Readers)> {
+    Some(match event {
+        Event::Created { path, readers, .. } => (path, 'c', readers),
+        Event::Deleted { path, readers, .. } => (path, 'd', readers),
+        Event::DataChanged { path, readers, .. } => (path, 's', readers),
+        Event::ChildrenChanged { path, readers, .. } => (path, 'n', readers),
+        Event::SessionOpened { .. } | Event::SessionClosed { .. } => return None,
+    })
+}
+
+#[test]
+fn an_event_says_who_may_read_its_znode() {
+    everywhere(|cluster, session| {
+        let list = |user| -> Vec<Acl> {
+            let id = digest(user, "secret");
+            vec![
+                Acl { permissions: Permissions::ALL, scheme: "digest".into(), id },
+                Acl::world(Permissions(Permissions::ALL.0 & !Permissions::READ.0)),
+            ]
+        };
+        let (ann, bob) = (list("ann"), list("bob"));
+        let kept = |list: &[Acl]| Readers::of(&list.into());
+        let make = |path: &str, acl: &[Acl], mode| Change::Create {
+            path: path.into(),
+            data: None,
+            acl: acl.to_vec(),
+            mode,
+            with_stat: false,
+        };
+        let set_acl = |path: &str, acl: Vec<Acl>| Change::SetAcl { path: path.into(), acl, version: -1 };
+        let (persistent, ephemeral) = (CreateMode::Persistent, CreateMode::Ephemeral);
+        let anns = kept(&ann);
+        let (bobs, all) = (kept(&bob), Readers::ALL);
+        let table = [
+            (make("/x", &ann, persistent), vec![("/", 'n', &all), ("/x", 'c', &anns)]),
+            (set("/x", "y", -1), vec![("/x", 's', &anns)]),
+            (make("/x/y", &bob, persistent), vec![("/x", 'n', &anns), ("/x/y", 'c', &bobs)]),
+            (set_acl("/x/y", ann.clone()), vec![]),
+            (set("/x/y", "y", -1), vec![("/x/y", 's', &anns)]),
+            (set_acl("/x/y", bob.clone()), vec![]),
+            (delete("/x/y"), vec![("/x", 'n', &anns), ("/x/y", 'd', &bobs)]),
+            (make("/x/z", &Acl::open_unsafe(), persistent), vec![("/x", 'n', &anns), ("/x/z", 'c', &all)]),
+            (delete("/x/z"), vec![("/x", 'n', &anns), ("/x/z", 'd', &all)]),
+            (delete("/x"), vec![("/", 'n', &all), ("/x", 'd', &anns)]),
+            (make("/e", &ann, ephemeral), vec![("/", 'n', &all), ("/e", 'c', &anns)]),
+        ];
+        cluster.take_events();
+        let superuser = superuser(session);
+        let mut change = |change: Option<Change>| {
+            match change {
+                Some(change) => _ = cluster.change(&superuser, change).unwrap(),
+                None => _ = cluster.node(Command::Close { session: session.id, epoch: session.epoch }),
+            }
+            let mut events: Vec<_> =
+                cluster.take_events().into_iter().filter_map(|(_, event)| told(event)).collect();
+            events.sort_by_key(|(path, kind, _)| (path.clone(), *kind));
+            events
+        };
+        let expected = |events: &[(&str, char, &Readers)]| -> Vec<(Arc<str>, char, Readers)> {
+            events.iter().map(|(path, kind, readers)| (Arc::from(*path), *kind, (*readers).clone())).collect()
+        };
+        for (asked, events) in table {
+            assert_eq!(change(Some(asked.clone())), expected(&events), "{asked:?}");
+        }
+        assert_eq!(change(None), expected(&[("/", 'n', &all), ("/e", 'd', &anns)]), "the session's end");
+    });
+}
+
+#[test]
+fn a_probe_says_what_its_caller_may_read() {
+    everywhere(|cluster, session| {
+        let id = digest("ann", "secret");
+        let acl = vec![Acl { permissions: Permissions::ALL, scheme: "digest".into(), id }];
+        let (path, data, mode) = ("/a".into(), None, CreateMode::Persistent);
+        cluster.change(session, Change::Create { path, data, acl, mode, with_stat: false }).unwrap();
+        for (asks, readable) in [(session.clone(), false), (superuser(session), true)] {
+            let probe = Operation::Probe(vec!["/a".into()]);
+            let Reply::Probed(found) = cluster.operate(&asks, probe) else { panic!() };
+            assert_eq!(found[0].map(|found| found.readable), Some(readable));
+        }
+    });
 }
 
 #[test]
@@ -385,7 +473,9 @@ fn probes_and_reads_of_several_znodes_are_of_one_moment() {
         let paths = ["/a", "/none", "/b"].map(Arc::from).to_vec();
         let Reply::Probed(found) = cluster.operate(session, Operation::Probe(paths)) else { panic!() };
         let stats = ["/a", "/b"].map(|path| cluster.stat(session, path).unwrap());
-        let [a, b] = stats.map(|stat| Some((Zxid::from_wire(stat.mzxid), Zxid::from_wire(stat.pzxid))));
+        let [a, b] = stats.map(|Stat { mzxid, pzxid, .. }| {
+            Some(Found { mzxid: Zxid::from_wire(mzxid), pzxid: Zxid::from_wire(pzxid), readable: true })
+        });
         assert_eq!(found, [a, None, b]);
         let looks = vec![
             Look::GetData("/a".into()),

@@ -2,6 +2,7 @@
 
 use super::changes::{Changed, Changes, between};
 use super::knowledge::Knowledge;
+use super::secrets::Secrets;
 use super::state::Data;
 use super::told::Told;
 use super::watching::{Fired, Watching};
@@ -42,6 +43,7 @@ pub struct Judge<'a, 'c> {
     authors: Authors<'a>,
     changes: Changes<'a>,
     knowledge: Knowledge<'a>,
+    secrets: Secrets<'a>,
     watchers: FxHashMap<i64, Box<Watcher<'a>>>,
     report: Report,
 }
@@ -55,6 +57,7 @@ impl<'a, 'c> Judge<'a, 'c> {
             authors: Authors::of(calls),
             changes: Changes::of(calls),
             knowledge: Knowledge::of(calls),
+            secrets: Secrets::of(calls),
             watchers: FxHashMap::default(),
             report: Report::default(),
         }
@@ -73,7 +76,9 @@ impl<'a, 'c> Judge<'a, 'c> {
                 }
                 Step::Returned(index) => self.returned(index, moment),
                 Step::Notified(connection, zxid, event) => {
-                    self.notified(calls.connection(connection).session, zxid, event, moment);
+                    let session = calls.connection(connection).session;
+                    self.judge_secrecy(connection, session, event, moment);
+                    self.notified(session, zxid, event, moment);
                 }
                 Step::Ended(..) | Step::Stray(_) | Step::Nothing => {}
             }
@@ -99,6 +104,7 @@ impl<'a, 'c> Judge<'a, 'c> {
         }
         if let Request::Sync { path } = call.request
             && call.succeeded()
+            && !self.secrets.has(path)
         {
             self.judge_sync(&mut watcher, call, path, moment);
         }
@@ -160,6 +166,9 @@ impl<'a, 'c> Judge<'a, 'c> {
 
     /// A watch that stays tells each change, by its zxid, before a reply shows it.
     fn judge_stays(&mut self, watcher: &mut Watcher<'a>, call: &Call<'a>, sight: &Sight<'a>, moment: Moment) {
+        if self.secrets.has(sight.path) {
+            return;
+        }
         let Some(since) = watcher.watching.covers_since(sight.path) else { return };
         let children_since = watcher.watching.covers_children_since(sight.path);
         let before = watcher.bases.get(sight.path).filter(|base| base.moment > since).copied();
@@ -302,6 +311,21 @@ impl<'a, 'c> Judge<'a, 'c> {
             cause.id.0, cause.client, change.invoked, change.returned, call.id.0
         );
         self.accuse(Rule::Lost, call.session, moment, text);
+    }
+
+    /// Who may not read a znode is told nothing of it.
+    fn judge_secrecy(
+        &mut self,
+        connection: ConnectionIndex,
+        session: i64,
+        event: &WatcherEvent,
+        moment: Moment,
+    ) {
+        let WatcherEvent { kind, path, .. } = event;
+        if !self.secrets.may_read(connection, path, moment) {
+            let text = format!("told {kind} of {path}, which it may not read");
+            self.accuse(Rule::Unreadable, session, moment, text);
+        }
     }
 
     fn notified(&mut self, session: i64, zxid: i64, event: &'a WatcherEvent, moment: Moment) {

@@ -6,10 +6,12 @@ use crate::sim::checkers::sessions::script::{
     stat, sync, watch, watch_children, watch_existence, wrote,
 };
 use std::sync::Arc;
+use volery::acl::digest;
 use volery::placement::Placement;
 use volery::wire::EventType::{NodeChildrenChanged, NodeCreated, NodeDataChanged, NodeDeleted};
 use volery::wire::{
-    AddWatchMode, CreateMode, ErrorCode, EventType, OpResult, Reply, Request, SetWatches, WatcherType,
+    Acl, AddWatchMode, Create, CreateMode, ErrorCode, EventType, OpResult, Permissions, Reply, Request,
+    SetWatches, WatcherType,
 };
 
 fn rules_over(partitions: u16, script: &Script) -> Vec<Rule> {
@@ -494,6 +496,25 @@ fn a_zxid_that_is_none_of_the_changes_is_seen() {
         rules(&script)
     };
     assert_eq!((told(6), told(7), told(5)), (vec![], vec![Rule::WrongZxid], vec![Rule::WrongZxid]));
+}
+
+#[test]
+fn a_secret_is_told_to_those_alone_who_may_read_it() {
+    let told = |initiated: bool| {
+        let mut script = Script::with_clients(2);
+        if initiated {
+            let (scheme, auth) = ("digest".into(), "ann:secret".into());
+            script.done(0, Request::Auth { kind: 0, scheme, auth }, Ok(Reply::Empty));
+        }
+        add_watch(&mut script, "/", AddWatchMode::PersistentRecursive);
+        let Request::Create(open) = create("/a", "x") else { unreachable!() };
+        let (permissions, scheme, id) = (Permissions::ALL, "digest".into(), digest("ann", "secret"));
+        let acl = vec![Acl { permissions, scheme, id }];
+        script.done(1, Request::Create(Create { acl, ..open }), path("/a"));
+        script.told(0, NodeCreated, "/a", 6);
+        rules(&script)
+    };
+    assert_eq!((told(true), told(false)), (vec![], vec![Rule::Unreadable]));
 }
 
 #[test]
