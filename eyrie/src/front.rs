@@ -60,6 +60,11 @@ pub trait Front<S: StateMachine> {
     /// All that a turn has brought is there, first bytes and then answers and events: a front that collects them acts now.
     fn settle(&mut self, commands: &mut Commands<S>);
 
+    /// Whether [`settle`](Front::settle) has left something for the next turn, which is to come at once.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
     /// Another node leads a partition from now on, or this one surely does, or as far as is known nobody. Called at every
     /// change.
     fn led(&mut self, partition: PartitionId, leader: Option<NodeId>);

@@ -7,8 +7,10 @@
 #![allow(clippy::disallowed_methods, reason = "an edge: reads the clocks")]
 
 mod connection;
+mod listening;
 mod peer_sockets;
 
+pub use listening::listen;
 pub use peer_sockets::PeerConfig;
 
 use crate::front::{ConnectionId, Front};
@@ -34,7 +36,9 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// The same among peers: a ring's clock stands still while the loop waits.
 pub const TICK_AMONG_PEERS: Duration = Duration::from_millis(10);
 /// How many connections a node serves at most, if the system lets it open so many; a further one is closed at once.
-pub const CONNECTIONS_MAX: usize = 10_000;
+pub const CONNECTIONS_MAX: usize = 20_000;
+/// How many connections are accepted in one turn; more are accepted in the next, which comes at once.
+const ACCEPTED_MAX: usize = 512;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -178,6 +182,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         self.node.clock(self.now_us());
         self.node.deliver()?;
         self.node.clock(self.now_us());
+        self.busy |= self.node.front().is_behind();
         self.give_out();
         if self.node.wants_status() {
             self.node.show_status(open_files());
@@ -238,7 +243,8 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     /// Accepts whoever waits. After an error, such as too many open files, it is tried again in the next turn: the
     /// listener knocks only once for those who wait already.
     fn accept(&mut self) {
-        while let Some(listener) = &self.listener {
+        for _ in 0..ACCEPTED_MAX {
+            let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, peer)) => self.open(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.knocked = false,
@@ -246,10 +252,12 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
                 Err(error) => return tracing::warn!(%error, "a connection was not accepted"),
             }
         }
+        self.busy = true;
     }
 
     fn open(&mut self, stream: mio::net::TcpStream, peer: SocketAddr) {
         if self.connections.len() >= self.connections_max {
+            connection::turn_away(stream);
             return tracing::warn!(%peer, open = self.connections.len(), "refused: too many connections are open");
         }
         let id = ConnectionId(self.next);

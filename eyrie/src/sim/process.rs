@@ -133,6 +133,7 @@ impl<S: StateMachine, F: Front<S>> Process<S, F> {
         self.take_durable(world)?;
         self.write(world)?;
         self.node.deliver().map_err(|error| error.to_string())?;
+        self.busy |= self.node.front().is_behind();
         self.speak(world);
         if self.node.wants_status() {
             self.node.show_status(0);

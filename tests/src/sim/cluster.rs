@@ -16,6 +16,25 @@ pub fn blueprint(shape: Shape) -> Blueprint<Volery, Gateway> {
     blueprint_of(shape, shape.dense_ids(), &PlacementConfig::default())
 }
 
+/// What gateways may take: where there is an odd number of partitions so little that clients reach it.
+fn limits_of(shape: Shape) -> GatewayLimits {
+    let limits = GatewayLimits::default();
+    if shape.partitions.is_multiple_of(2) {
+        return limits;
+    }
+    GatewayLimits {
+        outstanding: 8,
+        in_flight: 100,
+        accepted_bytes: 1_000,
+        accepted_bytes_of_all: 6_000,
+        promised_bytes: 600,
+        output_bytes: 300,
+        output_bytes_of_all: 2_000,
+        turn_bytes: 500,
+        ..limits
+    }
+}
+
 /// How nodes are made: with small files and little memory for the log, so that a short run goes through many of them.
 ///
 /// # Panics
@@ -35,7 +54,7 @@ pub fn blueprint_of(
             session_timeout_min_ms: 1_000,
             session_timeout_max_ms: 10_000,
             frame_bytes_max: 1 << 20,
-            limits: GatewayLimits::default(),
+            limits: limits_of(shape),
             super_digest: None,
             secret: [7; 20],
         };

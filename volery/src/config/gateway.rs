@@ -1,5 +1,6 @@
 //! What a gateway needs to know of the configuration.
 
+use crate::gateway::Bound;
 use crate::session::{Password, SessionId};
 use crate::wire::REPLY_BYTES_MAX;
 use sha1::{Digest, Sha1};
@@ -12,11 +13,59 @@ use std::path::PathBuf;
 pub struct GatewayLimits {
     /// The longest body of a reply in bytes; what would be longer is answered with MarshallingError.
     pub reply_bytes: usize,
+    /// Requests of a connection that wait for their replies; it is not read beyond.
+    pub outstanding: usize,
+    /// Commands of the node that wait for their answers; no client is read beyond.
+    pub in_flight: u64,
+    /// Bytes of a connection's requests that wait for their replies; it is not read beyond.
+    pub accepted_bytes: usize,
+    /// The same of all connections; one that has more than its share is not read beyond.
+    pub accepted_bytes_of_all: usize,
+    /// Bytes that the replies to a connection's requests under way may take, by what was seen of it; no more are executed beyond.
+    pub promised_bytes: usize,
+    /// Bytes of a connection's output; it is neither read, nor replied to, beyond.
+    pub output_bytes: usize,
+    /// The same of all connections; one that has more than its share is neither read nor replied to beyond.
+    pub output_bytes_of_all: usize,
+    /// Bytes of a connection's output and of notifications behind it; it is closed beyond.
+    pub notified_bytes: usize,
+    /// Bytes of replies made in one go; the rest is made in the next turn.
+    pub turn_bytes: usize,
+    /// How long a connection may take none of its output before it is closed, if its session's timeout is not longer.
+    pub slow_ms: u64,
+    /// The same while all have as much output as they may; and how long a request may take to come while all have as many bytes
+    /// of requests as they may.
+    pub slow_when_full_ms: u64,
+}
+
+impl GatewayLimits {
+    /// The bound on bytes of requests.
+    pub fn accepted(&self) -> Bound {
+        Bound { each: self.accepted_bytes, all: self.accepted_bytes_of_all }
+    }
+
+    /// The bound on bytes of output.
+    pub fn output(&self) -> Bound {
+        Bound { each: self.output_bytes, all: self.output_bytes_of_all }
+    }
 }
 
 impl Default for GatewayLimits {
     fn default() -> GatewayLimits {
-        GatewayLimits { reply_bytes: REPLY_BYTES_MAX }
+        GatewayLimits {
+            reply_bytes: REPLY_BYTES_MAX,
+            outstanding: 1_000,
+            in_flight: 50_000,
+            accepted_bytes: 4 << 20,
+            accepted_bytes_of_all: 256 << 20,
+            promised_bytes: 4 << 20,
+            output_bytes: 1 << 20,
+            output_bytes_of_all: 256 << 20,
+            notified_bytes: 64 << 20,
+            turn_bytes: 8 << 20,
+            slow_ms: 30_000,
+            slow_when_full_ms: 5_000,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::acl::Caller;
 use crate::gateway::pipeline::Pipeline;
+use crate::gateway::usage::Usage;
 use crate::wire::{ErrorCode, EventType, KeeperState, OpCode, Reply, ReplyHeader, WatcherEvent};
 use crate::zxid::Zxid;
 use bytes::BytesMut;
@@ -10,12 +11,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// How many bytes may wait to be written to one connection; it is closed beyond, for its client does not read.
-pub const OUTPUT_BYTES_MAX: usize = 64 << 20;
-/// A connection with more output than this is neither read nor replied to until some of it is written.
-pub const OUTPUT_BYTES_PAUSE: usize = 1 << 20;
+/// A buffer that is empty and has more room than this is given back.
+const IDLE_BYTES: usize = 64 << 10;
 /// How long a connection may take to its handshake.
 pub const HANDSHAKE_MS: u64 = 10_000;
+/// How long a session may take to be opened once its client has asked for it; a longer session timeout counts instead.
+pub const OPENING_MS: u64 = 30_000;
 /// How long a connection that is to be closed may take to take its output.
 pub const LINGER_MS: u64 = 5_000;
 
@@ -29,7 +30,7 @@ pub enum Phase {
     /// Its session is being opened or moved here.
     Opening,
     /// It has a session.
-    Open(Pipeline),
+    Open(Box<Pipeline>),
     /// Nothing more is heard.
     Closed,
 }
@@ -72,6 +73,12 @@ pub struct Connection {
     pub last_zxid: i64,
     /// Whether replies are held back until output is written.
     pub stalled: bool,
+    /// Since when it has taken none of its output, if it has any.
+    pub slow_since_ms: Option<u64>,
+    /// Since when a request has come in part, and none waits for its reply.
+    pub partial_since_ms: Option<u64>,
+    /// What was counted of it in the gateway's usage.
+    pub counted: Usage,
     /// When it is ended if it is not further by then, in the gateway's time.
     pub deadline_ms: Option<u64>,
     /// Whether something has changed for it that is settled at the end of the turn.
@@ -79,6 +86,7 @@ pub struct Connection {
     /// Whether the host is to look at its output.
     pub ready: bool,
     deferred: VecDeque<Deferred>,
+    deferred_bytes: usize,
 }
 
 impl Connection {
@@ -98,10 +106,14 @@ impl Connection {
             last_op: OpCode::CreateSession,
             last_zxid: 0,
             stalled: false,
+            slow_since_ms: None,
+            partial_since_ms: None,
+            counted: Usage::default(),
             deadline_ms: None,
             unsettled: false,
             ready: false,
             deferred: VecDeque::new(),
+            deferred_bytes: 0,
         }
     }
 
@@ -110,19 +122,59 @@ impl Connection {
         if let Phase::Open(pipeline) = &mut self.phase { Some(pipeline) } else { None }
     }
 
-    /// Whether more bytes are wanted.
-    pub fn reading(&self) -> bool {
-        let room = match &self.phase {
-            Phase::Open(pipeline) => pipeline.has_room(),
+    /// Whether another request may come, of so many that may wait for their replies.
+    pub fn takes_requests(&self, outstanding_max: usize) -> bool {
+        match &self.phase {
+            Phase::Open(pipeline) => pipeline.has_room(outstanding_max),
             Phase::Asking | Phase::Opening | Phase::Closed => false,
             Phase::New => true,
-        };
-        room && !self.is_full()
+        }
     }
 
-    /// Whether its client should read first.
-    pub fn is_full(&self) -> bool {
-        self.output.len() >= OUTPUT_BYTES_PAUSE
+    /// Whether no request waits for its reply.
+    pub fn is_idle(&self) -> bool {
+        if let Phase::Open(pipeline) = &self.phase { pipeline.outstanding() == 0 } else { true }
+    }
+
+    /// The bytes that are held for it.
+    pub fn usage(&self) -> Usage {
+        let requests = if let Phase::Open(pipeline) = &self.phase { pipeline.bytes() } else { 0 };
+        Usage { accepted: self.input.len() + requests, output: self.output.len() }
+    }
+
+    /// The bytes of its output and of the notifications behind it.
+    pub fn notified_bytes(&self) -> usize {
+        self.output.len() + self.deferred_bytes
+    }
+
+    /// For so long nothing was heard or written, because the node stood still.
+    pub fn forgive(&mut self, stood_ms: u64) {
+        for since in [&mut self.deadline_ms, &mut self.slow_since_ms, &mut self.partial_since_ms] {
+            *since = since.map(|since_ms| since_ms + stood_ms);
+        }
+    }
+
+    /// Some of its output may have been written or made since it was `counted`.
+    pub fn note_pace(&mut self, now_ms: u64) {
+        let output_bytes = self.output.len();
+        if output_bytes == 0 {
+            self.slow_since_ms = None;
+            give_back(&mut self.output);
+        } else if self.slow_since_ms.is_none() || output_bytes < self.counted.output {
+            self.slow_since_ms = Some(now_ms);
+        }
+    }
+
+    /// Some of its input may have come or been taken.
+    pub fn note_input(&mut self, now_ms: u64) {
+        if self.input.is_empty() {
+            give_back(&mut self.input);
+        }
+        if self.input.is_empty() || !self.is_idle() {
+            self.partial_since_ms = None;
+        } else {
+            self.partial_since_ms.get_or_insert(now_ms);
+        }
     }
 
     /// Sends a reply: a MarshallingError, if its body would be longer than `bytes_max`.
@@ -155,6 +207,7 @@ impl Connection {
         let earlier = self.deferred.iter().rev().find(|deferred| deferred.partition == partition);
         let after = earlier.map_or(armed_by, |earlier| earlier.after.max(armed_by));
         if earlier.is_some() || armed_by >= pipeline.base() {
+            self.deferred_bytes += event.path.len();
             self.deferred.push_back(Deferred { after, partition, zxid, event });
         } else {
             self.send_event(zxid, &event);
@@ -167,6 +220,7 @@ impl Connection {
         let base = pipeline.base();
         for deferred in std::mem::take(&mut self.deferred) {
             if deferred.after < base {
+                self.deferred_bytes -= deferred.event.path.len();
                 self.send_event(deferred.zxid, &deferred.event);
             } else {
                 self.deferred.push_back(deferred);
@@ -180,7 +234,9 @@ impl Connection {
         if !std::mem::replace(&mut self.closing, true) {
             self.deadline_ms = Some(now_ms + LINGER_MS);
         }
-        self.deferred.clear();
+        self.deferred = VecDeque::new();
+        self.deferred_bytes = 0;
+        self.input = BytesMut::new();
     }
 
     fn send_event(&mut self, zxid: Zxid, event: &WatcherEvent) {
@@ -189,5 +245,12 @@ impl Connection {
             pipeline.saw(zxid);
         }
         event.write_frame(zxid.to_wire(), &mut self.output);
+    }
+}
+
+/// Frees the memory of an empty buffer that was large once.
+fn give_back(buffer: &mut BytesMut) {
+    if buffer.capacity() > IDLE_BYTES {
+        *buffer = BytesMut::new();
     }
 }

@@ -39,6 +39,7 @@ impl Front<Volery> for Gateway {
         }
         // What is sent is decided once a turn, when all its bytes are there.
         self.parse(id, commands);
+        self.count(id);
         self.unsettle(id);
     }
 
@@ -140,9 +141,11 @@ impl Front<Volery> for Gateway {
     }
 
     fn tick(&mut self, now_ms: u64, wall_ms: u64, commands: &mut Commands<Volery>) {
-        let stalled = now_ms > self.now_ms + STALL_MS;
+        let stood_ms = now_ms.saturating_sub(self.now_ms);
+        let stalled = stood_ms > STALL_MS;
         (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
         if stalled {
+            self.connections.values_mut().for_each(|connection| connection.forgive(stood_ms));
             self.restart(now_ms);
         }
         self.sweep();
@@ -172,12 +175,26 @@ impl Front<Volery> for Gateway {
         {
             commands.tell(leader, telling.encode());
         }
-        for id in std::mem::take(&mut self.unsettled) {
+        self.made_bytes = 0;
+        self.is_behind = false;
+        let mut unsettled = std::mem::take(&mut self.unsettled).into_iter();
+        for id in unsettled.by_ref() {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.unsettled = false;
                 self.work(id, commands);
+                self.count(id);
+            }
+            if self.made_bytes >= self.config.limits.turn_bytes {
+                self.is_behind = true;
+                break;
             }
         }
+        // Those that were not reached are first in the next turn.
+        self.unsettled.splice(0..0, unsettled);
+    }
+
+    fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     fn led(&mut self, partition: PartitionId, leader: Option<NodeId>) {
@@ -255,12 +272,22 @@ impl Front<Volery> for Gateway {
     }
 
     fn reading(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_some_and(Connection::reading)
+        self.wants_bytes(id)
     }
 
     fn written(&mut self, id: ConnectionId) -> bool {
-        let resumes =
-            self.connections.get(&id).is_some_and(|connection| connection.stalled && !connection.is_full());
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let takes_some = connection.stalled && connection.output.len() < connection.counted.output;
+        // It is not read meanwhile, so that its pings are not heard.
+        if takes_some && let Some(pipeline) = connection.pipeline() {
+            let session = pipeline.session();
+            self.hear(session);
+        }
+        self.count(id);
+        let resumes = self
+            .connections
+            .get(&id)
+            .is_some_and(|connection| connection.stalled && self.has_room_for_output(connection));
         if resumes {
             self.unsettle(id);
         }

@@ -1,6 +1,6 @@
 //! The handshake: a connection gets its session, a new one or one that moves here.
 
-use super::connection::Phase;
+use super::connection::{OPENING_MS, Phase};
 use super::pipeline::Pipeline;
 use super::{Gateway, Purpose};
 use crate::command::{Command, Reply};
@@ -39,6 +39,7 @@ impl Gateway {
         }
         connection.phase = Phase::Opening;
         let timeout_ms = self.config.negotiate(request.timeout_ms);
+        connection.deadline_ms = Some(self.now_ms + OPENING_MS.max(u64::from(timeout_ms)));
         let (session, command) = if request.session_id == 0 {
             let session = self.next_session(commands);
             let password = self.config.password_of(session);
@@ -93,7 +94,7 @@ impl Gateway {
         // It comes after all that the session saw before, wherever it was attached.
         pipeline.saw_answer(answer);
         self.newest = self.newest.max(answer.stamp.number.into());
-        connection.phase = Phase::Open(pipeline);
+        connection.phase = Phase::Open(Box::new(pipeline));
         connection.deadline_ms = None;
         connection.timeout_ms = timeout_ms;
         if let Some(before) = self.sessions.insert(session, id) {

@@ -34,7 +34,11 @@ mod pipeline;
 mod plan;
 mod rearm;
 mod reigns;
+mod usage;
 mod watches;
+
+#[cfg(test)]
+mod tests;
 
 use crate::config::GatewayConfig;
 use crate::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE, REPLY_NOT_HELD};
@@ -45,19 +49,22 @@ use crate::wire::{self, BadRequest, ConnectRequest, ErrorCode, Reader, Record, R
 use crate::zxid::Zxid;
 use authentication::authenticate;
 use bytes::Bytes;
-use connection::{Connection, OUTPUT_BYTES_MAX, Phase};
+use connection::{Connection, Phase};
 use expiry::Expiry;
 use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, PartitionId, Ticket};
 use hearings::{Hearings, Ping};
 use latency::Latency;
 use marks::Marks;
-use pipeline::{Due, Next, Sending};
+use pipeline::{Due, Next, SendLimits, Sending};
 use plan::{Here, Plan};
 use reigns::Reigns;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use usage::Usage;
 use watches::{Armed, Kinds, Watches};
+
+pub use usage::Bound;
 
 /// The longest handshake; a connection that has no session yet gets no more room than that.
 const HANDSHAKE_BYTES_MAX: usize = 1_024;
@@ -67,8 +74,6 @@ const STALL_MS: u64 = 1_000;
 const REIGN_GRACE_MS: u64 = 2_000;
 /// How often connections are looked at that may have taken too long.
 const SWEEP_EVERY_MS: u64 = 1_000;
-/// How many commands of this gateway may be in flight before it stops reading its clients.
-const IN_FLIGHT_MAX: u64 = 50_000;
 
 /// What an errand of the gateway is for.
 #[derive(Debug)]
@@ -108,6 +113,12 @@ pub struct Gateway {
     asking: Vec<(ConnectionId, String)>,
     /// Connections whose output the host is to look at.
     ready: Vec<ConnectionId>,
+    /// What is held for all connections.
+    usage: Usage,
+    /// Bytes of replies made in this turn.
+    made_bytes: usize,
+    /// Whether more could have been made.
+    is_behind: bool,
     opened: u32,
     now_ms: u64,
     swept_ms: u64,
@@ -136,6 +147,9 @@ impl Gateway {
             unsettled: Vec::new(),
             asking: Vec::new(),
             ready: Vec::new(),
+            usage: Usage::default(),
+            made_bytes: 0,
+            is_behind: false,
             opened: 0,
             now_ms: 0,
             swept_ms: 0,
@@ -159,6 +173,39 @@ impl Gateway {
         }
     }
 
+    /// Whether a request of a connection may be taken in.
+    fn takes_requests(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return false };
+        connection.takes_requests(self.config.limits.outstanding) && self.has_room_for_output(connection)
+    }
+
+    /// Whether more bytes of a connection are wanted: not if its requests, or those of all, take too much. A request that has
+    /// come in part may come whole.
+    fn wants_bytes(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return false };
+        let Bound { each, all } = self.config.limits.accepted();
+        let each = if connection.is_idle() { usize::MAX } else { each };
+        let (held, clients) = (connection.usage().accepted, self.connections.len());
+        self.takes_requests(id) && Bound { each, all }.has_room(held, self.usage.accepted, clients)
+    }
+
+    /// Whether a connection may have more output. Its client should read first, or other clients.
+    fn has_room_for_output(&self, connection: &Connection) -> bool {
+        let held = connection.usage().output;
+        self.config.limits.output().has_room(held, self.usage.output, self.connections.len())
+    }
+
+    /// Counts what a connection holds, after anything was done to it.
+    fn count(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.note_pace(self.now_ms);
+            connection.note_input(self.now_ms);
+            let usage = connection.usage();
+            self.usage.replace(connection.counted, usage);
+            connection.counted = usage;
+        }
+    }
+
     /// Reads whole frames off a connection while there is room for them; says whether there was one.
     fn parse(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) -> bool {
         let mut parsed = false;
@@ -166,11 +213,11 @@ impl Gateway {
             if matches!(connection.phase, Phase::New) && self.four_letters(id) {
                 return false;
             }
-            let Some(connection) = self.connections.get_mut(&id) else { return false };
-            if !connection.reading() {
+            if !self.takes_requests(id) {
                 break;
             }
-            if commands.in_flight() >= IN_FLIGHT_MAX {
+            let Some(connection) = self.connections.get_mut(&id) else { return false };
+            if commands.in_flight() >= self.config.limits.in_flight {
                 self.unsettle(id);
                 break;
             }
@@ -345,8 +392,15 @@ impl Gateway {
         {
             return self.drop_connection(id);
         }
+        if self.holds_back(id) {
+            return;
+        }
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
-        match pipeline.send(commands, self.config.frame_bytes_max, |partition| self.marks.hears(partition)) {
+        let limits = SendLimits {
+            znode_bytes: self.config.frame_bytes_max,
+            promised_bytes: self.config.limits.promised_bytes,
+        };
+        match pipeline.send(commands, limits, |partition| self.marks.hears(partition)) {
             Sending::Done => {}
             Sending::Errand(ticket) => {
                 self.purposes.insert(ticket, Purpose::Pipeline(id));
@@ -355,8 +409,25 @@ impl Gateway {
         }
     }
 
+    /// Whether nothing is done for a connection now, since its client should read first, or other clients. It goes on when
+    /// some of its output is written; if it has none, in another turn.
+    fn holds_back(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return false };
+        let is_full = !self.has_room_for_output(connection);
+        if is_full && connection.output.is_empty() {
+            self.unsettle(id);
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.stalled = is_full;
+        }
+        is_full
+    }
+
     /// Sends the next reply, if it may leave.
     fn reply_next(&mut self, id: ConnectionId, commands: &mut Commands<Volery>) -> bool {
+        if self.holds_back(id) {
+            return false;
+        }
         let sources = self.watches.sources(id);
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else {
             return false;
@@ -394,6 +465,7 @@ impl Gateway {
         let lost = ends && matches!(result, Some(Err(_)));
         let zxid = if lost { Zxid::ZERO } else { self.header_zxid(id) };
         let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let output_bytes = connection.output.len();
         if let Some(result) = result {
             connection.reply(xid, zxid.to_wire(), result, self.config.limits.reply_bytes);
         }
@@ -402,6 +474,8 @@ impl Gateway {
             self.marks.note(sources, pipeline.seen());
         }
         connection.send_deferred();
+        self.made_bytes += connection.output.len() - output_bytes;
+        self.count(id);
         if ends {
             self.drop_connection(id);
         }
@@ -489,17 +563,38 @@ impl Gateway {
             return;
         }
         self.swept_ms = self.now_ms;
-        let late = |connection: &Connection| {
-            connection.deadline_ms.is_some_and(|deadline_ms| deadline_ms < self.now_ms)
-        };
         let overdue: Vec<ConnectionId> =
-            self.order.iter().copied().filter(|id| self.connections.get(id).is_some_and(late)).collect();
+            self.order.iter().copied().filter(|id| self.is_overdue(*id)).collect();
+        // Those that are closed may make room enough for the others.
         for id in overdue {
-            if let Some(connection) = self.connections.get_mut(&id) {
+            if self.is_overdue(id)
+                && let Some(connection) = self.connections.get_mut(&id)
+            {
+                tracing::warn!(peer = %connection.peer, "connection closed: its client is too slow");
                 connection.output.clear();
+                self.drop_connection(id);
             }
-            self.drop_connection(id);
         }
+    }
+
+    fn is_overdue(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return false };
+        let is_late = connection.deadline_ms.is_some_and(|deadline_ms| deadline_ms < self.now_ms);
+        is_late || self.is_slow(connection)
+    }
+
+    /// Whether a connection has taken none of its output for too long, or takes too long for a request that others wait for.
+    fn is_slow(&self, connection: &Connection) -> bool {
+        let limits = &self.config.limits;
+        let longer =
+            |since_ms: Option<u64>, most_ms: u64| since_ms.is_some_and(|since| since + most_ms < self.now_ms);
+        let slow_ms = match self.usage.output >= limits.output_bytes_of_all {
+            true => limits.slow_when_full_ms,
+            false => limits.slow_ms.max(u64::from(connection.timeout_ms)),
+        };
+        let input_is_full = self.usage.accepted >= limits.accepted_bytes_of_all;
+        longer(connection.slow_since_ms, slow_ms)
+            || (input_is_full && longer(connection.partial_since_ms, limits.slow_when_full_ms))
     }
 
     fn drop_connection(&mut self, id: ConnectionId) {
@@ -514,18 +609,20 @@ impl Gateway {
         connection.close(self.now_ms);
         self.watches.forget(id);
         self.make_ready(id);
+        self.count(id);
     }
 
     /// Has a connection's new output looked at; one whose client does not read is ended.
     fn relieve(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id)
-            && connection.output.len() > OUTPUT_BYTES_MAX
+            && connection.notified_bytes() > self.config.limits.notified_bytes
         {
             tracing::warn!(peer = %connection.peer, "connection closed: its client does not read");
             connection.output.clear();
             self.drop_connection(id);
         }
         self.make_ready(id);
+        self.count(id);
     }
 
     /// The session is in this epoch now. A connection that has it in an earlier one has lost it, and is told so when it asks
@@ -551,6 +648,7 @@ impl Gateway {
     fn forget(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.remove(&id) {
             self.sent_by_closed += connection.sent;
+            self.usage.replace(connection.counted, Usage::default());
         }
         self.order.remove(&id);
     }

@@ -9,7 +9,7 @@
 
 use super::bursts::Burst;
 use crate::acl::Caller;
-use crate::command::{Change, Command, Operation};
+use crate::command::{Change, Command, Look, Operation};
 use crate::faults::{ATTACHED_FOR_EPHEMERALS, BURST_OF_ANY_CALLER, RUNS_OVERLAP};
 use crate::gateway::plan::{Arm, Here, Plan};
 use crate::service::Volery;
@@ -24,8 +24,14 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How many requests of one connection may wait for their replies; it is not read beyond.
-pub const OUTSTANDING_MAX: usize = 1_000;
+/// What one request takes beside its bytes, roughly.
+const REQUEST_BYTES: usize = 64;
+/// What the replies of requests take whose replies are short, and at least.
+const REPLY_BYTES: usize = 128;
+/// What a reply is thought to take as long as none was seen.
+const REPLY_BYTES_FIRST: usize = 16 << 10;
+/// A pipeline that is empty gives room for more requests than this back.
+const IDLE_REQUESTS: usize = 64;
 
 /// How many requests a run may have; numbers within it have half of a word to spare.
 const RUN_MAX: u32 = 1 << 31;
@@ -104,6 +110,10 @@ struct Item {
     /// Whether its reply is the last one.
     ends: bool,
     received_ms: u64,
+    /// What it takes.
+    bytes: usize,
+    /// What its reply takes: what was thought when it was sent, and when it is answered what it is.
+    promised: usize,
 }
 
 impl Item {
@@ -114,6 +124,15 @@ impl Item {
         };
         (self.caller.take().expect("what is ordered has a caller"), operation)
     }
+}
+
+/// How far requests may be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct SendLimits {
+    /// What a znode holds takes so much at most.
+    pub znode_bytes: usize,
+    /// The replies of requests that are sent may take so much, by what was seen of the session.
+    pub promised_bytes: usize,
 }
 
 /// What the gateway does next for a session.
@@ -180,6 +199,7 @@ impl Run {
 /// Invariants:
 /// - `items[..unsent]` are sent, answered or need no sending; `items[unsent..]` wait.
 /// - `in_flight` of them are sent and not answered; while an errand is out it is the only one.
+/// - `bytes` and `promised` are the sums over all items.
 #[derive(Debug)]
 pub struct Pipeline {
     session: SessionId,
@@ -194,6 +214,10 @@ pub struct Pipeline {
     run: Run,
     history: CausalHistory,
     closing: bool,
+    bytes: usize,
+    promised: usize,
+    /// What a reply of this session's takes, by those seen lately.
+    reply_bytes: usize,
 }
 
 impl Pipeline {
@@ -211,6 +235,9 @@ impl Pipeline {
             run: Run::default(),
             history: CausalHistory::default(),
             closing: false,
+            bytes: 0,
+            promised: 0,
+            reply_bytes: REPLY_BYTES_FIRST,
         }
     }
 
@@ -224,9 +251,14 @@ impl Pipeline {
         self.items.len()
     }
 
-    /// Whether another request may come.
-    pub fn has_room(&self) -> bool {
-        self.items.len() < OUTSTANDING_MAX && !self.closing
+    /// Whether another request may come, of so many that may wait for their replies.
+    pub fn has_room(&self, outstanding_max: usize) -> bool {
+        self.items.len() < outstanding_max && !self.closing
+    }
+
+    /// What the requests take that wait for their replies.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether the session is being closed by its client.
@@ -259,6 +291,12 @@ impl Pipeline {
         self.base
     }
 
+    /// What the replies take that are made and wait, or may be made for what was sent.
+    #[cfg(test)]
+    pub fn promised(&self) -> usize {
+        self.promised
+    }
+
     /// Takes in a request, and where it goes.
     pub fn push(
         &mut self,
@@ -268,6 +306,7 @@ impl Pipeline {
         destinations: Destinations,
         received_ms: u64,
     ) {
+        let bytes = REQUEST_BYTES + plan.bytes();
         let (stage, effect) = match plan {
             Plan::Operate(operation, arm) => {
                 (Stage::Waiting(operation), arm.map_or(Effect::None, Effect::Arm))
@@ -279,7 +318,19 @@ impl Pipeline {
         let ends = matches!(stage, Stage::Close);
         self.closing |= ends;
         let caller = matches!(stage, Stage::Waiting(_)).then(|| caller.clone());
-        self.items.push_back(Item { xid, caller, effect, stage, destinations, ends, received_ms });
+        let promised = 0;
+        self.bytes += bytes;
+        self.items.push_back(Item {
+            xid,
+            caller,
+            effect,
+            stage,
+            destinations,
+            ends,
+            received_ms,
+            bytes,
+            promised,
+        });
     }
 
     /// Takes in a part of SetWatches: the watches on paths of one partition.
@@ -290,7 +341,9 @@ impl Pipeline {
         watches: Vec<Rearmed>,
         partition: PartitionId,
     ) {
-        let paths = watches.iter().map(|rearmed| rearmed.path.clone()).collect();
+        let paths: Vec<_> = watches.iter().map(|rearmed| rearmed.path.clone()).collect();
+        let bytes = REQUEST_BYTES * paths.len() + paths.iter().map(|path| path.len()).sum::<usize>();
+        self.bytes += bytes;
         self.items.push_back(Item {
             xid: XID_SET_WATCHES,
             caller: Some(caller.clone()),
@@ -299,18 +352,22 @@ impl Pipeline {
             destinations: partition.into(),
             ends: false,
             received_ms: 0,
+            bytes,
+            promised: 0,
         });
     }
 
-    /// Sends what may be sent now; `hears` says which partitions are heard of, beside those that are hosted here. What a znode
-    /// holds takes `znode_bytes_max` at most.
+    /// Sends what may be sent now; `hears` says which partitions are heard of, beside those that are hosted here.
     pub fn send(
         &mut self,
         commands: &mut Commands<Volery>,
-        znode_bytes_max: usize,
+        limits: SendLimits,
         hears: impl Fn(PartitionId) -> bool,
     ) -> Sending {
         while self.errand.is_none() && self.unsent < self.items.len() {
+            if !self.may_promise(0, &self.items[self.unsent].stage, limits.promised_bytes) {
+                return Sending::Done;
+            }
             let number = self.base + self.unsent as u64;
             let item = &mut self.items[self.unsent];
             match &mut item.stage {
@@ -337,7 +394,7 @@ impl Pipeline {
                             _ => Sending::Done,
                         };
                     }
-                    if !self.send_first(number, commands, znode_bytes_max) {
+                    if !self.send_first(number, commands, limits) {
                         return Sending::Done;
                     }
                 }
@@ -347,8 +404,8 @@ impl Pipeline {
     }
 
     /// Sends the first request that waits, alone or with others behind it; says whether it could.
-    fn send_first(&mut self, number: u64, commands: &mut Commands<Volery>, znode_bytes_max: usize) -> bool {
-        if let Some(burst) = self.next_burst(commands, znode_bytes_max) {
+    fn send_first(&mut self, number: u64, commands: &mut Commands<Volery>, limits: SendLimits) -> bool {
+        if let Some(burst) = self.next_burst(commands, limits) {
             self.send_burst(number, &burst, commands);
             return true;
         }
@@ -356,6 +413,7 @@ impl Pipeline {
         if self.in_flight > 0 && !self.run.takes(destinations) && !RUNS_OVERLAP.is_planted() {
             return false;
         }
+        self.promise(self.unsent);
         let (caller, operation) = self.items[self.unsent].take();
         self.unsent += 1;
         let off_log = readable_here(&operation, destinations, commands);
@@ -368,7 +426,7 @@ impl Pipeline {
     }
 
     /// The burst that goes out now, if one is worth its while.
-    fn next_burst(&self, commands: &Commands<Volery>, znode_bytes_max: usize) -> Option<Burst> {
+    fn next_burst(&self, commands: &Commands<Volery>, limits: SendLimits) -> Option<Burst> {
         let (within, behind_others) = match self.in_flight {
             0 => (self.attached, false),
             _ if self.run.is_bursts => (self.run.destinations, true),
@@ -379,6 +437,7 @@ impl Pipeline {
         }
         let caller = self.items[self.unsent].caller.as_ref();
         let mut burst = Burst::default();
+        let mut promised = 0;
         for item in self.items.range(self.unsent..) {
             let Stage::Waiting(operation) = &item.stage else { break };
             // One that arms a watch goes alone: what a command changes is told before its answer, not after it.
@@ -386,10 +445,12 @@ impl Pipeline {
             let alike = may_share(item.caller.as_ref(), caller) && within.covers(item.destinations);
             let is_here = item.destinations.iter().all(|partition| commands.is_hosted(partition));
             let is_read = readable_here(operation, item.destinations, commands).is_some();
-            let may = alike && is_here && (!arms || burst.requests() == 0);
-            if !may || !burst.take(operation, item.destinations, is_read, znode_bytes_max) || arms {
+            let has_room = self.may_promise(promised, &item.stage, limits.promised_bytes);
+            let may = alike && is_here && has_room && (!arms || burst.requests() == 0);
+            if !may || !burst.take(operation, item.destinations, is_read, limits.znode_bytes) || arms {
                 break;
             }
+            promised += self.thought(&item.stage);
         }
         match behind_others {
             true => burst.behind_others(within),
@@ -405,6 +466,7 @@ impl Pipeline {
     }
 
     fn send_burst(&mut self, number: u64, burst: &Burst, commands: &mut Commands<Volery>) {
+        (self.unsent..self.unsent + burst.requests()).for_each(|place| self.promise(place));
         let requests = self.items.range_mut(self.unsent..self.unsent + burst.requests());
         let (callers, operations): (Vec<Caller>, Vec<Operation>) = requests.map(Item::take).unzip();
         self.unsent += operations.len();
@@ -456,6 +518,7 @@ impl Pipeline {
 
     /// Sends the first request that needs other partitions: everything before it is answered.
     fn attach(&mut self, number: u64, commands: &mut Commands<Volery>) -> Ticket {
+        self.promise(self.unsent);
         let (caller, operation) = self.items[self.unsent].take();
         let (session, epoch) = (self.session, self.epoch);
         self.go(number, commands, Command::Attach { session, epoch, caller, operation })
@@ -511,6 +574,7 @@ impl Pipeline {
         if !matches!(self.items[place].stage, Stage::Sent) {
             return;
         }
+        self.keep_promise(place, &response);
         self.items[place].stage = Stage::Done(response);
         self.in_flight -= 1;
         self.acknowledge();
@@ -536,8 +600,49 @@ impl Pipeline {
     fn pop_if(&mut self, free: bool) -> Option<Item> {
         let item = if free { self.items.pop_front() } else { None }?;
         self.base += 1;
+        self.bytes -= item.bytes;
+        self.promised -= item.promised;
+        if self.items.is_empty() && self.items.capacity() > IDLE_REQUESTS {
+            self.items = VecDeque::new();
+        }
         self.unsent = self.unsent.saturating_sub(1);
         Some(item)
+    }
+
+    /// What the reply to a request that is not sent is thought to take.
+    fn thought(&self, stage: &Stage) -> usize {
+        let Stage::Waiting(operation) = stage else { return 0 };
+        match operation {
+            Operation::Change(_) | Operation::Sync(_) | Operation::Look(Look::Exists(_)) => REPLY_BYTES,
+            // A path of SetWatches may be told of several times.
+            Operation::Probe(_) => 4 * operation.bytes(),
+            Operation::Multi(changes) => REPLY_BYTES * changes.len(),
+            _ => self.reply_bytes,
+        }
+    }
+
+    /// Whether a request may be sent now, if `more` is promised before: the first one always may.
+    fn may_promise(&self, more: usize, stage: &Stage, promised_bytes: usize) -> bool {
+        let promised = self.promised + more;
+        promised == 0 || promised + self.thought(stage) <= promised_bytes
+    }
+
+    fn promise(&mut self, place: usize) {
+        let thought = self.thought(&self.items[place].stage);
+        self.items[place].promised = thought;
+        self.promised += thought;
+    }
+
+    /// A request is answered: what its reply takes is known.
+    fn keep_promise(&mut self, place: usize, response: &Response) {
+        let bytes = match &response.result {
+            Some(Ok(reply)) => REPLY_BYTES + reply.bytes(),
+            _ => REPLY_BYTES,
+        };
+        let item = &mut self.items[place];
+        self.promised = self.promised - item.promised + bytes;
+        item.promised = bytes;
+        self.reply_bytes = bytes.max(self.reply_bytes - self.reply_bytes / 8);
     }
 
     fn index(&self, number: u64) -> usize {

@@ -48,7 +48,30 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Roughly how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Plan::Operate(operation, _) => operation.bytes(),
+            Plan::Here(here) => here.bytes(),
+            Plan::Close | Plan::Answer(_) => 0,
+        }
+    }
+}
+
 impl Here {
+    fn bytes(&self) -> usize {
+        match self {
+            Here::AddWatch(path, _) | Here::CheckWatches(path, _) | Here::RemoveWatches(path, _) => {
+                path.len()
+            }
+            Here::Arm(persistent, recursive) => {
+                persistent.iter().chain(recursive).map(|path| path.len()).sum()
+            }
+            Here::WhoAmI | Here::Nothing => 0,
+        }
+    }
+
     /// Whether it arms or disarms watches: then what comes after it must come after it.
     pub fn concerns_watches(&self) -> bool {
         match self {

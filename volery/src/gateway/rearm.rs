@@ -81,6 +81,7 @@ impl Gateway {
                 }
             }
         }
+        self.relieve(id);
     }
 }
 
