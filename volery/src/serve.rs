@@ -215,7 +215,7 @@ fn announce(config: &ClusterConfig, node: &NodeConfig) {
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|source| {
+    eyrie::host::listen(address).map_err(|source| {
         let hint = match source.kind() {
             io::ErrorKind::AddrInUse => "; another server listens there: stop it, or choose another port, with --port or in the cluster file",
             io::ErrorKind::PermissionDenied => "; choose a port above 1023, with --port or in the cluster file",

@@ -4,6 +4,7 @@ use bytes::{Buf, BytesMut};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::Shutdown;
 
 /// What is left after a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,13 @@ pub(super) enum Read {
     More,
     /// Nothing ever.
     Closed,
+}
+
+/// Closes a connection that is not served. What its client has said so far is taken in: otherwise the system would tell it of
+/// an error, and not of an end.
+pub(super) fn turn_away(mut stream: TcpStream) {
+    let _ = stream.read(&mut [0; 1_024]);
+    let _ = stream.shutdown(Shutdown::Both);
 }
 
 /// A socket with edge-triggered readiness: what it said once is remembered here.

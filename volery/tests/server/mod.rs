@@ -69,25 +69,44 @@ impl Drop for Server {
 pub struct Raw {
     pub stream: TcpStream,
     input: BytesMut,
+    /// The session's id and password.
+    pub session: (i64, Bytes),
 }
 
 impl Raw {
+    /// A new session.
     pub fn open(server: &Server) -> Raw {
-        let mut raw = Raw { stream: server.connect(), input: BytesMut::new() };
+        let mut raw = Raw::on(server.connect());
+        raw.greet();
+        raw.expect_welcome();
+        raw
+    }
+
+    /// A connection on which nothing was said.
+    pub fn on(stream: TcpStream) -> Raw {
+        Raw { stream, input: BytesMut::new(), session: (0, Bytes::from_static(&[0; 16])) }
+    }
+
+    /// Asks for the session, or for a new one if there is none.
+    pub fn greet(&mut self) {
         let mut output = BytesMut::new();
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: 0,
             timeout_ms: 10_000,
-            session_id: 0,
-            password: Bytes::from_static(&[0; 16]),
+            session_id: self.session.0,
+            password: self.session.1.clone(),
             read_only: None,
         };
         write_frame(&mut output, |output| request.write(output));
-        raw.stream.write_all(&output).expect("a connection");
-        let welcome = ConnectResponse::read(&mut Reader::new(raw.frame())).expect("a welcome");
+        self.stream.write_all(&output).expect("a connection");
+    }
+
+    /// Waits for the session.
+    pub fn expect_welcome(&mut self) {
+        let welcome = ConnectResponse::read(&mut Reader::new(self.frame())).expect("a welcome");
         assert_ne!(welcome.session_id, 0);
-        raw
+        self.session = (welcome.session_id, welcome.password);
     }
 
     /// Writes all requests at once, numbered from 1.
