@@ -85,7 +85,7 @@ fn a_data_directory_of_another_node_cluster_or_version_is_named() {
     let data = TempDir::new().expect("a directory");
     drop(Server::start(data.path()));
     let place = data.path().to_str().expect("a plain path");
-    for (cluster, node) in [("embedded", 7), ("another", 0)] {
+    for (cluster, node) in [("embedded", 7), ("another", 1)] {
         let file = data.path().join("cluster.toml");
         let port = free_port();
         let text = format!(
