@@ -418,6 +418,23 @@ fn five_replicas_go_on_with_any_two_of_five_dead() {
     }
 }
 
+/// A round of heartbeats takes 200 ms where nothing is slow.
+#[test]
+fn a_dead_leader_is_missed_within_a_second_on_quiet_machines() {
+    for victim in [0, 1, 2] {
+        let mut world = World::led_by(6, 3, 2);
+        world.kill(victim);
+        world.pass(900, None);
+        let nodes: Vec<usize> = (0..3).filter(|node| *node != victim).collect();
+        for ring in [RingId(0), RingId(1), RingId::SHARED] {
+            let leads = |node: &&usize| {
+                world.life(**node).status().iter().any(|status| status.id == ring && status.leads)
+            };
+            assert!(nodes.iter().find(leads).is_some(), "{ring} without node {victim}");
+        }
+    }
+}
+
 /// Connections break at any time; a request to a member, or its answer, is lost with them.
 #[test]
 fn nodes_agree_though_their_links_break() {

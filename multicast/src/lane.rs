@@ -15,7 +15,6 @@ use crate::ring_id::RingId;
 use crate::sequence::Sequence;
 use crate::{NodeId, PartitionId};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 
 /// What this node is in a ring.
 enum Part {
@@ -39,8 +38,6 @@ pub(crate) struct Lane {
     leader: Option<NodeId>,
     /// What this node asks the other members, and has been told.
     pub(crate) read_index: ReadIndex,
-    /// When each other member last said that it follows this node's reign.
-    supported: BTreeMap<NodeId, u64>,
 }
 
 impl Lane {
@@ -61,7 +58,6 @@ impl Lane {
             proposed: false,
             forwarded: EntryBuilder::default(),
             leader: None,
-            supported: BTreeMap::new(),
         }
     }
 
@@ -146,13 +142,8 @@ impl Lane {
     }
 
     /// Handles what a member says about the ring.
-    pub(crate) fn step(&mut self, from: NodeId, message: Bytes, now_ms: u64) -> Result<(), StepError> {
-        let support = self.ring.support(from);
-        self.ring.step(from, message)?;
-        if self.ring.support(from) > support {
-            self.supported.insert(from, now_ms);
-        }
-        Ok(())
+    pub(crate) fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), StepError> {
+        self.ring.step(from, message)
     }
 
     /// Takes a request of a node that follows the ring. Gives it back if this node cannot tell.
@@ -233,7 +224,10 @@ impl Lane {
 
     /// Whether this node leads the ring, and a quorum of it has said so of late.
     pub(crate) fn leads_surely(&self, now_ms: u64) -> bool {
-        let late = self.supported.values().filter(|then_ms| now_ms < **then_ms + LEADS_SURELY_MS).count();
+        let supports = |member: &&NodeId| {
+            self.ring.support(**member).is_some_and(|asked_ms| now_ms < asked_ms + LEADS_SURELY_MS)
+        };
+        let late = self.members.iter().filter(supports).count();
         self.ring.leads() && 2 * (late + 1) > self.members.len()
     }
 

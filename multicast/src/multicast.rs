@@ -27,8 +27,9 @@ pub const ENTRY_BYTES: usize = 32 * 1024;
 /// How far beyond the time that has passed here one entry may move log time.
 pub const TIME_LEAP_MAX_MS: u64 = 10_000;
 
-/// Whom a quorum of a ring has not said to follow for so long, is not sure to lead it any more.
-pub const LEADS_SURELY_MS: u64 = 1_000;
+/// Whom a quorum of a ring has not said to follow for so long, is not sure to lead it any more. It is longer than a round of
+/// heartbeats and its answers where everything is slow.
+pub const LEADS_SURELY_MS: u64 = 2_000;
 
 /// Plain counts of what a node's multicast did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,10 @@ pub struct RingStatus {
     pub decided: u64,
     /// Entries held, the undecided tail included.
     pub accepted: u64,
+    /// Terms of leadership, anybody's, that this node has seen begin there since it started.
+    pub elections: u64,
+    /// Of these, its own.
+    pub terms: u64,
     /// The last place delivered; none for the shared ring, which nobody delivers from.
     pub delivered: Option<Position>,
 }
@@ -224,8 +229,7 @@ impl Multicast {
     pub fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), PeerError> {
         match Message::decode(message)? {
             Message::Step(ring, message) => {
-                let now_ms = self.clock.now_ms;
-                self.lane(ring)?.step(from, message, now_ms)?;
+                self.lane(ring)?.step(from, message)?;
             }
             Message::Submit(ring, envelopes) => self.take_submitted(ring, envelopes)?,
             Message::Follow(ring, request) => {
@@ -471,6 +475,8 @@ fn status(ring: &dyn Ring, delivered: Option<Position>) -> RingStatus {
         leads: ring.leads(),
         decided: ring.decided(),
         accepted: ring.accepted(),
+        elections: ring.elections(),
+        terms: ring.reigns(),
         delivered,
     }
 }

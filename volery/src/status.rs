@@ -15,6 +15,12 @@ pub struct RingStatus {
     pub decided: u64,
     /// Entries held, the undecided tail included.
     pub accepted: u64,
+    /// Terms of leadership, anybody's, that this node has seen begin since it started.
+    #[serde(default)]
+    pub elections: u64,
+    /// Of these, its own.
+    #[serde(default)]
+    pub terms: u64,
 }
 
 /// One partition's replica.
@@ -144,6 +150,8 @@ fn ring(ring: &eyrie::RingStatus) -> RingStatus {
         leads: ring.leads,
         decided: ring.decided,
         accepted: ring.accepted,
+        elections: ring.elections,
+        terms: ring.terms,
     }
 }
 

@@ -60,6 +60,12 @@
 //! What is decided is the same at every member, so entries may come from any. Nothing here vouches for anything: neither
 //! a request nor an answer waits for the log.
 //!
+//! # Slow is not dead
+//!
+//! How long a member waits for heartbeats follows what it has observed: see [`pace`]. Heartbeats travel on a connection of their own
+//! ([`Channel::Pulse`](crate::link::Channel::Pulse)), so they never wait behind the log's entries; see the [chapter](crate::link) of the
+//! links for why they need no order with the rest.
+//!
 //! # Who is not heard
 //!
 //! Where one link is broken and the others are not, a quorum may hear the leader, and one member not: nobody elects
@@ -96,6 +102,7 @@ mod fragment;
 mod membership;
 mod nonces;
 mod outbox;
+mod pace;
 mod patience;
 mod paxos;
 #[cfg(test)]
@@ -175,10 +182,11 @@ pub trait Ring {
     /// and its followers are told so.
     fn leader(&self) -> Option<NodeId>;
 
-    /// How often a peer has said that it follows this member's reign. A deposed leader may hear from a quorum for ever, and
-    /// still be followed by none.
-    fn support(&self, _peer: NodeId) -> u64 {
-        0
+    /// When a peer was asked last to which it has answered that it follows this member's reign: it had promised nothing beyond
+    /// that then. Counted from the question, because an answer may be long under way. A deposed leader may hear from a quorum
+    /// for ever, and still be followed by none.
+    fn support(&self, _peer: NodeId) -> Option<u64> {
+        None
     }
 
     /// Whether those above need now what the ring decides. Then a member that has not heard for a while from whoever leads,
@@ -189,6 +197,11 @@ pub trait Ring {
 
     /// A member that does not hear who leads asks this one to lead. It does if it follows and hears from a quorum.
     fn take_over(&mut self) {}
+
+    /// How many terms of leadership, anybody's, this member has seen begin since this process started.
+    fn elections(&self) -> u64 {
+        0
+    }
 
     /// How many times this process has begun to lead. It tells a reign from one that began and ended unseen.
     fn reigns(&self) -> u64;

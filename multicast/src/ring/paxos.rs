@@ -8,6 +8,7 @@ use super::fragment::Joiner;
 use super::membership::Membership;
 use super::nonces::Nonces;
 use super::outbox::{Outbox, class};
+use super::pace::Pace;
 use super::storage::{LogEntry, NONCES, RingStorage};
 use super::votes::Votes;
 use super::{Amnesiac, Outgoing, Promise, Ring, StepError};
@@ -37,7 +38,7 @@ const TAKE_OVER_TIMEOUTS: u64 = 5;
 /// How often a ring looks at the clock, and what it counts in these ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingTiming {
-    /// Length of a tick. A call that comes late makes one tick all the same.
+    /// Length of a tick where nothing is slow. A call that comes late makes one tick at most.
     pub tick_ms: u64,
     /// After how many ticks a heartbeat that was not answered is missed. Answers must take less than that.
     pub election_ticks: u64,
@@ -74,6 +75,8 @@ pub struct RecoverError(pub RingId);
 /// What a ring of several members did since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingCounts {
+    /// Terms that this member has seen begin, anybody's: ballots that it has promised.
+    pub elections: u64,
     /// Reigns of this member.
     pub reigns: u64,
     /// Times it stood for leadership because it was stranded.
@@ -109,9 +112,12 @@ pub struct PaxosRing {
     behind: BTreeSet<NodeId>,
     /// Of this member's reign.
     votes: Votes,
-    /// How often each peer has said that it follows this member's reign.
+    /// When each peer was asked last to which it has answered that it follows this member's reign.
     support: BTreeMap<NodeId, u64>,
     waits: Waits,
+    pace: Pace,
+    /// The last ballot promised, as of the last look.
+    promised: Ballot,
     /// Whether those above need what is decided.
     is_needed: bool,
     /// Who is to be asked to lead.
@@ -145,6 +151,8 @@ impl PaxosRing {
             id: ring,
             is_preferred,
             waits: Waits::new(membership.me(), &timing),
+            pace: Pace::new(timing.tick_ms, timing.election_ticks),
+            promised: paxos.get_promise(),
             membership,
             timing,
             decided: paxos.get_decided_idx() as u64,
@@ -187,6 +195,8 @@ impl PaxosRing {
         assert!(self.decided <= decided, "ring {} has undone decisions", self.id);
         self.decided = decided;
         let promise = self.paxos.get_promise();
+        self.counts.elections += u64::from(self.promised != promise);
+        self.promised = promise;
         let reign = (self.is_accepting() && promise.pid == self.membership.me()).then_some(promise);
         if reign.is_some() && reign != self.reign {
             self.entered_accept_with = self.accepted();
@@ -233,17 +243,40 @@ impl PaxosRing {
         }
     }
 
-    /// A heartbeat says whom its sender follows.
-    fn count_support(&mut self, from: NodeId, message: &PaxosMessage) {
-        if let Message::BLE(BLEMessage { msg: HeartbeatMsg::Reply(reply), .. }) = message
-            && self.reign == Some(reply.leader)
+    /// A heartbeat says whom its sender follows, and how long its sender takes.
+    fn note_heartbeat(&mut self, from: NodeId, pid: Pid, message: &PaxosMessage) {
+        let Message::BLE(BLEMessage { msg: HeartbeatMsg::Reply(reply), .. }) = message else { return };
+        self.pace.answered(pid, reply.round);
+        if self.reign == Some(reply.leader)
+            && let Some(asked_ms) = self.pace.asked_ms(reply.round)
         {
-            *self.support.entry(from).or_default() += 1;
+            self.support.insert(from, asked_ms);
         }
     }
 
+    /// Whether time-outs follow what is observed.
+    #[cfg(test)]
+    fn has_pace(&self) -> bool {
+        self.planted != Some(super::sim::Fault::NoPace)
+    }
+
+    #[cfg(not(test))]
+    fn has_pace(&self) -> bool {
+        true
+    }
+
+    /// How long a tick is, as those are whose heartbeats this member needs.
+    fn tick_ms(&self) -> u64 {
+        if !self.has_pace() {
+            return self.timing.tick_ms;
+        }
+        let leader = self.paxos.get_current_leader().map(|(leader, _)| leader);
+        let needed = leader.filter(|leader| *leader != self.membership.me());
+        self.pace.tick_ms(needed, self.membership.quorum())
+    }
+
     fn handle(&mut self, from: NodeId, pid: u64, message: PaxosMessage) -> Result<(), StepError> {
-        self.count_support(from, &message);
+        self.note_heartbeat(from, pid, &message);
         match judge(&self.membership, pid, self.held(), &message) {
             Verdict::Handle => match accepted_in(self.reign, &message) {
                 Some(accepted) => {
@@ -268,6 +301,11 @@ impl PaxosRing {
     /// Moves what the crate has made into the outbox, where its position is set.
     fn collect(&mut self) {
         self.paxos.take_outgoing_messages(&mut self.made);
+        for message in &self.made {
+            if let Message::BLE(BLEMessage { msg: HeartbeatMsg::Request(request), .. }) = message {
+                self.pace.asked(request.round);
+            }
+        }
         self.outbox.push(&self.membership, self.made.drain(..), class);
     }
 
@@ -333,8 +371,12 @@ impl Ring for PaxosRing {
         self.counts.reigns
     }
 
-    fn support(&self, peer: NodeId) -> u64 {
-        self.support.get(&peer).copied().unwrap_or_default()
+    fn elections(&self) -> u64 {
+        self.counts.elections
+    }
+
+    fn support(&self, peer: NodeId) -> Option<u64> {
+        self.support.get(&peer).copied()
     }
 
     fn entered_accept_with(&self) -> u64 {
@@ -405,10 +447,11 @@ impl Ring for PaxosRing {
     }
 
     fn tick(&mut self, now_ms: u64) {
-        if now_ms < self.next_tick_ms {
+        let counts = self.pace.tick(now_ms) || !self.has_pace();
+        if now_ms < self.next_tick_ms || !counts {
             return;
         }
-        self.next_tick_ms = now_ms + self.timing.tick_ms;
+        self.next_tick_ms = now_ms + self.tick_ms();
         self.paxos.tick();
         self.observe();
         self.watch();

@@ -118,7 +118,7 @@ impl Gateway {
     fn mntr(&self) -> String {
         let (latency, status) = (&self.latency, &self.status);
         let mut lines = format!("zk_version\t{VERSION}\nzk_server_state\tstandalone\n");
-        let numbers: [(&str, u64); 18] = [
+        let numbers: [(&str, u64); 20] = [
             ("zk_min_latency", latency.min_ms()),
             ("zk_max_latency", latency.max_ms()),
             ("zk_packets_received", self.received),
@@ -132,6 +132,8 @@ impl Gateway {
             ("zk_open_file_descriptor_count", status.open_files),
             ("zk_global_sessions", status.sessions),
             ("volery_partitions", u64::from(self.marks.partitions())),
+            ("volery_elections", status.rings.iter().map(|ring| ring.elections).sum()),
+            ("volery_terms", status.rings.iter().map(|ring| ring.terms).sum()),
             ("volery_log_bytes", status.log.bytes),
             ("volery_log_syncs", status.log.syncs),
             ("volery_commands_delivered", status.delivered),

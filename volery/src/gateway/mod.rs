@@ -70,8 +70,9 @@ pub use usage::Bound;
 const HANDSHAKE_BYTES_MAX: usize = 1_024;
 /// A gap between two ticks in which clients may have been heard but were not: their timers start afresh.
 const STALL_MS: u64 = 1_000;
-/// How long a leader that is none any more may still confirm what it hears, at most: twice what it is sure for.
-const REIGN_GRACE_MS: u64 = 2_000;
+/// How long a leader that is none any more may still confirm what it hears, at most: what it is sure for
+/// (`multicast::LEADS_SURELY_MS`), and a quarter more for clocks that run unevenly.
+const REIGN_GRACE_MS: u64 = 2_500;
 /// How often connections are looked at that may have taken too long.
 const SWEEP_EVERY_MS: u64 = 1_000;
 

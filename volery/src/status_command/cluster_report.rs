@@ -93,7 +93,8 @@ mod tests {
     }
 
     fn status(leads: bool, decided: u64, state_hash: &str) -> Option<Status> {
-        let ring = RingStatus { ring: "p0".into(), leads, decided, accepted: decided + 1 };
+        let ring =
+            RingStatus { ring: "p0".into(), leads, decided, accepted: decided + 1, ..RingStatus::default() };
         let partitions = vec![replica(0, "0:12", state_hash)];
         Some(Status { incarnation: 2, znodes: 5, rings: vec![ring], partitions, ..Status::default() })
     }

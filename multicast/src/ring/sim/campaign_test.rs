@@ -100,6 +100,11 @@ fn row_07_a_stranded_member_is_caught() {
 }
 
 #[test]
+fn slow_members_lose_nothing() {
+    is_clean(Profile::SLOW, |sum| sum.reigns > 0);
+}
+
+#[test]
 fn row_08_what_a_link_loses_comes_again() {
     is_clean(Profile::LOSSY, |sum| sum.heartbeats > 0);
 }

@@ -10,6 +10,7 @@ mod checker;
 mod links;
 mod member;
 mod profile;
+mod slow_test;
 mod world;
 
 pub(super) use profile::Profile;
@@ -28,4 +29,6 @@ pub(super) enum Fault {
     NoWatchdog,
     /// Nobody is told of a new connection, and leaders append no heartbeats.
     NoReconnect,
+    /// Time-outs do not follow what is observed.
+    NoPace,
 }

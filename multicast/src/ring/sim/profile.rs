@@ -23,6 +23,8 @@ pub(crate) struct Profile {
     pub(crate) late_per_mille: u32,
     /// Longest time until a broken link is back.
     pub(crate) reconnect_us: u64,
+    /// A member does not run for up to so long, again and again.
+    pub(crate) stalls_us: u64,
 }
 
 impl Profile {
@@ -38,7 +40,14 @@ impl Profile {
         slow_disks: 3,
         late_per_mille: 10,
         reconnect_us: 100_000,
+        stalls_us: 0,
     };
+
+    /// Nothing goes wrong.
+    pub(crate) const CALM: Profile = Profile { late_per_mille: 0, ..Profile::MIXED };
+
+    /// Members that wait for their processors.
+    pub(crate) const SLOW: Profile = Profile { stalls_us: 60_000, ..Profile::MIXED };
 
     /// Power losses while much is not synced.
     pub(crate) const POWER: Profile = Profile { crashes: 8, blackouts: 4, slow_disks: 6, ..Profile::MIXED };

@@ -14,6 +14,8 @@ use std::collections::BinaryHeap;
 
 /// After the chaos, everything is decided everywhere within this time.
 const PEACE_US: u64 = 30_000_000;
+/// Every so-many'th event finds its member waiting for a processor.
+const STALL_IN: u32 = 20;
 
 enum Event {
     Arrive { from: usize, to: usize, epoch: u32, message: Bytes },
@@ -25,6 +27,17 @@ enum Event {
     Sever { from: usize, to: usize, epoch: u32 },
     Client,
     Misfortune,
+}
+
+impl Event {
+    /// The member that must run for it.
+    fn runs_at(&self) -> Option<usize> {
+        match self {
+            Event::Arrive { to, .. } => Some(*to),
+            Event::Tick { at, .. } | Event::Synced { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
 }
 
 struct Scheduled {
@@ -62,7 +75,9 @@ pub(crate) struct World {
     pub(crate) members: Vec<Member>,
     links: Links,
     checker: Checker,
-    profile: Profile,
+    /// Until when each member does not run.
+    stalled_us: Vec<u64>,
+    pub(crate) profile: Profile,
     fault: Option<Fault>,
     is_chaos: bool,
     ids: u64,
@@ -104,6 +119,7 @@ impl World {
             members: (0..members).map(|at| Member::new(at as u64 + 100)).collect(),
             links: Links::new(members),
             checker: Checker::default(),
+            stalled_us: vec![0; members],
             profile,
             fault,
             is_chaos: true,
@@ -120,7 +136,7 @@ impl World {
     pub(crate) fn run(seed: u64, profile: Profile, fault: Option<Fault>) -> Result<Outcome, Violation> {
         let members = if seed.is_multiple_of(5) { 5 } else { 3 };
         let mut world = World::new(seed, members, profile, fault);
-        world.after(0, 5_000, Event::Client);
+        world.ask();
         world.after(100_000, 200_000, Event::Misfortune);
         world.until(profile.chaos_us)?;
         world.make_peace()?;
@@ -129,6 +145,11 @@ impl World {
             world.make_peace()?;
         }
         Ok(world.outcome())
+    }
+
+    /// Clients come.
+    pub(crate) fn ask(&mut self) {
+        self.after(0, 5_000, Event::Client);
     }
 
     /// Goes on until `end_us`.
@@ -150,6 +171,7 @@ impl World {
                 self.start(at);
             }
         }
+        self.stalled_us.fill(0);
         for (from, to) in pairs(members) {
             self.sever(from, to);
             self.schedule(self.now_us + 1_000, Event::Connect { from, to });
@@ -223,6 +245,10 @@ impl World {
     fn turn(&mut self) -> Result<(), Violation> {
         let Scheduled { at_us, event, .. } = self.queue.pop().expect("ticks go on for ever");
         self.now_us = at_us;
+        if let Some(at) = event.runs_at().filter(|at| self.is_stalled(*at)) {
+            self.schedule(self.stalled_us[at], event);
+            return Ok(());
+        }
         self.steps += 1;
         match event {
             Event::Arrive { from, to, epoch, message } => self.arrive(from, to, epoch, message),
@@ -243,6 +269,18 @@ impl World {
             Event::Client => self.client(),
             Event::Misfortune => self.misfortune(),
         }
+    }
+
+    /// Whether a member does not run now. What has come for it waits, in order.
+    fn is_stalled(&mut self, at: usize) -> bool {
+        if self.now_us < self.stalled_us[at] {
+            return true;
+        }
+        let begins = self.is_chaos && self.profile.stalls_us > 0 && self.random.random_ratio(1, STALL_IN);
+        if begins {
+            self.stalled_us[at] = self.now_us + self.random.random_range(1..=self.profile.stalls_us);
+        }
+        begins
     }
 
     fn runs(&self, at: usize) -> bool {
@@ -375,7 +413,17 @@ impl World {
         self.after(0, most_us, Event::Connect { from, to });
     }
 
-    fn crash(&mut self, at: usize, power_loss: bool) {
+    pub(crate) fn leader(&self) -> Option<usize> {
+        (0..self.members.len()).find(|at| self.leads(*at))
+    }
+
+    /// How many terms the members have seen begin.
+    pub(crate) fn elections(&self) -> u64 {
+        let running = self.members.iter().filter(|member| member.running.is_some());
+        running.map(|member| member.ring().counts().elections).sum()
+    }
+
+    pub(crate) fn crash(&mut self, at: usize, power_loss: bool) {
         let changes = self.random.random_range(0..6);
         let seed = self.random.random();
         self.members[at].crash(changes, power_loss.then_some(seed));
