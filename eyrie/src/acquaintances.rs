@@ -51,13 +51,17 @@ impl Acquaintances {
 mod tests {
     use super::*;
     use multicast::disk::{Disk, MemoryDisk};
-    use multicast::log::{LogLimits, NodeLog};
+    use multicast::log::{LogLimits, LogNonce, NodeLog};
     use std::sync::Arc;
 
     #[test]
     fn who_was_met_is_known_after_a_restart() {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-        let recover = || SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default()).expect("a log"));
+        let recover = || {
+            SharedLog::new(
+                NodeLog::recover(disk.clone(), LogLimits::default(), LogNonce::default()).expect("a log"),
+            )
+        };
         let log = recover();
         let mut acquaintances = Acquaintances::recover(log.clone());
         let identity = Identity { incarnation: Incarnation(3), nonce: Nonce([7; 16]) };

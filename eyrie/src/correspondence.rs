@@ -228,7 +228,7 @@ mod tests {
     use crate::stamp::{Stamp, StampNumber};
     use crate::view::{Interrupt, View};
     use multicast::disk::MemoryDisk;
-    use multicast::log::{LogLimits, NodeLog};
+    use multicast::log::{LogLimits, LogNonce, NodeLog};
     use multicast::{CommandId, Position};
     use std::sync::Arc;
 
@@ -294,7 +294,9 @@ mod tests {
         fn new() -> World {
             let node = |me| {
                 let layout = Layout::new(NodeId(me), (0..3).map(NodeId).collect(), 1, 2);
-                let log = NodeLog::recover(Arc::new(MemoryDisk::new()), LogLimits::default()).expect("a log");
+                let log =
+                    NodeLog::recover(Arc::new(MemoryDisk::new()), LogLimits::default(), LogNonce::default())
+                        .expect("a log");
                 Correspondence::recover::<Bell>(&layout, &SharedLog::new(log)).expect("an empty log")
             };
             let mut world = World { nodes: (0..3).map(node).collect(), place: 0, now_ms: 0 };

@@ -167,7 +167,7 @@ pub use message::{MalformedMessage, Message};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
 #[cfg(feature = "faults")]
 pub use multicast::disk::{LimitedDisk, SlowDisk, VolatileDisk};
-pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogPosition, NodeLog, SharedLog};
+pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogNonce, LogPosition, NodeLog, SharedLog};
 pub use multicast::{
     Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Fixed, FixedKey, Layout, NodeId,
     PARTITIONS_MAX, PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent,

@@ -151,7 +151,7 @@ impl Retained {
 mod tests {
     use super::*;
     use multicast::disk::{Disk, MemoryDisk};
-    use multicast::log::{LogLimits, NodeLog};
+    use multicast::log::{LogLimits, LogNonce, NodeLog};
     use std::sync::Arc;
 
     const A: NodeId = NodeId(1);
@@ -173,7 +173,9 @@ mod tests {
     }
 
     fn log(disk: &Arc<dyn Disk>) -> SharedLog {
-        SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default()).expect("a log"))
+        SharedLog::new(
+            NodeLog::recover(disk.clone(), LogLimits::default(), LogNonce::default()).expect("a log"),
+        )
     }
 
     fn recovered(log: &SharedLog) -> Retained {

@@ -309,7 +309,7 @@ fn keeps_cursor() -> bool {
 mod tests {
     use super::*;
     use crate::disk::{Disk, MemoryDisk};
-    use crate::log::{LogLimits, NodeLog};
+    use crate::log::{LogLimits, LogNonce, NodeLog};
     use crate::ring::SoloRing;
     use std::sync::Arc;
 
@@ -339,7 +339,9 @@ mod tests {
     fn a_request_belongs_to_its_connection() {
         let disk = Arc::new(MemoryDisk::new());
         let shown: Arc<dyn Disk> = disk.clone();
-        let log = SharedLog::new(NodeLog::recover(shown, LogLimits::default()).expect("a log"));
+        let log = SharedLog::new(
+            NodeLog::recover(shown, LogLimits::default(), LogNonce::default()).expect("a log"),
+        );
         let mut lane = lane(&log);
         let request = Bytes::from_static(&REQUEST);
         assert_eq!(lane.follow(FOLLOWER, request.clone()), Some(Ok(())));

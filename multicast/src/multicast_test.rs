@@ -1,7 +1,7 @@
 //! A node's multicast through crashes: whatever is cut off, the partitions' sequences agree and nothing durable is lost.
 
 use crate::disk::{Disk, MemoryDisk};
-use crate::log::{LogLimits, NodeLog, SharedLog};
+use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::ring::SoloRing;
 use crate::{
     ClientId, CommandId, Delivery, Destinations, EntryBuilder, Envelope, Message, Misaddressed, Multicast,
@@ -29,7 +29,10 @@ struct World {
 fn recover(disk: &Arc<MemoryDisk>) -> Multicast {
     let disk: Arc<dyn Disk> = disk.clone();
     let limits = LogLimits { segment_bytes: 64 * 1024, ..LogLimits::default() };
-    Multicast::solo(PARTITIONS, SharedLog::new(NodeLog::recover(disk, limits).expect("a log")))
+    Multicast::solo(
+        PARTITIONS,
+        SharedLog::new(NodeLog::recover(disk, limits, LogNonce::default()).expect("a log")),
+    )
 }
 
 impl World {
@@ -221,7 +224,7 @@ fn what_the_log_holds_and_nobody_may_deliver_is_passed_over_at_every_start() {
     let mut world = World::new(3);
     let disk: Arc<dyn Disk> = world.disk.clone();
     let limits = LogLimits { segment_bytes: 64 * 1024, ..LogLimits::default() };
-    let log = SharedLog::new(NodeLog::recover(disk, limits).expect("a log"));
+    let log = SharedLog::new(NodeLog::recover(disk, limits, LogNonce::default()).expect("a log"));
     let relayed = |k, prev| Some(Relayed { k: SharedIndex(k), prev: SharedIndex(prev) });
     let mut own = SoloRing::recover(RingId(0), log.clone());
     let wrong = [(envelope(0, 0), None), (envelope(1, 1 << 40), None), (envelope(2, 0b11), None)];

@@ -209,7 +209,7 @@ mod tests {
     use crate::disk::{Disk, MemoryDisk};
     use crate::entry::EntryBuilder;
     use crate::envelope::{ClientId, CommandId};
-    use crate::log::{LogLimits, NodeLog, SharedLog};
+    use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
     use crate::ring::SoloRing;
     use crate::{Destinations, RingId};
     use bytes::Bytes;
@@ -220,7 +220,9 @@ mod tests {
     /// A shared ring that has decided entries of one envelope each, for these destinations.
     fn shared(destinations: &[Destinations]) -> SoloRing {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-        let log = SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default()).expect("a log"));
+        let log = SharedLog::new(
+            NodeLog::recover(disk.clone(), LogLimits::default(), LogNonce::default()).expect("a log"),
+        );
         let mut ring = SoloRing::recover(RingId::SHARED, log.clone());
         for (i, destinations) in (0..).zip(destinations) {
             let id = CommandId { client: ClientId(1), epoch: 0, run: 0, i };

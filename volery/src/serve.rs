@@ -6,8 +6,8 @@ use crate::gateway::Gateway;
 use crate::placement::{BadPlacement, Placement};
 use eyrie::host::{Host, HostError, PeerConfig};
 use eyrie::{
-    DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, Node, NodeError, NodeId,
-    NodeLog, RingTiming, SharedLog,
+    DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, LogNonce, Node, NodeError,
+    NodeId, NodeLog, RingTiming, SharedLog,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{File, OpenOptions};
@@ -121,9 +121,9 @@ pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -
     // Whoever connects while the log is taken up is to find another node: the port opens when there is somebody behind it.
     drop(listen(node.client)?);
     let peer_listener = node.peer.filter(|_| config.nodes.len() > 1).map(listen).transpose()?;
-    let directory = DataDirectory::open(&node.data, &identity)?;
+    let mut directory = DataDirectory::open(&node.data, &identity)?;
     let disk = open_disk(&directory)?;
-    let log = SharedLog::new(NodeLog::recover(disk.clone(), LogLimits::default())?);
+    let log = SharedLog::new(take_up_log(&mut directory, disk.clone())?);
     let secret = secret(&node.data.join(SECRET_FILE))?;
     let gateway = Gateway::new(config.gateway(node, secret), config.partitions);
     let peers = peer_listener.map(|listener| peers(config, node, directory.nonce(), listener));
@@ -140,6 +140,14 @@ pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -
     host.run(listener).map_err(|error| stopped(error, &log_path))?;
     println!("stopped; everything acknowledged is in {}", node.data.display());
     Ok(())
+}
+
+/// The log of a directory that has one, or begins that of a new one.
+fn take_up_log(directory: &mut DataDirectory, disk: Arc<dyn Disk>) -> Result<NodeLog, ServeError> {
+    let take_up = if directory.is_new() { NodeLog::begin } else { NodeLog::open };
+    let log = take_up(disk, LogLimits::default(), LogNonce(directory.nonce()))?;
+    directory.finish()?;
+    Ok(log)
 }
 
 fn open_disk(directory: &DataDirectory) -> Result<Arc<dyn Disk>, ServeError> {

@@ -7,7 +7,7 @@ use crate::node::Node;
 use crate::service::StateMachine;
 use multicast::disk::Disk;
 use multicast::link::Nonce;
-use multicast::log::{LogLimits, NodeLog, SharedLog};
+use multicast::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use multicast::{Layout, NodeId, PartitionId, RingId, RingTiming};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
@@ -75,6 +75,8 @@ pub(super) struct Machine<S: StateMachine, F: Front<S>> {
     pub(super) sync_us: u64,
     pub(super) started_us: u64,
     nonce: Nonce,
+    /// Its directory has no log yet.
+    is_new: bool,
     clocks: Clocks,
     /// Entries of each ring that its disk holds, as last known.
     durable: Vec<(RingId, u64)>,
@@ -93,6 +95,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
             sync_us: rng.random_range(50..1_000),
             started_us: 0,
             nonce: Nonce(rng.random()),
+            is_new: true,
             clocks: Clocks {
                 drift_ppm: rng.random_range(-2_000..=2_000),
                 wall_ahead_ms: rng.random_range(-3_000..=3_000),
@@ -105,7 +108,10 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
     pub(super) fn start(&mut self, blueprint: &Blueprint<S, F>, now_us: u64) -> Result<(), String> {
         let Shape { partitions, replicas, .. } = blueprint.shape;
         let disk: Arc<dyn Disk> = self.disk.clone();
-        let log = NodeLog::recover(disk, blueprint.limits).map_err(|error| error.to_string())?;
+        let take_up = if self.is_new { NodeLog::begin } else { NodeLog::open };
+        let log =
+            take_up(disk, blueprint.limits, LogNonce(self.nonce.0)).map_err(|error| error.to_string())?;
+        self.is_new = false;
         let rings = PartitionId::all(partitions).map(RingId::of).chain([RingId::SHARED]);
         self.durable = rings.map(|ring| (ring, log.next_index(ring))).collect();
         let ids = &blueprint.ids;
@@ -146,6 +152,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
     pub(super) fn blank(&mut self, rng: &mut SmallRng) {
         self.disk = Arc::default();
         self.nonce = Nonce(rng.random());
+        self.is_new = true;
         self.durable.clear();
         self.lost = true;
     }

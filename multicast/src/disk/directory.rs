@@ -1,11 +1,21 @@
 //! The directory that a node owns.
+//!
+//! Its identity and its log carry the same nonce, so that one without the other is noticed, and so are two directories that
+//! are mixed. Names are made in this order, each durable before the next:
+//!
+//! ```text
+//!   identity.unfinished ─► log/, with its first segment ─► identity, by a rename ─► the node says its first word
+//! ```
+//!
+//! So a first start that was interrupted at any moment is told from a lost piece: before the rename nobody has heard of
+//! the nonce, and the next start goes on with it; after the rename there was a log.
 #![allow(clippy::disallowed_methods, reason = "an edge: reads and writes real files")]
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use super::file::sync_directory;
+use super::file::{FileDisk, sync_directory};
 use crate::fixed::{Fixed, FixedKey};
 
 /// The version of the directory's layout.
@@ -14,6 +24,8 @@ const IDENTITY: &str = "identity";
 const IDENTITY_UNFINISHED: &str = "identity.unfinished";
 const LOCK: &str = "lock";
 const LOG: &str = "log";
+/// A file without it was not finished.
+const LAST_LINE: &str = "# end\n";
 const RANDOM: &str = "/dev/urandom";
 
 /// Whose directory it is. A node that starts on another's would take up promises it never made.
@@ -34,6 +46,7 @@ pub struct Identity {
 pub struct DataDirectory {
     path: PathBuf,
     nonce: [u8; 16],
+    is_new: bool,
     /// Holds the advisory lock; the system releases it with the process, however that ends.
     _lock: File,
 }
@@ -64,6 +77,15 @@ pub enum DirectoryError {
         path: PathBuf,
         /// One of the files.
         found: String,
+    },
+    /// It has a log, but no identity.
+    #[error(
+        "data directory {path}: its identity file is missing, and its log is there: bring back the identity file; without it \
+         nobody knows whose promises are in the log, so this node may not vote"
+    )]
+    IdentityLost {
+        /// The path that was asked for.
+        path: PathBuf,
     },
     /// Another process holds the lock.
     #[error("data directory {path}: already in use by a running process")]
@@ -142,11 +164,12 @@ impl DataDirectory {
         create(path)?;
         let lock = lock(path)?;
         let nonce = match fs::read_to_string(path.join(IDENTITY)) {
-            Ok(text) => check(path, &text, identity)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => begin(path, identity)?,
+            Ok(text) => (check(path, &text, identity)?, false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (begin(path, identity)?, true),
             Err(error) => return Err(damaged(path, error.to_string())),
         };
-        Ok(DataDirectory { path: path.to_path_buf(), nonce, _lock: lock })
+        let (nonce, is_new) = nonce;
+        Ok(DataDirectory { path: path.to_path_buf(), nonce, is_new, _lock: lock })
     }
 
     /// The directory itself.
@@ -157,6 +180,23 @@ impl DataDirectory {
     /// Drawn when the directory was first used. Who comes with another one has lost the first, and the promises in it.
     pub fn nonce(&self) -> [u8; 16] {
         self.nonce
+    }
+
+    /// Whether this is the first start, or one after a first start that was interrupted: then the log is begun, and
+    /// [`DataDirectory::finish`] called when that is durable. Else there was a log.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The log is begun, durably: from now on its absence is a loss.
+    pub fn finish(&mut self) -> Result<(), DirectoryError> {
+        if self.is_new {
+            let renamed = fs::rename(self.path.join(IDENTITY_UNFINISHED), self.path.join(IDENTITY));
+            let durable = renamed.and_then(|()| sync_directory(&self.path));
+            durable.map_err(|source| not_writable(&self.path, source))?;
+            self.is_new = false;
+        }
+        Ok(())
     }
 
     /// Where the log's segments are, for [`super::FileDisk::open`], which creates it.
@@ -174,7 +214,7 @@ impl Identity {
         format!(
             "# Whose data directory this is. Written once; a node refuses to start on another's.\n\
              version = {VERSION}\ncluster = \"{cluster}\"\nnode = {node}\npartitions = {partitions}\n{fixed}\
-             nonce = {:032x}\n",
+             nonce = {:032x}\n{LAST_LINE}",
             u128::from_be_bytes(nonce)
         )
     }
@@ -215,12 +255,19 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
     }
 }
 
-/// Makes an empty directory the identity's. The identity is there whole or not at all.
+/// Goes on with a first start that was interrupted, or makes an empty directory the identity's.
 fn begin(path: &Path, identity: &Identity) -> Result<[u8; 16], DirectoryError> {
-    let entries = fs::read_dir(path).map_err(|source| not_writable(path, source))?;
-    for entry in entries {
+    if let Ok(text) = fs::read_to_string(path.join(IDENTITY_UNFINISHED))
+        && text.ends_with(LAST_LINE)
+    {
+        return check(path, &text, identity);
+    }
+    if has_segments(&path.join(LOG)).map_err(|source| not_writable(path, source))? {
+        return Err(DirectoryError::IdentityLost { path: path.to_path_buf() });
+    }
+    for entry in fs::read_dir(path).map_err(|source| not_writable(path, source))? {
         let name = entry.map_err(|source| not_writable(path, source))?.file_name();
-        if name != LOCK && name != IDENTITY_UNFINISHED {
+        if name != LOCK && name != IDENTITY_UNFINISHED && name != LOG {
             let found = name.to_string_lossy().into_owned();
             return Err(DirectoryError::Foreign { path: path.to_path_buf(), found });
         }
@@ -228,14 +275,21 @@ fn begin(path: &Path, identity: &Identity) -> Result<[u8; 16], DirectoryError> {
     write(path, identity).map_err(|source| not_writable(path, source))
 }
 
+/// Whether a log is there. Its directory alone, such as the mount point of a volume for it, is none.
+fn has_segments(log: &Path) -> io::Result<bool> {
+    match FileDisk::segments_in(log) {
+        Ok(segments) => Ok(!segments.is_empty()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn write(path: &Path, identity: &Identity) -> io::Result<[u8; 16]> {
     let mut nonce = [0; 16];
     File::open(RANDOM)?.read_exact(&mut nonce)?;
-    let unfinished = path.join(IDENTITY_UNFINISHED);
-    let mut file = File::create(&unfinished)?;
+    let mut file = File::create(path.join(IDENTITY_UNFINISHED))?;
     file.write_all(identity.to_text(nonce).as_bytes())?;
     file.sync_all()?;
-    fs::rename(&unfinished, path.join(IDENTITY))?;
     sync_directory(path)?;
     Ok(nonce)
 }
@@ -298,7 +352,11 @@ fn not_writable(path: &Path, source: io::Error) -> DirectoryError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::disk::{Disk, Generation};
+    use crate::log::{LogLimits, LogNonce, NodeLog};
 
     fn identity() -> Identity {
         Identity {
@@ -324,8 +382,9 @@ mod tests {
     fn a_directory_is_made_once_and_opened_again() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b");
-        let directory = DataDirectory::open(&path, &identity()).unwrap();
-        assert_eq!(directory.log_path(), path.join("log"));
+        let mut directory = DataDirectory::open(&path, &identity()).unwrap();
+        assert_eq!((directory.log_path(), directory.is_new()), (path.join("log"), true));
+        directory.finish().unwrap();
         let text = fs::read_to_string(path.join("identity")).unwrap();
         let lines: Vec<&str> = text.lines().skip(1).collect();
         let nonce = format!("nonce = {:032x}", u128::from_be_bytes(directory.nonce()));
@@ -337,10 +396,12 @@ mod tests {
             "nodes = \"1 2\"",
             "placement.rules = \"/a = depth \\\"3\\\"\"",
             &nonce,
+            "# end",
         ];
         assert_eq!(lines, named);
         let nonce = directory.nonce();
         drop(directory);
+        assert!(!DataDirectory::open(&path, &identity()).unwrap().is_new());
         fs::create_dir(path.join("log")).unwrap();
         assert_eq!(DataDirectory::open(&path, &identity()).unwrap().nonce(), nonce);
         assert_eq!(fs::read_to_string(path.join("identity")).unwrap(), text);
@@ -361,7 +422,7 @@ mod tests {
     fn another_identity_is_refused() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path();
-        DataDirectory::open(path, &identity()).unwrap();
+        DataDirectory::open(path, &identity()).unwrap().finish().unwrap();
         let west = Identity { cluster: "west".to_string(), ..identity() };
         let message = "belongs to cluster \"east \\\"1\\\"\", not to \"west\"";
         assert_eq!(refusal(path, &west), message);
@@ -395,11 +456,87 @@ mod tests {
         assert!(message.starts_with("not writable: "), "{message}");
     }
 
+    fn begin_log(directory: &DataDirectory) -> Result<NodeLog, String> {
+        let disk: Arc<dyn Disk> = Arc::new(FileDisk::open(&directory.log_path()).unwrap());
+        let limits = LogLimits { segment_bytes: 3 * 4096, ..LogLimits::default() };
+        let nonce = LogNonce(directory.nonce());
+        let log = if directory.is_new() { NodeLog::begin } else { NodeLog::open };
+        log(disk, limits, nonce).map_err(|error| error.to_string())
+    }
+
+    /// Opens the directory, begins the log, finishes the identity.
+    fn first_start(path: &Path) -> [u8; 16] {
+        let mut directory = DataDirectory::open(path, &identity()).unwrap();
+        begin_log(&directory).unwrap();
+        directory.finish().unwrap();
+        directory.nonce()
+    }
+
     #[test]
-    fn an_identity_that_was_not_finished_is_begun_again() {
+    fn a_first_start_that_is_interrupted_anywhere_goes_on() {
+        let interrupted: [&dyn Fn(&Path); 5] = [
+            &|path| fs::write(path.join("identity.unfinished"), "version").unwrap(),
+            &|path| drop(DataDirectory::open(path, &identity()).unwrap()),
+            &|path| {
+                let directory = DataDirectory::open(path, &identity()).unwrap();
+                FileDisk::open(&directory.log_path()).unwrap();
+            },
+            &|path| {
+                let directory = DataDirectory::open(path, &identity()).unwrap();
+                let disk = FileDisk::open(&directory.log_path()).unwrap();
+                disk.create(Generation(1), 4096).unwrap();
+            },
+            &|path| drop(begin_log(&DataDirectory::open(path, &identity()).unwrap()).unwrap()),
+        ];
+        for (moment, interrupt) in interrupted.into_iter().enumerate() {
+            let parent = tempfile::tempdir().unwrap();
+            interrupt(parent.path());
+            let nonce = first_start(parent.path());
+            assert!(!parent.path().join("identity.unfinished").exists(), "moment {moment}");
+            let directory = DataDirectory::open(parent.path(), &identity()).unwrap();
+            assert_eq!((directory.nonce(), directory.is_new()), (nonce, false), "moment {moment}");
+            begin_log(&directory).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_mount_point_for_the_log_is_no_log() {
         let parent = tempfile::tempdir().unwrap();
+        fs::create_dir_all(parent.path().join("log/lost+found")).unwrap();
+        first_start(parent.path());
+    }
+
+    #[test]
+    fn an_identity_without_its_log_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        first_start(parent.path());
+        fs::remove_dir_all(parent.path().join("log")).unwrap();
+        for _ in 0..2 {
+            let directory = DataDirectory::open(parent.path(), &identity()).unwrap();
+            let refused = begin_log(&directory).unwrap_err();
+            assert!(refused.contains("00001.log: missing, and so is every other"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_log_without_its_identity_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        first_start(parent.path());
+        fs::remove_file(parent.path().join("identity")).unwrap();
+        let lost = "its identity file is missing, and its log is there";
+        assert!(refusal(parent.path(), &identity()).starts_with(lost));
         fs::write(parent.path().join("identity.unfinished"), "version").unwrap();
-        DataDirectory::open(parent.path(), &identity()).unwrap();
-        assert!(!parent.path().join("identity.unfinished").exists());
+        assert!(refusal(parent.path(), &identity()).starts_with(lost));
+    }
+
+    #[test]
+    fn an_identity_beside_the_log_of_another_is_refused() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for parent in [&one, &other] {
+            first_start(parent.path());
+        }
+        fs::copy(other.path().join("identity"), one.path().join("identity")).unwrap();
+        let refused = begin_log(&DataDirectory::open(one.path(), &identity()).unwrap()).unwrap_err();
+        assert!(refused.contains("00001.log: of another log"), "{refused}");
     }
 }

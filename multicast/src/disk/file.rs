@@ -34,11 +34,8 @@ impl FileDisk {
             sync_directory(directory.parent().unwrap_or(Path::new("/")))?;
         }
         let mut files = BTreeMap::new();
-        for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            if let Some(generation) = generation_of(&path) {
-                files.insert(generation, Arc::new(DirectFile::open(&path)?));
-            }
+        for (generation, path) in FileDisk::segments_in(directory)? {
+            files.insert(generation, Arc::new(DirectFile::open(&path)?));
         }
         // A process that died inside `create` or `rename` may have left names that only the page cache knows.
         sync_directory(directory)?;
@@ -48,6 +45,16 @@ impl FileDisk {
             spare: Mutex::new(Spare::new(directory)),
             scratch: Mutex::new(Scratch::new()),
         })
+    }
+
+    /// The segment files in a directory.
+    pub(super) fn segments_in(directory: &Path) -> io::Result<Vec<(Generation, PathBuf)>> {
+        let paths = fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path()));
+        let segments = paths.filter_map(|path| match path {
+            Ok(path) => generation_of(&path).map(|generation| Ok((generation, path))),
+            Err(error) => Some(Err(error)),
+        });
+        segments.collect()
     }
 
     fn path(&self, segment: Generation) -> PathBuf {

@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::disk::{FileDisk, MemoryDisk};
-    use crate::log::{LogLimits, NodeLog};
+    use crate::log::{LogLimits, LogNonce, NodeLog};
     use crate::ring_id::RingId;
 
     const SEGMENT: Generation = Generation(1);
@@ -179,7 +179,7 @@ mod tests {
         let files = Arc::new(MemoryDisk::new());
         let recover = || {
             let disk: Arc<dyn Disk> = Arc::new(VolatileDisk::new(files.clone()));
-            (NodeLog::recover(disk.clone(), LogLimits::default()).unwrap(), disk)
+            (NodeLog::recover(disk.clone(), LogLimits::default(), LogNonce::default()).unwrap(), disk)
         };
         let (mut log, disk) = recover();
         for entry in 0..2 {

@@ -15,7 +15,7 @@ pub struct Buffer {
     pub(crate) bytes: Vec<u8>,
     pub(crate) end: LogPosition,
     /// Set if the block begins a segment.
-    pub(crate) begin: Option<BeginSegment>,
+    pub(crate) begin: Option<Box<BeginSegment>>,
 }
 
 /// How a segment begins.
@@ -52,7 +52,7 @@ impl Buffer {
 
 impl BeginSegment {
     /// The header is synced before the first block is written, so that a block never stands in a segment without one.
-    fn write(&self, disk: &dyn Disk) -> io::Result<()> {
+    pub(crate) fn write(&self, disk: &dyn Disk) -> io::Result<()> {
         for file in &self.removed {
             disk.remove(*file)?;
         }

@@ -26,6 +26,35 @@ pub enum LogError {
         /// What is wrong there.
         what: &'static str,
     },
+    /// There is no log, and there was one.
+    #[error(
+        "log file {file}: missing, and so is every other: the data directory says that there was a log, so its volume may not be \
+         mounted; bring back the newest log: without it this node has forgotten what it promised and may not vote"
+    )]
+    Lost {
+        /// A file of the log as it would be called.
+        file: String,
+    },
+    /// Files before, or between, those that are there are missing.
+    #[error(
+        "log file {file}: missing, and the log goes on in {next}: bring back the missing files: without them this node has \
+         forgotten what it promised and may not vote"
+    )]
+    Missing {
+        /// The last file that is missing.
+        file: String,
+        /// The file that follows.
+        next: String,
+    },
+    /// A file is of another log.
+    #[error(
+        "log file {file}: of another log, not of the one that this data directory's identity names: two directories are \
+         mixed; bring back the files that belong to it"
+    )]
+    Foreign {
+        /// The file.
+        file: String,
+    },
     /// The log was written by another version of this program.
     #[error("log file {file} has format version {found}, this program reads {known}")]
     Version {

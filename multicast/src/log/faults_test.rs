@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{LogError, LogLimits, LogWriter, NodeLog};
+use super::{LogError, LogLimits, LogNonce, LogPosition, LogWriter, NodeLog};
 use crate::disk::{Disk, FileDisk, Generation, MemoryDisk};
 use crate::ring_id::RingId;
 
@@ -15,7 +15,7 @@ const SEGMENT: Generation = Generation(1);
 const LIMITS: LogLimits = LogLimits { segment_bytes: 5 * 4096, cache_bytes: 1 << 20, spare_segments: 1 };
 
 fn recover(disk: &Arc<MemoryDisk>) -> Result<NodeLog, LogError> {
-    NodeLog::recover(disk.clone(), LIMITS)
+    NodeLog::recover(disk.clone(), LIMITS, LogNonce::default())
 }
 
 fn entry(index: u64, length: usize) -> Bytes {
@@ -80,7 +80,7 @@ fn a_torn_tail_is_cut_and_the_log_goes_on() {
 fn a_block_inside_an_entry_is_not_taken_for_one() {
     let disk = Arc::new(MemoryDisk::new());
     let limits = LogLimits { segment_bytes: 8 * 4096, ..LIMITS };
-    let mut log = NodeLog::recover(disk.clone(), limits).unwrap();
+    let mut log = NodeLog::recover(disk.clone(), limits, LogNonce::default()).unwrap();
     append(&mut log, disk.as_ref(), 2, 100);
     let mut image = vec![0; 3 * 4096];
     disk.read_at(SEGMENT, 0, &mut image).unwrap();
@@ -158,22 +158,68 @@ fn what_no_checksum_covers_does_not_matter() {
 
 #[test]
 fn a_missing_segment_is_refused() {
+    for missing in [1, 2] {
+        let disk = Arc::new(MemoryDisk::new());
+        let mut log = recover(&disk).unwrap();
+        append(&mut log, disk.as_ref(), 12, 2000);
+        disk.remove(Generation(missing)).unwrap();
+        let error = recover(&disk).unwrap_err().to_string();
+        let file = |generation: u64| format!("memory:{generation:020}.log");
+        let told =
+            format!("log file {}: missing, and the log goes on in {}: ", file(missing), file(missing + 1));
+        assert!(error.starts_with(&told), "{error}");
+    }
+}
+
+#[test]
+fn the_first_segment_is_missing_also_where_earlier_ones_were_given_up() {
     let disk = Arc::new(MemoryDisk::new());
     let mut log = recover(&disk).unwrap();
-    append(&mut log, disk.as_ref(), 12, 2000);
-    disk.remove(Generation(2)).unwrap();
+    append(&mut log, disk.as_ref(), 11, 2000);
+    log.trim(RING, 5);
+    assert_eq!(log.recycle(), 1);
+    append(&mut log, disk.as_ref(), 8, 2000);
+    assert_eq!(recover(&disk).unwrap().first(RING), 5);
+    let first = disk.segments().unwrap()[0].generation;
+    disk.remove(first).unwrap();
     let error = recover(&disk).unwrap_err().to_string();
-    assert!(
-        error.starts_with("log file memory:00000000000000000001.log is corrupt at offset 20480: "),
-        "{error}"
-    );
+    assert!(error.contains("missing, and the log goes on in"), "{error}");
+}
+
+#[test]
+fn a_segment_of_another_log_is_refused() {
+    let disk = Arc::new(MemoryDisk::new());
+    append(&mut recover(&disk).unwrap(), disk.as_ref(), 12, 2000);
+    let error = NodeLog::open(disk, LIMITS, LogNonce([1; 16])).unwrap_err().to_string();
+    let told = "log file memory:00000000000000000003.log: of another log, not of the one";
+    assert!(error.starts_with(told), "{error}");
+}
+
+#[test]
+fn a_log_is_begun_before_anything_is_written_and_its_absence_is_an_error_from_then_on() {
+    let mut interrupted = 0;
+    for changes in 0..10 {
+        let disk = Arc::new(MemoryDisk::new());
+        disk.stop_after(changes);
+        let begun = NodeLog::begin(disk.clone(), LIMITS, LogNonce([1; 16])).is_ok();
+        disk.crash(changes);
+        interrupted += u64::from(!begun);
+        let log = NodeLog::begin(disk.clone(), LIMITS, LogNonce([1; 16])).unwrap();
+        assert_eq!(log.durable(), LogPosition::default());
+        NodeLog::open(disk.clone(), LIMITS, LogNonce([1; 16])).unwrap();
+    }
+    assert_eq!(interrupted, 5, "a file, its header and a sync, and recovery writes once more");
+    let error =
+        NodeLog::open(Arc::new(MemoryDisk::new()), LIMITS, LogNonce::default()).unwrap_err().to_string();
+    let told = "log file memory:00000000000000000001.log: missing, and so is every other: ";
+    assert!(error.starts_with(told), "{error}");
 }
 
 #[test]
 fn the_cache_is_capped_and_older_entries_are_read_back() {
     let disk = Arc::new(MemoryDisk::new());
     let limits = LogLimits { cache_bytes: 2500, ..LIMITS };
-    let mut log = NodeLog::recover(disk.clone(), limits).unwrap();
+    let mut log = NodeLog::recover(disk.clone(), limits, LogNonce::default()).unwrap();
     append(&mut log, disk.as_ref(), 5, 1000);
     log.append(RingId(0), 0, entry(0, 1000));
     assert_eq!(log.counts().cached_bytes, 2000, "the oldest go first, whatever their ring");
@@ -187,7 +233,8 @@ fn the_cache_is_capped_and_older_entries_are_read_back() {
     assert_eq!(log.read_range(RING, 1..5, 1500).unwrap(), [entry(1, 1000), entry(2, 1000)]);
     assert_eq!(log.read_range(RING, 1..2, 0).unwrap(), [entry(1, 1000)]);
 
-    let log = NodeLog::recover(disk.clone(), LogLimits { cache_bytes: 7000, ..LIMITS }).unwrap();
+    let log = NodeLog::recover(disk.clone(), LogLimits { cache_bytes: 7000, ..LIMITS }, LogNonce::default())
+        .unwrap();
     assert_eq!(log.counts().cached_bytes, 7000, "recovery keeps the last ones");
     assert_holds(&log, 5, 1000);
     assert_eq!(log.counts().read_backs, 4);
@@ -314,7 +361,7 @@ fn a_real_directory_is_recovered_and_a_shortened_file_is_cut() {
     let directory = tempfile::tempdir().unwrap();
     let open = || {
         let disk = Arc::new(FileDisk::open(&directory.path().join("log")).unwrap());
-        (disk.clone(), NodeLog::recover(disk, LIMITS))
+        (disk.clone(), NodeLog::recover(disk, LIMITS, LogNonce::default()))
     };
     let (disk, log) = open();
     append(&mut log.unwrap(), disk.as_ref(), 6, 2000);

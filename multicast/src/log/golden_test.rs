@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{LogLimits, NodeLog};
+use super::{LogLimits, LogNonce, NodeLog};
 use crate::disk::{Disk, Generation, MemoryDisk};
 use crate::ring_id::RingId;
 
 const SEGMENT_HEADER: &str = "\
-    76736567 0100 0000 0100000000000000 0000000000000000 0030000000000000 00000000 d99b4627";
+    76736567 0200 0000 0100000000000000 0000000000000000 0030000000000000 00000000 84eaad61 abababababababababababababababab 157a188e";
 
 const BLOCK: &str = "\
-    76626c6b 0100 0000 0100000000000000 0000000000000000 6d000000 00000000 0fd9efd8 \
+    76626c6b 0200 0000 0100000000000000 0000000000000000 6d000000 00000000 5931d69f \
     01 0200 0000000000000000 03000000 e9b2942a 6f6e65 \
     01 0200 0100000000000000 00000000 00000000 \
     02 0200 0100000000000000 \
@@ -20,13 +20,13 @@ const BLOCK: &str = "\
     04 0102 0500000000000000";
 
 const SECOND_BLOCK: &str = "\
-    76626c6b 0100 0000 0100000000000000 0010000000000000 2c000000 0fd9efd8 885b953c \
+    76626c6b 0200 0000 0100000000000000 0010000000000000 2c000000 5931d69f bb269a39 \
     03 0000 00 00000000";
 
 fn written() -> Arc<MemoryDisk> {
     let disk = Arc::new(MemoryDisk::new());
     let limits = LogLimits { segment_bytes: 3 * 4096, ..LogLimits::default() };
-    let mut log = NodeLog::recover(disk.clone(), limits).unwrap();
+    let mut log = NodeLog::recover(disk.clone(), limits, LogNonce([0xab; 16])).unwrap();
     log.append(RingId(2), 0, Bytes::from_static(b"one"));
     log.append(RingId(2), 1, Bytes::new());
     log.truncate(RingId(2), 1);
@@ -70,7 +70,7 @@ fn a_log_of_another_version_is_refused() {
     let checksum = crc32c::crc32c(&header[..36]);
     header[36..40].copy_from_slice(&checksum.to_le_bytes());
     disk.write_at(Generation(1), 0, &header).unwrap();
-    let error = NodeLog::recover(disk, LogLimits::default()).unwrap_err().to_string();
+    let error = NodeLog::recover(disk, LogLimits::default(), LogNonce::default()).unwrap_err().to_string();
     let file = "memory:00000000000000000001.log";
-    assert_eq!(error, format!("log file {file} has format version 9, this program reads 1"));
+    assert_eq!(error, format!("log file {file} has format version 9, this program reads 2"));
 }

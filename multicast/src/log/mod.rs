@@ -31,7 +31,10 @@
 //!   is taken for a block.
 //! - After recovery everything behind the end is zeros. So what was cut off is never found again.
 //! - An entry is in memory until it is durable.
-//! - Each segment's header names the position and the checksum at which the one before ends: none can be missing unseen.
+//! - Each segment's header names the position and the checksum at which the one before ends, and the nonce of the log: none
+//!   can be missing between others, or be of another log, unseen.
+//! - The log begins at position 0, or at or before the position of its last *begin* record, which [`NodeLog::recycle`] writes
+//!   before it gives segments up: the first cannot be missing unseen.
 //!
 //! # Recovery
 //!
@@ -40,6 +43,9 @@
 //! follows, the bad block had been synced and has been damaged since: recovery refuses and names the place, because this
 //! node may have promised what it no longer knows. The last block is written and synced once more: the process may have
 //! died between its write and its sync, or after a sync that failed, and then it stands in the page cache alone.
+//!
+//! Whether there was a log at all is not for the log to know: the identity beside it says so ([`NodeLog::begin`] and
+//! [`NodeLog::open`], see [`crate::disk::DataDirectory`]).
 //!
 //! # Recycling
 //!
@@ -54,6 +60,8 @@
 //!
 //! # Caveats
 //!
+//! - If the last segments are missing, or all of the log is an older copy of itself, it is whole and only older. No file
+//!   of the node's tells; its peers do (see [`crate::link`]), and for a node alone nobody.
 //! - If the very last block is damaged after it was synced, nothing distinguishes it from a torn one, and it is cut off.
 //! - The cap on cached entries counts their own bytes. An entry that is a slice of something larger keeps all of that.
 //! - The index is in memory, 16 bytes an entry, and is bounded by trimming only.
@@ -86,5 +94,6 @@ pub use error::LogError;
 pub use limits::{CACHE_BYTES, LogLimits, SEGMENT_BYTES, SPARE_SEGMENTS};
 pub use node_log::NodeLog;
 pub use position::LogPosition;
+pub use segment::LogNonce;
 pub use shared::SharedLog;
 pub use writer::LogWriter;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Buffer, LogLimits, NodeLog};
+use super::{Buffer, LogLimits, LogNonce, NodeLog};
 use crate::disk::MemoryDisk;
 use crate::ring_id::RingId;
 
@@ -66,7 +66,7 @@ impl Run {
             cache_bytes: random.random_range(0..6000),
             spare_segments: random.random_range(0..3),
         };
-        let log = NodeLog::recover(disk.clone(), limits).unwrap();
+        let log = NodeLog::recover(disk.clone(), limits, LogNonce::default()).unwrap();
         let now: Model = (0..RINGS).map(|ring| (RingId(ring), ModelRing::default())).collect();
         Run { random, disk, limits, log, durable: now.clone(), now, in_flight: None, seen: Seen::default() }
     }
@@ -181,7 +181,7 @@ impl Run {
         while self.random.random_bool(0.3) {
             self.disk.stop_after(self.random.random_range(0..6));
             self.seen.recoveries_interrupted += 1;
-            let _ = NodeLog::recover(self.disk.clone(), self.limits);
+            let _ = NodeLog::recover(self.disk.clone(), self.limits, LogNonce::default());
             self.lose_power_or_not();
         }
         self.recover();
@@ -197,7 +197,7 @@ impl Run {
 
     fn recover(&mut self) {
         self.note_counts();
-        self.log = NodeLog::recover(self.disk.clone(), self.limits).unwrap();
+        self.log = NodeLog::recover(self.disk.clone(), self.limits, LogNonce::default()).unwrap();
         let recovered = self.recovered();
         let in_flight = self.in_flight.take().map(|(_, model)| model);
         if in_flight.as_ref() == Some(&recovered) {
@@ -212,7 +212,7 @@ impl Run {
         // What recovery has seen once must not vanish in a power loss that follows.
         if self.random.random_bool(0.3) {
             self.disk.crash(self.random.random());
-            self.log = NodeLog::recover(self.disk.clone(), self.limits).unwrap();
+            self.log = NodeLog::recover(self.disk.clone(), self.limits, LogNonce::default()).unwrap();
             assert_eq!(self.recovered(), self.durable);
         }
     }

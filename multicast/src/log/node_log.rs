@@ -18,8 +18,9 @@ use super::position::LogPosition;
 use super::record::{ENTRY_HEAD_BYTES, Record};
 use super::recovery::{Recovered, recover};
 use super::rings::Rings;
-use super::segment::{Segment, SegmentHeader, Segments};
+use super::segment::{LogNonce, Segment, SegmentHeader, Segments};
 use crate::disk::{Disk, Generation};
+use crate::faults::LOST_LOG_ACCEPTED;
 use crate::ring_id::RingId;
 
 /// Room that a turn's block has before it grows.
@@ -36,6 +37,7 @@ const PENDING_BYTES: usize = 64 << 10;
 pub struct NodeLog {
     disk: Arc<dyn Disk>,
     limits: LogLimits,
+    nonce: LogNonce,
     rings: Rings,
     segments: Segments,
     recycled: VecDeque<Recycled>,
@@ -56,13 +58,36 @@ struct Recycled {
 }
 
 impl NodeLog {
-    /// Reads the log that is on the disk, or begins one if there is none. Cuts off a torn tail.
-    pub fn recover(disk: Arc<dyn Disk>, limits: LogLimits) -> Result<NodeLog, LogError> {
+    /// Begins the log of a data directory that is new, or takes it up where that was interrupted. Its first segment is
+    /// durable on return, and tells from then on that there is a log.
+    pub fn begin(disk: Arc<dyn Disk>, limits: LogLimits, nonce: LogNonce) -> Result<NodeLog, LogError> {
+        let log = NodeLog::recover(disk.clone(), limits, nonce)?;
+        let Some(first) = log.begin_first_segment() else { return Ok(log) };
+        let failed = |source| LogError::disk(disk.as_ref(), first.header.segment.generation, source);
+        first.write(disk.as_ref()).map_err(failed)?;
+        NodeLog::recover(disk, limits, nonce)
+    }
+
+    /// Takes up the log of a data directory that has had one. Cuts off a torn tail; whatever else is missing or of another
+    /// log is an error.
+    pub fn open(disk: Arc<dyn Disk>, limits: LogLimits, nonce: LogNonce) -> Result<NodeLog, LogError> {
+        let log = NodeLog::recover(disk.clone(), limits, nonce)?;
+        if log.segments.last().is_none() && !LOST_LOG_ACCEPTED.is_planted() {
+            return Err(LogError::Lost { file: disk.describe(Generation::default().next()) });
+        }
+        Ok(log)
+    }
+
+    /// Reads the log that is on the disk. If there is none, an empty one comes of it, which whoever knows whether there was
+    /// one has to judge: [`NodeLog::open`] does.
+    pub fn recover(disk: Arc<dyn Disk>, limits: LogLimits, nonce: LogNonce) -> Result<NodeLog, LogError> {
         limits.check();
-        let Recovered { rings, segments, end, chain, generation } = recover(disk.as_ref(), &limits)?;
+        let recovered = recover(disk.as_ref(), &limits, nonce)?;
+        let Recovered { rings, segments, end, chain, generation } = recovered;
         Ok(NodeLog {
             disk,
             limits,
+            nonce,
             rings,
             segments,
             recycled: VecDeque::new(),
@@ -187,7 +212,7 @@ impl NodeLog {
             return None;
         }
         let pending = mem::replace(&mut self.pending, PendingBlock::with_capacity(PENDING_BYTES));
-        let begin = self.make_room(pending.padded_bytes());
+        let begin = self.make_room(pending.padded_bytes()).map(Box::new);
         let segment = *self.segments.last().expect("a segment with room for the block");
         let (bytes, checksum) = pending.seal(segment.generation, self.end, self.chain);
         let offset = segment.offset_of(self.end);
@@ -210,8 +235,9 @@ impl NodeLog {
     /// again; their files are used again when that is durable.
     pub fn recycle(&mut self) -> usize {
         let begin = self.segments.begin_of(self.rings.oldest().unwrap_or(self.end));
-        for record in self.rings.carried(begin) {
-            self.record(record);
+        if self.segments.first().is_some_and(|first| first.first < begin) {
+            self.rings.carried(begin).into_iter().for_each(|record| self.record(record));
+            self.record(Record::Begin { position: begin });
         }
         let free_at = self.appended();
         let before = self.recycled.len();
@@ -249,7 +275,19 @@ impl NodeLog {
         self.segments.push(segment);
         self.counts.segments += 1;
         self.counts.segments_reused += u64::from(reused.is_some());
-        Some(BeginSegment { header: SegmentHeader { segment, previous: self.chain }, reused, removed })
+        Some(BeginSegment { header: self.header(segment), reused, removed })
+    }
+
+    fn header(&self, segment: Segment) -> SegmentHeader {
+        SegmentHeader { segment, previous: self.chain, nonce: self.nonce }
+    }
+
+    /// The first segment of a log that has none.
+    fn begin_first_segment(&self) -> Option<BeginSegment> {
+        let (generation, capacity) = (self.generation.next(), self.limits.segment_bytes);
+        let segment = Segment { generation, first: self.end, capacity };
+        let begin = BeginSegment { header: self.header(segment), reused: None, removed: Vec::new() };
+        self.segments.last().is_none().then_some(begin)
     }
 
     /// The recycled file that becomes the next segment, and those that are not kept. Only ever the oldest go: the log

@@ -5,10 +5,12 @@
 //!   2 ring:u16 from:u64                                  truncate
 //!   3 ring:u16 slot:u8 length:u32 bytes                  value
 //!   4 ring:u16 first:u64                                 trim
+//!   5 ring:u16, the node's, position:u64                 begin
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, TryGetError};
 
+use super::position::LogPosition;
 use crate::ring_id::RingId;
 
 /// Where an entry's bytes begin in its record.
@@ -18,6 +20,7 @@ const ENTRY: u8 = 1;
 const TRUNCATE: u8 = 2;
 const VALUE: u8 = 3;
 const TRIM: u8 = 4;
+const BEGIN: u8 = 5;
 
 /// One change to one ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub(crate) enum Record {
     Value { ring: RingId, slot: u8, bytes: Bytes },
     /// Entries below `first` are gone, and if there were none from there on, the next one is `first`.
     Trim { ring: RingId, first: u64 },
+    /// The log may begin here: segments before are given up.
+    Begin { position: LogPosition },
 }
 
 impl Record {
@@ -61,6 +66,10 @@ impl Record {
             Record::Trim { ring, first } => {
                 put_head(into, TRIM, *ring);
                 into.put_u64_le(*first);
+            }
+            Record::Begin { position } => {
+                put_head(into, BEGIN, RingId::NODE);
+                into.put_u64_le(position.0);
             }
         }
     }
@@ -101,6 +110,7 @@ impl Records {
                 Ok(Record::Value { ring, slot, bytes: Bytes::copy_from_slice(&self.take(length)?) })
             }
             TRIM => Ok(Record::Trim { ring, first: self.rest.try_get_u64_le()? }),
+            BEGIN => Ok(Record::Begin { position: LogPosition(self.rest.try_get_u64_le()?) }),
             _ => Err(MalformedRecord),
         }
     }
@@ -165,6 +175,7 @@ mod tests {
                 bytes
             }),
             (ring, any::<u64>()).prop_map(|(ring, first)| Record::Trim { ring, first }),
+            any::<u64>().prop_map(|position| Record::Begin { position: LogPosition(position) }),
         ]
     }
 

@@ -8,7 +8,7 @@ use super::limits::LogLimits;
 use super::position::LogPosition;
 use super::record::Records;
 use super::rings::Rings;
-use super::segment::{BadHeader, Segment, SegmentHeader, Segments};
+use super::segment::{BadHeader, LogNonce, Segment, SegmentHeader, Segments};
 use crate::disk::{Disk, Generation, SegmentFile};
 
 /// What the log says, and where it ends.
@@ -24,15 +24,16 @@ pub(crate) struct Recovered {
 }
 
 /// Reads the log, cuts off a torn tail, and makes sure that what was read is durable.
-pub(crate) fn recover(disk: &dyn Disk, limits: &LogLimits) -> Result<Recovered, LogError> {
+pub(crate) fn recover(disk: &dyn Disk, limits: &LogLimits, nonce: LogNonce) -> Result<Recovered, LogError> {
     let mut files = disk.segments().map_err(|source| LogError::Disk { file: "list".to_string(), source })?;
-    let mut recovery = Recovery { disk, limits, read: Recovered::default(), last: None };
+    let mut recovery = Recovery { disk, limits, nonce, read: Recovered::default(), last: None };
     recovery.read.generation = files.last().map_or(Generation::default(), |file| file.generation);
     let unbegun = recovery.unbegun(&files)?;
     files.pop_if(|file| Some(file.generation) == unbegun);
     for (at, file) in files.iter().enumerate() {
         recovery.segment(file, at == 0)?;
     }
+    recovery.begins_where_it_should()?;
     recovery.finish()?;
     recovery.remove(unbegun)?;
     Ok(recovery.read)
@@ -41,6 +42,7 @@ pub(crate) fn recover(disk: &dyn Disk, limits: &LogLimits) -> Result<Recovered, 
 struct Recovery<'a> {
     disk: &'a dyn Disk,
     limits: &'a LogLimits,
+    nonce: LogNonce,
     read: Recovered,
     last: Option<Last>,
 }
@@ -77,6 +79,9 @@ impl Recovery<'_> {
 
     fn header(&self, file: &SegmentFile) -> Result<Option<SegmentHeader>, LogError> {
         match SegmentHeader::decode(&self.read(file.generation, 0, PAGE_BYTES)?) {
+            Ok(header) if header.nonce != self.nonce => {
+                Err(LogError::Foreign { file: self.disk.describe(file.generation) })
+            }
             Ok(header) if header.segment.may_be(file.generation) => Ok(Some(header)),
             Ok(_) | Err(BadHeader::Broken) => Ok(None),
             Err(BadHeader::Version(found)) => Err(LogError::Version {
@@ -112,10 +117,24 @@ impl Recovery<'_> {
             return Ok(());
         }
         let (segment, offset) = match &self.last {
+            Some(last) if last.header.segment.generation.next() != header.segment.generation => {
+                return Err(self.missing_before(&header.segment));
+            }
             Some(last) => (last.header.segment.generation, last.header.segment.offset_of(self.read.end)),
             None => (header.segment.generation, 0),
         };
         Err(LogError::corrupt(self.disk, segment, offset, "a bad block, and another segment follows it"))
+    }
+
+    /// The first segment follows nothing, or segments that were given up: else they are missing.
+    fn begins_where_it_should(&self) -> Result<(), LogError> {
+        let first = self.read.segments.first().filter(|first| first.first > self.read.rings.begin());
+        first.map_or(Ok(()), |first| Err(self.missing_before(first)))
+    }
+
+    fn missing_before(&self, next: &Segment) -> LogError {
+        let before = Generation(next.generation.0.saturating_sub(1));
+        LogError::Missing { file: self.disk.describe(before), next: self.disk.describe(next.generation) }
     }
 
     fn blocks(&mut self, segment: &Segment) -> Result<(), LogError> {
@@ -146,6 +165,9 @@ impl Recovery<'_> {
                 ));
             };
             if self.read.rings.apply(self.read.end.after(at), record).is_err() {
+                if let Some(first) = self.read.segments.first().filter(|first| first.first.0 > 0) {
+                    return Err(self.missing_before(first));
+                }
                 return Err(LogError::corrupt(self.disk, segment.generation, offset, "an entry after a gap"));
             }
         }

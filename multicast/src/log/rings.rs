@@ -14,6 +14,7 @@ use crate::ring_id::RingId;
 pub(crate) struct Rings {
     rings: BTreeMap<RingId, RingState>,
     cached_bytes: u64,
+    begin: LogPosition,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +60,11 @@ impl Rings {
         self.cached_bytes
     }
 
+    /// Segments before this were given up, as the last record of it says.
+    pub(crate) fn begin(&self) -> LogPosition {
+        self.begin
+    }
+
     /// Takes the record that begins at `position`.
     pub(crate) fn apply(&mut self, position: LogPosition, record: Record) -> Result<(), Gap> {
         match record {
@@ -73,6 +79,7 @@ impl Rings {
                 self.with_entries(ring, first, |entries| entries.trim(first));
                 self.rings.entry(ring).or_default().trimmed_at = Some(position);
             }
+            Record::Begin { position } => self.begin = position,
             Record::Value { ring, slot, bytes } => {
                 self.rings.entry(ring).or_default().values.insert(slot, Value { position, bytes });
             }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   0 magic "vseg"      8 generation            24 capacity of the file    36 crc32c of 0..36
-//!   4 version 6 zero   16 position of the       32 checksum of the block   40 whatever, up to 4096;
-//!                         first block              before the first           then blocks
+//!   4 version 6 zero   16 position of the       32 checksum of the block   40 nonce of the log
+//!                         first block              before the first        56 crc32c of 0..56
+//!                                                                          60 whatever, up to 4096; then blocks
 //! ```
-//! Later versions keep this layout, so that another version is recognised.
+//! Later versions keep the first 40 bytes, so that another version is recognised.
 
 use std::collections::VecDeque;
 
@@ -17,7 +18,13 @@ use crate::disk::Generation;
 
 const MAGIC: &[u8; 4] = b"vseg";
 const CHECKED_BYTES: usize = 36;
-const HEADER_BYTES: usize = 40;
+const NONCE_AT: usize = 40;
+const NONCE_CHECKSUM_AT: usize = 56;
+const HEADER_BYTES: usize = 60;
+
+/// Drawn when a node's directory is set up, and the same in all segments of its log: one of another log is told by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogNonce(pub [u8; 16]);
 
 /// One file of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +42,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) segment: Segment,
     /// The checksum of the block before the first.
     pub(crate) previous: u32,
+    /// Whose segment it is.
+    pub(crate) nonce: LogNonce,
 }
 
 /// Why a page is no header.
@@ -85,6 +94,8 @@ impl SegmentHeader {
         page.put_u64_le(self.segment.capacity);
         page.put_u32_le(self.previous);
         page.put_u32_le(crc32c::crc32c(&page));
+        page.put_slice(&self.nonce.0);
+        page.put_u32_le(crc32c::crc32c(&page));
         page.resize(PAGE_BYTES, 0);
         page
     }
@@ -93,7 +104,7 @@ impl SegmentHeader {
         if page.len() < HEADER_BYTES || !page.starts_with(MAGIC) {
             return Err(BadHeader::Broken);
         }
-        let (mut checked, mut checksum) = page[..HEADER_BYTES].split_at(CHECKED_BYTES);
+        let (mut checked, mut checksum) = page[..NONCE_AT].split_at(CHECKED_BYTES);
         if crc32c::crc32c(checked) != checksum.get_u32_le() {
             return Err(BadHeader::Broken);
         }
@@ -102,13 +113,19 @@ impl SegmentHeader {
         if version != VERSION {
             return Err(BadHeader::Version(version));
         }
+        let (all, mut checksum) = page[..HEADER_BYTES].split_at(NONCE_CHECKSUM_AT);
+        if crc32c::crc32c(all) != checksum.get_u32_le() {
+            return Err(BadHeader::Broken);
+        }
         checked.advance(2);
         let segment = Segment {
             generation: Generation(checked.get_u64_le()),
             first: LogPosition(checked.get_u64_le()),
             capacity: checked.get_u64_le(),
         };
-        Ok(SegmentHeader { segment, previous: checked.get_u32_le() })
+        let mut nonce = LogNonce::default();
+        nonce.0.copy_from_slice(&page[NONCE_AT..NONCE_CHECKSUM_AT]);
+        Ok(SegmentHeader { segment, previous: checked.get_u32_le(), nonce })
     }
 }
 
@@ -123,6 +140,11 @@ impl Segments {
             "segments begin one after the other"
         );
         self.0.push_back(segment);
+    }
+
+    /// The oldest.
+    pub(crate) fn first(&self) -> Option<&Segment> {
+        self.0.front()
     }
 
     /// The segment that is written.

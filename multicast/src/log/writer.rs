@@ -154,13 +154,13 @@ mod tests {
 
     use super::*;
     use crate::disk::MemoryDisk;
-    use crate::log::{LogLimits, NodeLog};
+    use crate::log::{LogLimits, LogNonce, NodeLog};
     use crate::ring_id::RingId;
 
     const DEADLINE: Duration = Duration::from_secs(20);
 
     fn log(disk: &Arc<MemoryDisk>) -> NodeLog {
-        NodeLog::recover(disk.clone(), LogLimits::default()).unwrap()
+        NodeLog::recover(disk.clone(), LogLimits::default(), LogNonce::default()).unwrap()
     }
 
     fn buffer(log: &mut NodeLog, bytes: usize) -> Buffer {

@@ -218,7 +218,7 @@ impl fmt::Debug for FollowerRing {
 mod tests {
     use super::*;
     use crate::disk::{Disk, MemoryDisk};
-    use crate::log::{LogLimits, NodeLog};
+    use crate::log::{LogLimits, LogNonce, NodeLog};
     use std::sync::Arc;
 
     const ME: NodeId = NodeId(6);
@@ -228,7 +228,7 @@ mod tests {
 
     fn open(disk: &Arc<MemoryDisk>) -> SharedLog {
         let disk: Arc<dyn Disk> = disk.clone();
-        SharedLog::new(NodeLog::recover(disk, LogLimits::default()).expect("a log"))
+        SharedLog::new(NodeLog::recover(disk, LogLimits::default(), LogNonce::default()).expect("a log"))
     }
 
     fn follow(log: SharedLog) -> FollowerRing {

@@ -91,7 +91,7 @@ mod tests {
     use super::super::fragment::Joiner;
     use super::*;
     use crate::disk::{Disk, MemoryDisk};
-    use crate::log::{LogLimits, NodeLog};
+    use crate::log::{LogLimits, LogNonce, NodeLog};
     use crate::ring::SoloRing;
     use std::sync::Arc;
 
@@ -110,7 +110,9 @@ mod tests {
         fn new() -> Member {
             let disk = Arc::new(MemoryDisk::new());
             let shown: Arc<dyn Disk> = disk.clone();
-            let log = SharedLog::new(NodeLog::recover(shown, LogLimits::default()).expect("a log"));
+            let log = SharedLog::new(
+                NodeLog::recover(shown, LogLimits::default(), LogNonce::default()).expect("a log"),
+            );
             let ring = SoloRing::recover(RingId::SHARED, log.clone());
             Member { disk, log, ring, followers: Followers::new([FOLLOWER]), joiner: Joiner::default() }
         }

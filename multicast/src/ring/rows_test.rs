@@ -9,7 +9,7 @@ use super::sim::Fault;
 use super::storage::{LogEntry, RingStorage};
 use super::{Amnesiac, Outgoing, PaxosRing, Ring, RingConfig, RingTiming, StepError};
 use crate::disk::{Disk, MemoryDisk};
-use crate::log::{LogLimits, NodeLog, SharedLog};
+use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
 use omnipaxos::ClusterConfig;
@@ -73,7 +73,12 @@ impl Node {
 fn open_log(disk: Arc<MemoryDisk>) -> SharedLog {
     let disk: Arc<dyn Disk> = disk;
     SharedLog::new(
-        NodeLog::recover(disk, LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() }).expect("a log"),
+        NodeLog::recover(
+            disk,
+            LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() },
+            LogNonce::default(),
+        )
+        .expect("a log"),
     )
 }
 

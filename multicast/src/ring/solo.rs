@@ -97,14 +97,15 @@ impl Ring for SoloRing {
 mod tests {
     use super::*;
     use crate::disk::{Disk, MemoryDisk};
-    use crate::log::{LogLimits, NodeLog};
+    use crate::log::{LogLimits, LogNonce, NodeLog};
     use std::sync::Arc;
 
     const RING: RingId = RingId(0);
 
     fn recover(disk: &Arc<MemoryDisk>) -> (SharedLog, SoloRing) {
         let disk: Arc<dyn Disk> = disk.clone();
-        let log = SharedLog::new(NodeLog::recover(disk, LogLimits::default()).expect("a log"));
+        let log =
+            SharedLog::new(NodeLog::recover(disk, LogLimits::default(), LogNonce::default()).expect("a log"));
         (log.clone(), SoloRing::recover(RING, log))
     }
 

@@ -5,8 +5,8 @@ use super::requests::path;
 use super::served::config;
 use bytes::{BufMut, Bytes};
 use eyrie::{
-    ClientId, CommandId, Destinations, Disk, Envelope, Front as _, Layout, LogLimits, MemoryDisk, Node,
-    NodeId, NodeLog, PartitionId, Past, Position, Request, RingId, RingTiming, SharedIndex, SharedLog,
+    ClientId, CommandId, Destinations, Disk, Envelope, Front as _, Layout, LogLimits, LogNonce, MemoryDisk,
+    Node, NodeId, NodeLog, PartitionId, Past, Position, Request, RingId, RingTiming, SharedIndex, SharedLog,
     StampNumber, node_client,
 };
 use multicast::{EntryBuilder, Relayed};
@@ -101,7 +101,8 @@ impl Hearer {
 fn recover(layout: &Layout, disk: &Arc<MemoryDisk>) -> Node<Volery, Gateway> {
     let on_disk: Arc<dyn Disk> = disk.clone();
     let limits = LogLimits { segment_bytes: 256 << 10, ..LogLimits::default() };
-    let log = SharedLog::new(NodeLog::recover(on_disk, limits).expect("nothing was damaged"));
+    let log =
+        SharedLog::new(NodeLog::recover(on_disk, limits, LogNonce::default()).expect("nothing was damaged"));
     let oracle = Arc::new(Placement::over(PARTITIONS));
     let front = Gateway::new(config(), PARTITIONS);
     Node::clustered(layout, RingTiming::default(), oracle, log, front).expect("a log of this version")

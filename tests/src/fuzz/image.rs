@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 pub const PAGE_BYTES: usize = 4_096;
 const SEGMENT_CAPACITY: usize = 24;
 const SEGMENT_CHECKSUM: usize = 36;
+const SEGMENT_NONCE_CHECKSUM: usize = 56;
 const BLOCK_LENGTH: usize = 24;
 const BLOCK_CHECKSUM: usize = 32;
 const BLOCK_HEADER_BYTES: usize = 36;
@@ -147,6 +148,10 @@ fn seal(file: &mut [u8]) {
         overwrite(&mut file[SEGMENT_CAPACITY..], &capacity.to_le_bytes());
         let checksum = crc32c::crc32c(&file[..SEGMENT_CHECKSUM]);
         overwrite(&mut file[SEGMENT_CHECKSUM..], &checksum.to_le_bytes());
+        if file.len() >= SEGMENT_NONCE_CHECKSUM + 4 {
+            let checksum = crc32c::crc32c(&file[..SEGMENT_NONCE_CHECKSUM]);
+            overwrite(&mut file[SEGMENT_NONCE_CHECKSUM..], &checksum.to_le_bytes());
+        }
     }
     if file.starts_with(b"vblk") && file.len() >= BLOCK_HEADER_BYTES {
         let length =

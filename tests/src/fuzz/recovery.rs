@@ -7,7 +7,7 @@
 use super::draw::Draw;
 use super::image::{Image, PAGE_BYTES};
 use bytes::Bytes;
-use eyrie::{Disk, LogLimits, LogPosition, MemoryDisk, NodeLog, RingId};
+use eyrie::{Disk, LogLimits, LogNonce, LogPosition, MemoryDisk, NodeLog, RingId};
 use multicast::disk::Generation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -103,7 +103,7 @@ fn made_up(draw: &mut Draw) {
 
 fn recover(disk: &Arc<MemoryDisk>) -> Result<NodeLog, String> {
     let disk: Arc<dyn Disk> = disk.clone();
-    NodeLog::recover(disk, LIMITS).map_err(|error| error.to_string())
+    NodeLog::recover(disk, LIMITS, LogNonce::default()).map_err(|error| error.to_string())
 }
 
 /// What recovery makes of a disk, which is the same when it is done again.
@@ -228,14 +228,14 @@ impl Written {
         let generations = self.image.generations();
         let holds = |generation: &&Generation| {
             let header = self.image.file(**generation);
-            let named = [&b"vseg\x01\0\0\0"[..], &generation.0.to_le_bytes()].concat();
+            let named = [&b"vseg\x02\0\0\0"[..], &generation.0.to_le_bytes()].concat();
             header.starts_with(&named) && first(generation) <= block.start.0
         };
         let Some(generation) = generations.iter().rev().find(holds) else { return false };
         let start = PAGE_BYTES + (block.start.0 - first(generation)) as usize;
         let range = start..start + (block.end.0 - block.start.0) as usize;
         let (before, after) = (self.image.file(*generation), image.file(*generation));
-        before[..40] != after[..40] || before[range.clone()] != after[range]
+        before[..60] != after[..60] || before[range.clone()] != after[range]
     }
 }
 

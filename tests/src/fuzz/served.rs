@@ -1,7 +1,7 @@
 //! A node that is alone, on a disk in memory and in a time of its own.
 
 use bytes::BytesMut;
-use eyrie::{ConnectionId, Disk, Front as _, LogLimits, MemoryDisk, Node, NodeLog, SharedLog};
+use eyrie::{ConnectionId, Disk, Front as _, LogLimits, LogNonce, MemoryDisk, Node, NodeLog, SharedLog};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,7 +77,9 @@ impl Served {
     fn on(disk: Arc<MemoryDisk>, now_ms: u64, wall_off_ms: i64) -> Served {
         let limits = LogLimits { segment_bytes: 256 << 10, ..LogLimits::default() };
         let on_disk: Arc<dyn Disk> = disk.clone();
-        let log = SharedLog::new(NodeLog::recover(on_disk, limits).expect("nothing was damaged"));
+        let log = SharedLog::new(
+            NodeLog::recover(on_disk, limits, LogNonce::default()).expect("nothing was damaged"),
+        );
         let placement = Placement::new(PARTITIONS, &PlacementConfig::default()).expect("a placement");
         let node = Node::solo(0, Arc::new(placement), log, Gateway::new(config(), PARTITIONS));
         let mut served = Served { node, disk, now_ms, wall_off_ms, sent: BTreeMap::new(), found: Vec::new() };

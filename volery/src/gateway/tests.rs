@@ -9,7 +9,7 @@ use crate::wire::{
     Record, Reply, ReplyHeader, Request, SetData, XID_NOTIFICATION, take_frame, write_frame,
 };
 use bytes::{Buf, Bytes, BytesMut};
-use eyrie::{ConnectionId, Disk, Front as _, LogLimits, MemoryDisk, Node, NodeLog, SharedLog};
+use eyrie::{ConnectionId, Disk, Front as _, LogLimits, LogNonce, MemoryDisk, Node, NodeLog, SharedLog};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -39,7 +39,8 @@ impl World {
     fn new(limits: GatewayLimits) -> World {
         let disk = Arc::new(MemoryDisk::new());
         let on_disk: Arc<dyn Disk> = disk.clone();
-        let log = SharedLog::new(NodeLog::recover(on_disk, LogLimits::default()).unwrap());
+        let log =
+            SharedLog::new(NodeLog::recover(on_disk, LogLimits::default(), LogNonce::default()).unwrap());
         let placement = Placement::new(PARTITIONS, &PlacementConfig::default()).unwrap();
         let config = GatewayConfig {
             node: 0,

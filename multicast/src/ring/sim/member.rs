@@ -1,7 +1,7 @@
 //! One member: its disk, and its process while it lives.
 
 use crate::disk::{Disk, MemoryDisk};
-use crate::log::{Buffer, LogLimits, NodeLog, SharedLog};
+use crate::log::{Buffer, LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::ring::sim::Fault;
 use crate::ring::{Outgoing, PaxosRing, Ring, RingConfig, RingTiming};
 use crate::{Entry, NodeId, RingId};
@@ -66,7 +66,8 @@ impl Member {
 
     pub(crate) fn start(&mut self, at: usize, members: usize, planted: Option<Fault>) {
         let disk: Arc<dyn Disk> = self.disk.clone();
-        let log = SharedLog::new(NodeLog::recover(disk, LIMITS).expect("a log that recovers"));
+        let log =
+            SharedLog::new(NodeLog::recover(disk, LIMITS, LogNonce::default()).expect("a log that recovers"));
         let config = RingConfig {
             ring: RING,
             node: NodeId(at as u16),
