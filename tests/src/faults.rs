@@ -6,6 +6,7 @@ mod cuts;
 mod episode;
 mod full_disks;
 mod pauses;
+mod sizes;
 mod together;
 mod turns;
 
@@ -55,6 +56,7 @@ impl<'a> Faults<'a> {
             Phase::PowerFailures { failures, between } => self.together("power failure", *failures, *between),
             Phase::Cuts(spells) => self.cuts(spells),
             Phase::FullDisks(spells) => self.full_disks(spells),
+            Phase::Sizes(spells) => self.sizes(spells),
         })
     }
 

@@ -31,6 +31,8 @@ pub enum Phase {
     Cuts(Spells),
     /// A node's disk is full, which ends it.
     FullDisks(Spells),
+    /// Clients ask a node for giants and do not read.
+    Sizes(Spells),
 }
 
 /// Faults that last for a while each, one after the other, and always leave most nodes to go on with the service.
@@ -92,7 +94,9 @@ impl Phase {
             Phase::Together { kills: count, .. } | Phase::PowerFailures { failures: count, .. } => {
                 *count as usize
             }
-            Phase::Turns(spells) | Phase::Cuts(spells) | Phase::FullDisks(spells) => spells.count as usize,
+            Phase::Turns(spells) | Phase::Cuts(spells) | Phase::FullDisks(spells) | Phase::Sizes(spells) => {
+                spells.count as usize
+            }
             Phase::Pauses { .. } => nodes,
         }
     }

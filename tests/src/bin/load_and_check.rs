@@ -54,13 +54,13 @@ struct Arguments {
     /// Kill one node after the other for so many seconds.
     #[arg(long, value_parser = seconds)]
     turns: Option<f64>,
-    /// Seconds from one fault of --turns, --cuts and --full-disks to the next.
+    /// Seconds from one fault of --turns, --cuts, --full-disks and --sizes to the next.
     #[arg(long, default_value_t = 12.0, value_parser = seconds)]
     every: f64,
     /// Seconds from a node's kill to its restart, and how long the network is bad, or a disk full.
     #[arg(long, default_value_t = 6.0, value_parser = seconds)]
     dead: f64,
-    /// Fail if in --turns, --cuts and --full-disks no write is acknowledged for so many seconds; 0 only prints it.
+    /// Fail if in --turns, --cuts, --full-disks and --sizes no write is acknowledged for so many seconds; 0 only prints it.
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     gap_max: f64,
     /// Kill all nodes at once, and restart them, so many times.
@@ -80,6 +80,9 @@ struct Arguments {
     /// Fill the disk of a node, so many times. Needs a binary as --power-failures does.
     #[arg(long, value_name = "N")]
     full_disks: Option<u32>,
+    /// Have clients ask a node for giants and read nothing, so many times.
+    #[arg(long, value_name = "N")]
+    sizes: Option<u32>,
     /// Do not judge whether reads are old; so it always is for several ZooKeeper nodes.
     #[arg(long)]
     stale_reads: bool,
@@ -143,10 +146,12 @@ impl Arguments {
             self.power_failures(),
             self.spells("--cuts", self.cuts)?.map(Phase::Cuts),
             self.spells("--full-disks", self.full_disks)?.map(Phase::FullDisks),
+            self.spells("--sizes", self.sizes)?.map(Phase::Sizes),
         ];
         let phases: Vec<Phase> = named.into_iter().flatten().collect();
-        if self.server == ServerKind::Zookeeper && Needs::of(&phases) != Needs::default() {
-            return Err("--power-failures, --cuts and --full-disks are for volery alone".to_owned());
+        let is_volerys = Needs::of(&phases) != Needs::default() || self.sizes.is_some();
+        if self.server == ServerKind::Zookeeper && is_volerys {
+            return Err("--power-failures, --cuts, --full-disks and --sizes are for volery alone".to_owned());
         }
         match phases.is_empty() {
             false => Ok(phases),
@@ -241,6 +246,7 @@ fn faults(plan: &Plan) -> String {
         }
         Phase::Cuts(cuts) => format!("{} cuts among {} nodes", cuts.count, plan.nodes),
         Phase::FullDisks(disks) => format!("{} full disks of one of {} nodes", disks.count, plan.nodes),
+        Phase::Sizes(sizes) => format!("{} times giants asked of one of {} nodes", sizes.count, plan.nodes),
     });
     phases.collect::<Vec<_>>().join(", ")
 }

@@ -34,6 +34,8 @@ pub struct Manner {
     pub closes: u32,
     /// How often it falls silent for longer than its session lives.
     pub absences: u32,
+    /// How often it does not read for a while what it is sent, and goes on asking.
+    pub deafness: u32,
 }
 
 impl Manner {
@@ -46,6 +48,7 @@ impl Manner {
             moves: rng.random_range(0..15),
             closes: rng.random_range(0..8),
             absences: rng.random_range(0..6),
+            deafness: rng.random_range(0..6),
         }
     }
 }
@@ -101,6 +104,8 @@ pub struct Client {
     next_xid: i32,
     /// Until when it does nothing.
     away_us: u64,
+    /// Until when it reads nothing.
+    deaf_us: u64,
     mood: Mood,
     /// Whether, when it is to finish, it has asked for all it wanted.
     asked: bool,
@@ -161,6 +166,7 @@ impl Client {
             last_zxid: 0,
             next_xid: 1,
             away_us: 0,
+            deaf_us: 0,
             mood: Mood::Work,
             asked: false,
             confirmed_us: 0,
@@ -220,7 +226,7 @@ impl Client {
 
     /// Something can be read.
     pub fn read(&mut self, around: &mut Surroundings<'_>) {
-        if around.world.now_us() < self.away_us {
+        if around.world.now_us() < self.away_us.max(self.deaf_us) {
             return;
         }
         while let Some(connection) = &mut self.connection {
@@ -315,7 +321,7 @@ impl Client {
         let under_way = self.connection.as_ref().map_or(0, |connection| connection.sent.len());
         let room = self.manner.window.saturating_sub(under_way);
         for _ in 0..self.rng.random_range(0..=room) {
-            let Manner { moves, closes, absences, .. } = self.manner;
+            let Manner { moves, closes, absences, deafness, .. } = self.manner;
             let chance = self.rng.random_range(0..1_000);
             if chance < moves {
                 return self.disconnect(around);
@@ -324,6 +330,8 @@ impl Client {
             } else if chance < moves + closes + absences {
                 self.away_us = around.world.now_us() + self.rng.random_range(0..8_000_000);
                 return;
+            } else if chance < moves + closes + absences + deafness {
+                self.deaf_us = around.world.now_us() + self.rng.random_range(0..2_000_000);
             }
             let call = around.calls.draw();
             let request = around.workload.next(&mut self.rng, self.index, call, &self.memory);
