@@ -154,6 +154,7 @@ mod stages;
 mod stamp;
 mod status;
 mod subscription;
+mod turns;
 mod view;
 mod witness;
 
@@ -184,5 +185,6 @@ pub use service::{PartitioningOracle, StateMachine, Variables};
 pub use stages::StageTimes;
 pub use stamp::{Stamp, StampNumber};
 pub use status::{NodeStatus, ReplicaStatus};
+pub use turns::Turn;
 pub use view::{Interrupt, Origin, View};
 pub use witness::{Completion, Witnessed};

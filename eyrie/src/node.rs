@@ -20,6 +20,7 @@ use crate::service::{PartitioningOracle, StateMachine};
 use crate::stages::Stages;
 use crate::stamp::Stamp;
 use crate::status::{NodeStatus, ReplicaStatus};
+use crate::turns::Turns;
 use crate::witness::{Witness, Witnessed};
 use bytes::Bytes;
 use multicast::link::Identity;
@@ -65,6 +66,7 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     correspondence: Option<Correspondence>,
     commands: Commands<S>,
     stages: Stages,
+    turns: Turns,
     witness: Witness,
     front: F,
     /// Who leads each partition, as the front was told.
@@ -124,6 +126,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             commands: Commands::new(oracle, Errands::new(id, incarnation), hosted),
             front,
             stages: Stages::default(),
+            turns: Turns::default(),
             witness: Witness::default(),
             leaders: vec![None; usize::from(partitions)],
             now_ms: 0,
@@ -285,6 +288,11 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.stages.proposed(now_us);
     }
 
+    /// A turn has ended, at this time and after so long, in microseconds: the time that the log took is left out.
+    pub fn turned(&mut self, now_us: u64, us: u64) {
+        self.turns.turned(now_us, us, self.multicast.counts().delivered);
+    }
+
     /// What the log must write and sync, if anything; at most one buffer is out at a time.
     pub fn take_buffer(&mut self) -> Option<Buffer> {
         self.multicast.take_buffer()
@@ -346,6 +354,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             multicast: self.multicast.counts(),
             log: self.log.lock().counts(),
             stages: self.stages.means(),
+            longest_turn: self.turns.longest(),
             open_files: 0,
         }
     }

@@ -3,6 +3,7 @@
 use crate::client::Epoch;
 use crate::replica::ReplicaCounts;
 use crate::stages::StageTimes;
+use crate::turns::Turn;
 use multicast::log::LogCounts;
 use multicast::{MulticastCounts, PartitionId, Position, RingStatus};
 
@@ -23,6 +24,8 @@ pub struct NodeStatus {
     pub log: LogCounts,
     /// Where the time of its commands goes, once there were any.
     pub stages: Option<StageTimes>,
+    /// The longest turn of the last minute or two.
+    pub longest_turn: Turn,
     /// Files and sockets that the process has open.
     pub open_files: u64,
 }

@@ -103,6 +103,10 @@ pub struct Status {
     pub in_flight: u64,
     /// Commands sent again since the start.
     pub resent: u64,
+    /// The longest turn of the last minute or two, in microseconds, without the time that the log took.
+    pub turn_us_max: u64,
+    /// Commands delivered in it.
+    pub turn_us_max_commands: u64,
 }
 
 impl Status {
@@ -129,6 +133,8 @@ impl Status {
             delivered: node.multicast.delivered,
             in_flight: node.multicast.in_flight,
             resent: node.multicast.resent,
+            turn_us_max: node.longest_turn.us,
+            turn_us_max_commands: node.longest_turn.delivered,
             partitions,
             ..Status::default()
         }

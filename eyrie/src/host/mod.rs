@@ -77,6 +77,8 @@ pub struct Host<S: StateMachine, F: Front<S>> {
     readable: Vec<ConnectionId>,
     next: u64,
     started: Instant,
+    /// How long the log took in this turn.
+    wrote_us: u64,
     now_ms: u64,
     scratch: Box<[u8]>,
     stop: Arc<AtomicBool>,
@@ -108,6 +110,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             readable: Vec::new(),
             next: 0,
             started: Instant::now(),
+            wrote_us: 0,
             now_ms: 0,
             scratch: vec![0; SCRATCH_BYTES].into(),
             stop,
@@ -161,6 +164,8 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         let idle = if self.peers.is_some() { TICK_AMONG_PEERS } else { TICK };
         let timeout = if std::mem::take(&mut self.busy) { Duration::ZERO } else { idle };
         self.wait(timeout)?;
+        let began_us = self.now_us();
+        self.wrote_us = 0;
         self.tick();
         if self.knocked {
             self.accept();
@@ -188,6 +193,8 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
             self.node.show_status(open_files());
         }
         self.flush();
+        let now_us = self.now_us();
+        self.node.turned(now_us, now_us - began_us - self.wrote_us);
         Ok(())
     }
 
@@ -319,7 +326,9 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
     /// Hands a buffer to the writer; an inline one is done at once.
     fn write(&mut self, buffer: Buffer) -> Result<(), HostError> {
         self.in_flight = true;
+        let began_us = self.now_us();
         let durable = self.writer.submit(buffer).map_err(HostError::Log)?;
+        self.wrote_us = self.now_us() - began_us;
         self.settle(durable);
         Ok(())
     }

@@ -118,7 +118,7 @@ impl Gateway {
     fn mntr(&self) -> String {
         let (latency, status) = (&self.latency, &self.status);
         let mut lines = format!("zk_version\t{VERSION}\nzk_server_state\tstandalone\n");
-        let numbers: [(&str, u64); 20] = [
+        let numbers: [(&str, u64); 22] = [
             ("zk_min_latency", latency.min_ms()),
             ("zk_max_latency", latency.max_ms()),
             ("zk_packets_received", self.received),
@@ -139,6 +139,8 @@ impl Gateway {
             ("volery_commands_delivered", status.delivered),
             ("volery_commands_in_flight", status.in_flight),
             ("volery_commands_resent", status.resent),
+            ("volery_turn_us_max", status.turn_us_max),
+            ("volery_turn_us_max_commands", status.turn_us_max_commands),
         ];
         let stages = status.stages.map(|stages| {
             [
