@@ -16,8 +16,6 @@ pub const CURSOR_KEPT: Fault = Fault::new("relay cursor kept from an earlier rei
 pub const AMNESIAC_VOTER: Fault = Fault::new("amnesiac voter accepted");
 /// A block is taken from the log though its checksum is wrong.
 pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
-/// A data directory whose log is gone is taken for one that is new.
-pub const LOST_LOG_ACCEPTED: Fault = Fault::new("a lost log taken for a new one");
 /// A leader names the read index without asking whether it still leads.
 pub const OLD_LEADER_READS: Fault = Fault::new("old leader answers reads");
 
@@ -31,5 +29,4 @@ pub const FAULTS: &[Fault] = &[
     AMNESIAC_VOTER,
     TORN_RECORD,
     OLD_LEADER_READS,
-    LOST_LOG_ACCEPTED,
 ];
