@@ -10,7 +10,9 @@
 //! A repeat is answered from the table, a gap is not taken (its predecessor will be sent again), and an unknown client is
 //! refused, never taken for a new one.
 
-use crate::faults::{CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, READ_BEFORE_OWN_WRITE, REPEAT_TAKEN};
+use crate::faults::{
+    ANSWER_FORGOTTEN_EARLY, CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, READ_BEFORE_OWN_WRITE, REPEAT_TAKEN,
+};
 use crate::stamp::StampNumber;
 use multicast::{ClientId, CommandId};
 use rustc_hash::FxHashMap;
@@ -105,7 +107,7 @@ impl<A> Session<A> {
 
     fn forget(&mut self, acknowledged: u64) {
         let first = u64::from(self.next) - self.answers.len() as u64;
-        let gone = acknowledged.saturating_sub(first).min(self.answers.len() as u64);
+        let gone = no_more_repeated(acknowledged).saturating_sub(first).min(self.answers.len() as u64);
         self.answers.drain(..gone as usize);
     }
 
@@ -114,6 +116,11 @@ impl<A> Session<A> {
         let place = id.i.checked_sub(first)?;
         if id.run == self.run { self.answers.get_mut(place as usize) } else { None }
     }
+}
+
+/// The number of the first request that may still be sent again: the first that is not acknowledged.
+fn no_more_repeated(acknowledged: u64) -> u64 {
+    acknowledged + u64::from(ANSWER_FORGOTTEN_EARLY.is_planted())
 }
 
 #[derive(Debug)]

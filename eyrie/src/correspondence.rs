@@ -10,6 +10,7 @@
 //! Any replica of a partition may speak for it; the one that is asked does, and another when it is gone. Where a replica
 //! of both partitions is on one node, they speak by calls, and nothing of this is needed.
 
+use crate::branches::{OUTPUTS_MISSED, SOURCE_LOST, SOURCE_SILENT};
 use crate::exchange::Exchange;
 use crate::message::Message;
 use crate::replica::Output;
@@ -82,6 +83,7 @@ impl Correspondence {
         self.sources.values_mut().for_each(|source| source.lost(peer));
         for (partition, subscription) in &mut self.subscriptions {
             if subscription.source() == Some(peer) {
+                SOURCE_LOST.reached();
                 self.messages.extend(subscription.ask_next(&self.up, self.now_ms));
                 self.broken.push(*partition);
             }
@@ -93,6 +95,7 @@ impl Correspondence {
         self.now_ms = now_ms;
         for (partition, subscription) in &mut self.subscriptions {
             if subscription.is_silent(now_ms) {
+                SOURCE_SILENT.reached();
                 self.messages.extend(subscription.ask_next(&self.up, now_ms));
                 self.broken.push(*partition);
             }
@@ -157,7 +160,10 @@ impl Correspondence {
         }
         match subscription.hear(number, sequence, outputs, self.now_ms) {
             Ok(Some(heard)) => return heard,
-            Ok(None) => tracing::info!(%from, %partition, "something was missed: it is asked for again"),
+            Ok(None) => {
+                OUTPUTS_MISSED.reached();
+                tracing::info!(%from, %partition, "something was missed: it is asked for again");
+            }
             Err(error) => tracing::warn!(%from, %partition, %error, "asked for again"),
         }
         self.messages.extend(subscription.ask_again(self.now_ms));

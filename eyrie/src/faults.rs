@@ -30,6 +30,10 @@ pub const PAST_FORGOTTEN: Fault = Fault::new("a client's past forgotten");
 pub const READ_AT_DELIVERY: Fault = Fault::new("read at delivery");
 /// A read does not wait for its session's earlier writes.
 pub const READ_BEFORE_OWN_WRITE: Fault = Fault::new("read before the session's own write");
+/// A partition forgets the answer to a request before its client has said that it has it.
+pub const ANSWER_FORGOTTEN_EARLY: Fault = Fault::new("an answer forgotten one too early");
+/// A partition's proposals follow log time alone, not their own maximum.
+pub const PROPOSALS_FALL: Fault = Fault::new("zxid proposals without their running maximum");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -47,4 +51,6 @@ pub const FAULTS: &[Fault] = &[
     PAST_FORGOTTEN,
     READ_AT_DELIVERY,
     READ_BEFORE_OWN_WRITE,
+    ANSWER_FORGOTTEN_EARLY,
+    PROPOSALS_FALL,
 ];

@@ -129,6 +129,7 @@
 
 mod acquaintances;
 mod answer;
+pub mod branches;
 mod causality;
 mod client;
 mod codec;
@@ -170,11 +171,11 @@ pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identit
 pub use multicast::disk::{LimitedDisk, SlowDisk, VolatileDisk};
 pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogNonce, LogPosition, NodeLog, SharedLog};
 pub use multicast::{
-    Amnesiac, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Fixed, FixedKey, Layout, NodeId,
-    PARTITIONS_MAX, PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming, Sent,
-    SharedIndex,
+    Amnesiac, Branch, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Fixed, FixedKey, Layout,
+    NodeId, PARTITIONS_MAX, PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming,
+    Sent, SharedIndex,
 };
-pub use multicast::{faults as multicast_faults, link};
+pub use multicast::{branches as multicast_branches, faults as multicast_faults, link};
 pub use node::{Node, NodeError};
 pub use peers::{Deed, Peers};
 pub use read::Read;

@@ -29,6 +29,7 @@
 //!
 //! Nothing of a read is replicated, and nothing that is replicated depends on one.
 
+use crate::branches::LAST_MOMENT;
 use crate::service::StateMachine;
 use multicast::{ClientId, CommandId, PartitionId, Position};
 use std::collections::{BTreeMap, VecDeque};
@@ -112,8 +113,12 @@ impl<S: StateMachine> Reads<S> {
         let reads = self.waiting.get_mut(&session)?;
         let first = reads.front()?;
         let is_last_moment = next.is_some_and(|next| comes_before(first.read.place, next));
-        let is_free = first.question <= self.reached || is_last_moment;
+        let is_reached = first.question <= self.reached;
+        let is_free = is_reached || is_last_moment;
         let read = if is_free && is_next_in_order(first.read.place) { reads.pop_front() } else { None };
+        if read.is_some() && !is_reached {
+            LAST_MOMENT.reached();
+        }
         if reads.is_empty() {
             self.waiting.remove(&session);
         }

@@ -10,6 +10,10 @@
 mod reading;
 
 use crate::answer::{Answer, Outcome};
+use crate::branches::{
+    GAP, NOT_TAKEN_TOGETHER, OLD_EPOCH, REPEAT_ANSWERED, RETRIED, RUN_AGAIN, STAMP_BEYOND_PROPOSAL,
+    STAMP_RAISED, UNKNOWN_CLIENT,
+};
 use crate::client::{Clients, Refusal, Verdict};
 use crate::exchange::{Exchange, Inbox, Seen, Signal};
 use crate::faults::{NO_SIGNAL, OWN_STAMP, PAST_FORGOTTEN, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT};
@@ -276,7 +280,10 @@ impl<S: StateMachine> Replica<S> {
         let before = self.clients.stamp(head.id.client);
         let number = match before < head.proposal.number {
             true => head.proposal.number,
-            false => before.above(self.partition),
+            false => {
+                STAMP_BEYOND_PROPOSAL.reached();
+                before.above(self.partition)
+            }
         };
         Stamp { number, ..head.proposal }
     }
@@ -333,6 +340,7 @@ impl<S: StateMachine> Replica<S> {
         }
         let Ok(outcome) = self.execute(head, stamp, Some((command, ready))) else {
             self.counts.run_again += 1;
+            RUN_AGAIN.reached();
             return false;
         };
         self.see_others(command);
@@ -373,6 +381,7 @@ impl<S: StateMachine> Replica<S> {
         match result {
             Ok(reply) => Ok(Outcome::Reply(reply)),
             Err(Interrupt::Retry { needed }) => {
+                RETRIED.reached();
                 self.effects.clear();
                 Ok(Outcome::Retry(needed))
             }
@@ -383,6 +392,9 @@ impl<S: StateMachine> Replica<S> {
     /// Applies the effects of the command and answers it.
     fn complete(&mut self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) {
         self.counts.executed += u64::from(matches!(outcome, Outcome::Reply(_)));
+        if self.effects.raised > stamp.number {
+            STAMP_RAISED.reached();
+        }
         let stamp = Stamp { number: stamp.number.max(self.effects.raised), ..stamp };
         self.see_past(head);
         self.apply(head.position, head.destinations);
@@ -459,20 +471,32 @@ impl<S: StateMachine> Replica<S> {
 
     /// A command that was not taken here, nor executed anywhere.
     fn not_taken(&mut self, head: &Delivered<S>, verdict: Verdict) -> bool {
+        reached_by(verdict);
         self.counts.not_taken += 1;
         self.note_completion(head, false, &verdict);
         self.pass(head, head.proposal);
         let answer = match verdict {
             Verdict::Refused(refusal) => Some(self.answer(head, head.proposal, Outcome::Refused(refusal))),
-            Verdict::Repeat => self.clients.repeat(head.id),
+            Verdict::Repeat => self.repeat(head.id),
             Verdict::Gap | Verdict::Taken => None,
         };
         self.outputs.extend(answer.map(Output::Answer));
         true
     }
 
+    /// The answer that was given before, if it is kept.
+    fn repeat(&mut self, id: CommandId) -> Option<Answer<S>> {
+        let answer = self.clients.repeat(id);
+        match &answer {
+            Some(_) => REPEAT_ANSWERED.reached(),
+            None => self.witness.note(|| Witnessed::Forgotten(id)),
+        }
+        answer
+    }
+
     /// A command that was taken here or not, and not everywhere: it ends without effect at all its destinations.
     fn not_taken_together(&mut self, head: &Delivered<S>, mine: Verdict, worst: Verdict) -> bool {
+        NOT_TAKEN_TOGETHER.reached();
         if let (Verdict::Taken, Verdict::Refused(refusal)) = (mine, worst) {
             let answer = self.answer(head, head.proposal, Outcome::Refused(refusal));
             self.clients.answered(head.id, answer);
@@ -523,6 +547,16 @@ impl<S: StateMachine> Replica<S> {
                 values,
             }));
         }
+    }
+}
+
+/// Counts why a command was not taken, where that is rare.
+fn reached_by(verdict: Verdict) {
+    match verdict {
+        Verdict::Gap => GAP.reached(),
+        Verdict::Refused(Refusal::OldEpoch) => OLD_EPOCH.reached(),
+        Verdict::Refused(Refusal::UnknownClient) => UNKNOWN_CLIENT.reached(),
+        Verdict::Taken | Verdict::Repeat | Verdict::Refused(_) => {}
     }
 }
 

@@ -5,6 +5,7 @@
 //! proposals, which ride on signals; its time is the maximum of theirs. A stamp never feeds a later proposal, so it does
 //! not depend on when signals arrive.
 
+use crate::faults::PROPOSALS_FALL;
 use multicast::PartitionId;
 use serde::{Deserialize, Serialize};
 
@@ -64,9 +65,14 @@ impl Proposals {
     /// The proposal for the envelope just delivered: `time_ms` is log time there, `floor` the last number that the
     /// client has seen.
     pub fn draw(&mut self, time_ms: u64, floor: StampNumber) -> Stamp {
-        let past = self.last.max(floor).above(self.partition);
+        let past = self.kept().max(floor).above(self.partition);
         self.last = past.max(StampNumber::at(time_ms, self.partition));
         Stamp { number: self.last, time_ms }
+    }
+
+    /// What the next proposal must be greater than.
+    fn kept(&self) -> StampNumber {
+        if PROPOSALS_FALL.is_planted() { StampNumber::default() } else { self.last }
     }
 }
 

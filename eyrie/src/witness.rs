@@ -20,6 +20,8 @@ pub enum Witnessed {
         /// The entry of the partition's ring that holds it.
         entry: u64,
     },
+    /// A replica here was handed a repeat of a command whose answer it has not kept.
+    Forgotten(CommandId),
     /// A replica here has completed an envelope.
     Completed(Completion),
 }

@@ -1,5 +1,6 @@
 //! A lane: one ring as this node has it, and what goes with it.
 
+use crate::branches::{ASKED_AGAIN, REIGN_LOST};
 use crate::entry::EntryBuilder;
 use crate::envelope::{Envelope, Relayed};
 use crate::faults::{CURSOR_KEPT, NO_PREV_CHECK};
@@ -116,6 +117,8 @@ impl Lane {
         if self.ring.leads() {
             self.ring.append(entry);
             self.proposed = true;
+        } else {
+            REIGN_LOST.reached();
         }
     }
 
@@ -183,7 +186,11 @@ impl Lane {
 
     /// Asks again, if the last question has waited for too long.
     pub(crate) fn ask_again(&mut self, now_ms: u64) -> Vec<Sent> {
-        if self.read_index.is_due(now_ms) { self.ask(now_ms).1 } else { Vec::new() }
+        if !self.read_index.is_due(now_ms) {
+            return Vec::new();
+        }
+        ASKED_AGAIN.reached();
+        self.ask(now_ms).1
     }
 
     /// A question goes to all others, or to the leader alone, as far as it is known, where its answer suffices.

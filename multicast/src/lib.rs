@@ -46,6 +46,8 @@
 //! member of what never changes, and there is one configuration, so every [`Position`] is in configuration 0.
 
 mod address;
+mod branch;
+pub mod branches;
 #[cfg(test)]
 mod cluster_test;
 pub mod disk;
@@ -72,6 +74,7 @@ mod sequence;
 mod submission;
 
 pub use address::Misaddressed;
+pub use branch::Branch;
 pub use entry::{Entry, EntryBuilder, MalformedEntry};
 pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
 pub use fault::Fault;

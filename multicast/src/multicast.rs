@@ -1,6 +1,7 @@
 //! One node's share of the atomic multicast: its rings, the relay between them, what it submits and what it delivers.
 
 use crate::address::{self, Misaddressed};
+use crate::branches::{NOBODY_LEADS_HERE, SENT_TO_NEW_LEADER};
 use crate::entry::Entry;
 use crate::envelope::{CommandId, Envelope};
 use crate::lane::{Lane, PartitionLane};
@@ -394,6 +395,8 @@ impl Multicast {
             checked.map_err(|fault| PeerError::Misaddressed { ring, id, fault })?;
             if lane.ring().leads() {
                 lane.push(&envelope, None, time_ms);
+            } else {
+                NOBODY_LEADS_HERE.reached();
             }
         }
         Ok(())
@@ -409,6 +412,7 @@ impl Multicast {
         for envelope in self.submissions.all() {
             let ring = address::ring_of(envelope.destinations);
             if changed.contains(&ring) {
+                SENT_TO_NEW_LEADER.reached();
                 self.send(&envelope);
             }
         }

@@ -24,6 +24,7 @@
 //! is asked: the leader may be another by now.
 
 use crate::NodeId;
+use crate::branches::{LOG_UNDECIDED, OTHER_BALLOT};
 use crate::faults::OLD_LEADER_READS;
 use crate::ring::{Promise, Ring};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -53,6 +54,11 @@ impl Told {
     /// What the ring's member here has to say.
     pub(crate) fn by(ring: &dyn Ring, number: u64) -> Told {
         Told { number, promise: ring.promise(), decided: index(ring) }
+    }
+
+    /// Whether it was told under this ballot.
+    fn is_under(&self, promise: Promise) -> bool {
+        self.promise == promise
     }
 
     pub(crate) fn encode(&self) -> Bytes {
@@ -130,6 +136,9 @@ impl ReadIndex {
         if told.number > self.asked {
             return;
         }
+        if told.promise != ring.promise() {
+            OTHER_BALLOT.reached();
+        }
         match self.heard.iter_mut().find(|(member, _)| *member == from) {
             Some((_, before)) if before.number >= told.number => return,
             Some((_, before)) => *before = told,
@@ -149,14 +158,14 @@ impl ReadIndex {
             return Some((self.asked, entries));
         }
         let leader =
-            |told: &Told| Some((told.number, told.decided.filter(|_| told.promise == ring.promise())?));
+            |told: &Told| Some((told.number, told.decided.filter(|_| told.is_under(ring.promise()))?));
         self.heard.iter().find_map(|(_, told)| leader(told))
     }
 
     /// The latest question since which a quorum, this member included, was seen to have promised `promise` and nothing beyond it.
     fn seen(&self, promise: Promise) -> u64 {
         let numbers =
-            || self.heard.iter().filter(|(_, told)| told.promise == promise).map(|(_, told)| told.number);
+            || self.heard.iter().filter(|(_, told)| told.is_under(promise)).map(|(_, told)| told.number);
         let is_quorum = |number: &u64| numbers().filter(|other| other >= number).count() + 1 >= self.quorum;
         numbers().filter(is_quorum).max().unwrap_or(0)
     }
@@ -180,8 +189,16 @@ impl ReadIndex {
 
 /// How many entries the member here has decided, if it leads and they are all that was decided before.
 fn index(ring: &dyn Ring) -> Option<u64> {
-    let leads = ring.leads() && ring.decided() >= ring.entered_accept_with();
+    if ring.leads() && ring.decided() < ring.entered_accept_with() {
+        LOG_UNDECIDED.reached();
+    }
+    let leads = ring.leads() && has_decided_its_log(ring);
     leads.then(|| ring.decided())
+}
+
+/// Whether a leader has decided all that its log held when it entered the accept phase.
+fn has_decided_its_log(ring: &dyn Ring) -> bool {
+    ring.decided() >= ring.entered_accept_with()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! is followed only from there on ([`Survey`]).
 
 use crate::PartitionId;
+use crate::branches::{COPY_REFUSED, RELAY_BEGUN};
 use crate::entry::{Entry, MalformedEntry};
 use crate::envelope::{Envelope, Relayed, SharedIndex};
 use crate::faults::NO_PREV_CHECK;
@@ -86,6 +87,8 @@ impl Taken {
         let next = relayed.prev == self.0 || NO_PREV_CHECK.is_planted();
         if next {
             self.0 = relayed.k;
+        } else {
+            COPY_REFUSED.reached();
         }
         next
     }
@@ -182,6 +185,7 @@ pub struct Relay {
 impl Relay {
     /// A reign that begins over a partition log whose fold is `held`.
     pub fn begin(survey: &Survey, held: Taken) -> Relay {
+        RELAY_BEGUN.reached();
         Relay { partition: survey.partition, held: held.last(), count: survey.done }
     }
 

@@ -1,5 +1,6 @@
 //! Submissions: envelopes kept, and sent again, until those above have their reply and withdraw them.
 
+use crate::branches::RESENT;
 use crate::envelope::{CommandId, Envelope};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -95,6 +96,7 @@ impl Submissions {
     pub fn due(&mut self, now_ms: u64) -> Vec<Envelope> {
         let mut due = Vec::new();
         for kept in self.kept.values_mut().filter(|kept| now_ms >= kept.sent_ms + kept.wait_ms) {
+            RESENT.reached();
             kept.sent_ms = now_ms;
             kept.wait_ms = (kept.wait_ms * 2).min(RESEND_LAST_MS);
             due.push(kept.envelope.clone());

@@ -40,6 +40,8 @@ pub const ARMED_TOO_LATE: Fault = Fault::new("a watch armed behind what it shoul
 pub const BURST_OF_ANY_CALLER: Fault = Fault::new("a burst across addAuth");
 /// An event is told whether or not the session may read the znode.
 pub const EVENTS_FOR_ALL: Fault = Fault::new("an event told to who may not read its znode");
+/// A burst changes what the reply to an earlier request of it shows.
+pub const BURST_SHOWS_BEFORE: Fault = Fault::new("a burst changes what it has shown");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -62,4 +64,5 @@ pub const FAULTS: &[Fault] = &[
     ARMED_TOO_LATE,
     BURST_OF_ANY_CALLER,
     EVENTS_FOR_ALL,
+    BURST_SHOWS_BEFORE,
 ];

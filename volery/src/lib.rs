@@ -45,6 +45,7 @@ pub mod command;
 pub mod key;
 pub mod variables;
 
+pub mod branches;
 mod execute;
 pub mod faults;
 #[cfg(any(test, feature = "model"))]

@@ -27,6 +27,11 @@ impl Zxid {
         StampNumber(self.0)
     }
 
+    /// The last zxid before this one.
+    pub fn before(self) -> Zxid {
+        Zxid(self.0.saturating_sub(1))
+    }
+
     /// The last zxid before the least of `partition` beyond this one.
     pub fn before_next_of(self, partition: PartitionId) -> Zxid {
         Zxid(self.above(partition).0 - 1)

@@ -2,6 +2,7 @@
 
 use super::{Delivered, Output, Replica};
 use crate::answer::Outcome;
+use crate::branches::READ_BEHIND_DELIVERED;
 use crate::faults::READ_AT_DELIVERY;
 use crate::read::Read;
 use crate::service::StateMachine;
@@ -18,6 +19,9 @@ impl<S: StateMachine> Replica<S> {
     /// A question for the read index is answered, and everything up to there is delivered.
     pub fn answer_reads(&mut self, question: u64) {
         let undelivered = self.queue.back().filter(|_| !READ_AT_DELIVERY.is_planted());
+        if undelivered.is_some() {
+            READ_BEHIND_DELIVERED.reached();
+        }
         let delivered = undelivered.map_or(self.completed.0, |last| last.position);
         self.reads.answer(question, delivered);
         self.read_all();

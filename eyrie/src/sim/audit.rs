@@ -43,10 +43,21 @@ impl Audit {
                 self.answered.entry(id).or_insert(step);
                 return self.was_synced(id, blueprint, machines);
             }
+            Witnessed::Forgotten(id) => return self.was_answered(id),
             Witnessed::Delivered { delivery, entry } => return self.deliver(node, delivery, entry),
             Witnessed::Completed(completion) => return self.complete(node, completion),
         }
         Ok(())
+    }
+
+    /// An answer is kept until it has come to whoever asked: a repeat that finds none would never be answered.
+    fn was_answered(&self, id: CommandId) -> Result<(), String> {
+        match self.answered.contains_key(&id) {
+            true => Ok(()),
+            false => {
+                Err(format!("the answer to {id} is forgotten, and has never come to the node that asks"))
+            }
+        }
     }
 
     fn deliver(&mut self, node: usize, delivery: Delivery, entry: u64) -> Result<(), String> {

@@ -9,6 +9,7 @@ use super::position::LogPosition;
 use super::record::Records;
 use super::rings::Rings;
 use super::segment::{BadHeader, LogNonce, Segment, SegmentHeader, Segments};
+use crate::branches::{BEHIND_END_CLEARED, TORN_TAIL, UNBEGUN_SEGMENT};
 use crate::disk::{Disk, Generation, SegmentFile};
 
 /// What the log says, and where it ends.
@@ -74,6 +75,7 @@ impl Recovery<'_> {
     /// one, and might be taken for one that was not begun.
     fn remove(&self, unbegun: Option<Generation>) -> Result<(), LogError> {
         let Some(generation) = unbegun else { return Ok(()) };
+        UNBEGUN_SEGMENT.reached();
         self.disk.remove(generation).map_err(|error| self.failed(generation, error))
     }
 
@@ -204,8 +206,10 @@ impl Recovery<'_> {
         }
         let file = self.disk.describe(segment.generation);
         if torn.is_some_and(|header| header.position == self.read.end) {
+            TORN_TAIL.reached();
             tracing::warn!(file, offset = end, "cut off the torn tail of the log");
         } else if cleared > 0 {
+            BEHIND_END_CLEARED.reached();
             tracing::warn!(
                 file,
                 offset = end,

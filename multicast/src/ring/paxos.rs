@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::storage::{LogEntry, NONCES, RingStorage};
 use super::votes::Votes;
 use super::{Amnesiac, Outgoing, Promise, Ring, StepError};
+use crate::branches::{AMNESIAC_REFUSED, TOOK_OVER};
 #[cfg(not(test))]
 use crate::faults::ACKNOWLEDGE_BEFORE_SYNC;
 use crate::log::{LogError, LogPosition, SharedLog};
@@ -401,6 +402,7 @@ impl Ring for PaxosRing {
         let RingTiming { tick_ms, election_ticks, .. } = self.timing;
         self.rests_until_ms = self.next_tick_ms + TAKE_OVER_TIMEOUTS * election_ticks * tick_ms;
         self.counts.take_overs += 1;
+        TOOK_OVER.reached();
         self.paxos.try_become_leader();
         self.observe();
     }
@@ -415,7 +417,8 @@ impl Ring for PaxosRing {
     }
 
     fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
-        if let Some(value) = self.nonces.meet(peer, nonce)? {
+        let met = self.nonces.meet(peer, nonce).inspect_err(|_| AMNESIAC_REFUSED.reached());
+        if let Some(value) = met? {
             self.log.lock().put(self.id, NONCES, value);
         }
         Ok(())

@@ -10,7 +10,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use tests::sim::campaign::{Catch, Totals, carry_out, guarded, keep_panics, unlike, visit};
+use tests::sim::campaign::{Catch, Totals, carry_out, coverage, guarded, keep_panics, unlike, visit};
 use tests::sim::run::Plan;
 
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +42,9 @@ struct Arguments {
     /// Looks for each of the planted bugs, in at most --seeds seeds each.
     #[arg(long)]
     museum: bool,
+    /// Fails if a rare branch of the code was reached in no run.
+    #[arg(long)]
+    require_coverage: bool,
     /// With --replay: what the nodes log, too, as RUST_LOG says.
     #[arg(long)]
     log: bool,
@@ -123,7 +126,8 @@ fn campaign(arguments: &Arguments, threads: usize) -> bool {
         }
     });
     summarize(&totals);
-    totals.violations.is_empty()
+    let missed = coverage(&totals).iter().filter(|(_, times)| *times == 0).count();
+    totals.violations.is_empty() && (missed == 0 || !arguments.require_coverage)
 }
 
 fn summarize(totals: &Totals) {
@@ -134,5 +138,11 @@ fn summarize(totals: &Totals) {
     let met: Vec<String> =
         totals.counts.met.iter().map(|(kind, times)| format!("{kind:?} {times}")).collect();
     println!("misfortunes: {}", met.join(", "));
+    for (branch, times) in coverage(totals) {
+        match times {
+            0 => println!("branch NOT REACHED: {}", branch.name()),
+            _ => println!("branch {times:>9} times: {}", branch.name()),
+        }
+    }
     println!("{}: {totals}", if totals.violations.is_empty() { "ok" } else { "FAILED" });
 }

@@ -4,7 +4,7 @@ use super::counts::Counts;
 use super::museum::{Exhibit, exhibits};
 use super::run::{Outcome, Plan, run};
 use super::scripts::Script;
-use eyrie::Fault;
+use eyrie::{Branch, Fault};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,10 +62,12 @@ fn guard(fault: Option<Fault>, run: impl FnOnce() -> Outcome) -> Outcome {
     Fault::plant(fault);
     let outcome = catch_unwind(AssertUnwindSafe(run));
     Fault::plant(None);
-    outcome.unwrap_or_else(|_| {
+    let mut outcome = outcome.unwrap_or_else(|_| {
         let violation = Some(PANIC.with_borrow(Clone::clone));
         Outcome { violation, ..Outcome::default() }
-    })
+    });
+    outcome.counts.reached = Branch::take_reached();
+    outcome
 }
 
 /// Runs the seeds from `first` on, as long as `goes_on` says so of the number of runs begun; `tell` hears of each.
@@ -115,6 +117,13 @@ pub fn unlike(first: u64, seeds: u64, threads: usize) -> Vec<u64> {
         }
     });
     unlike.into_inner().expect("nobody panics with it")
+}
+
+/// The rare branches of all crates, and how often each was reached.
+pub fn coverage(totals: &Totals) -> Vec<(Branch, u64)> {
+    let all = [eyrie::multicast_branches::BRANCHES, eyrie::branches::BRANCHES, volery::branches::BRANCHES];
+    let times = |branch: &Branch| totals.counts.reached.get(branch.name()).copied().unwrap_or_default();
+    all.into_iter().flatten().map(|branch| (*branch, times(branch))).collect()
 }
 
 /// How a bug was found.

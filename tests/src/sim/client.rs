@@ -328,7 +328,7 @@ impl Client {
             } else if chance < moves + closes {
                 return self.send(Request::CloseSession, around);
             } else if chance < moves + closes + absences {
-                self.away_us = around.world.now_us() + self.rng.random_range(0..8_000_000);
+                self.away_us = self.back_us(around.world.now_us());
                 return;
             } else if chance < moves + closes + absences + deafness {
                 self.deaf_us = around.world.now_us() + self.rng.random_range(0..2_000_000);
@@ -336,6 +336,16 @@ impl Client {
             let call = around.calls.draw();
             let request = around.workload.next(&mut self.rng, self.index, call, &self.memory);
             self.send_as(call, request, around);
+        }
+    }
+
+    /// When it is heard of again if it falls silent: at any time, or just before its session may be ended.
+    fn back_us(&mut self, now_us: u64) -> u64 {
+        let timeout_us = self.session.as_ref().map_or(0, |session| session.timeout_ms as u64 * 1_000);
+        match self.rng.random() {
+            true => now_us + self.rng.random_range(0..8_000_000),
+            // It takes some time to connect again.
+            false => (self.confirmed_us + timeout_us * 95 / 100).saturating_sub(2 * RECONNECT_US).max(now_us),
         }
     }
 

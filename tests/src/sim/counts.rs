@@ -23,6 +23,8 @@ pub struct Counts {
     pub histories: u64,
     /// Histories on which the judge gave up.
     pub given_up: u64,
+    /// How often each rare branch was reached, by name.
+    pub reached: BTreeMap<&'static str, u64>,
 }
 
 impl Counts {
@@ -30,6 +32,9 @@ impl Counts {
     pub fn add(&mut self, other: Counts) {
         for (kind, times) in other.met {
             *self.met.entry(kind).or_default() += times;
+        }
+        for (branch, times) in other.reached {
+            *self.reached.entry(branch).or_default() += times;
         }
         self.simulated_us += other.simulated_us;
         self.returned += other.returned;
@@ -43,7 +48,8 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { simulated_us, met, returned, unknown, notified, executed, histories, given_up } = self;
+        let Counts { simulated_us, met, returned, unknown, notified, executed, histories, given_up, .. } =
+            self;
         let (hours, met) = (*simulated_us as f64 / 3.6e9, met.values().sum::<u64>());
         write!(f, "{hours:.2} simulated hours, {met} misfortunes, {returned} requests answered, ")?;
         write!(f, "{unknown} without an answer, {notified} watches fired, {executed} commands executed, ")?;

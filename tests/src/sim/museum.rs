@@ -5,7 +5,8 @@ use super::run::{Outcome, Plan, TROUBLE_US_MAX};
 use super::scripts::{SCRIPTS, Script};
 use eyrie::Fault;
 use eyrie::sim::Misfortune::{
-    self, Blackout, BlankDisk, BreakLinks, CutOneWay, Isolate, Kill, Pause, PowerLoss, SlowDisk, SlowNetwork,
+    self, Blackout, BlankDisk, BreakLinks, ClockLeap, CutOneWay, Isolate, Kill, Pause, PowerLoss, SlowDisk,
+    SlowNetwork,
 };
 use eyrie::sim::Swarm;
 
@@ -61,10 +62,11 @@ fn runs_for(fault: Fault) -> Runs {
 
 /// Where a bug shows in few runs only, runs are drawn that have what it takes.
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
-    use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, VALUES_DROPPED};
+    use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, PROPOSALS_FALL, VALUES_DROPPED};
     use eyrie::multicast_faults::{
         ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, SEND_BEFORE_SYNC,
     };
+    use volery::faults::BURST_SHOWS_BEFORE;
     match fault {
         AMNESIAC_VOTER => |seed| meeting(seed, &[(BlankDisk, 3_000), (Isolate, 700), (Kill, 1_500)]),
         SEND_BEFORE_SYNC | ACKNOWLEDGE_BEFORE_SYNC => {
@@ -76,6 +78,8 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         }
         VALUES_DROPPED => |seed| apart(meeting(seed, &[(PowerLoss, 1_500), (BreakLinks, 1_500)])),
         LETTER_ACKNOWLEDGED_UNSYNCED => |seed| apart(meeting(seed, &[(PowerLoss, 700), (SlowDisk, 700)])),
+        PROPOSALS_FALL => |seed| meeting(seed, &[(ClockLeap, 1_000)]),
+        BURST_SHOWS_BEFORE => Plan::usual,
         _ => Plan::of,
     }
 }

@@ -15,6 +15,7 @@ use eyrie::NodeId;
 use eyrie::sim::{Blueprint, Notice, Shape, Swarm};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
+use std::collections::BTreeMap;
 use volery::gateway::Gateway;
 use volery::placement::PlacementConfig;
 use volery::service::Volery;
@@ -218,6 +219,7 @@ impl Run {
             executed: self.world.audit().executed() as u64,
             histories: self.findings.histories as u64,
             given_up: self.findings.gave_up as u64,
+            reached: BTreeMap::new(),
         };
         Outcome {
             violation,

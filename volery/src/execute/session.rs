@@ -4,6 +4,7 @@
 //! which partitions these are; a command that was sent to fewer asks for the rest. One that was sent to more leaves them
 //! as they are.
 
+use crate::branches::{EXPIRY_VOID_BY_EPOCH, EXPIRY_VOID_BY_TERM};
 use crate::command::{Event, Reply};
 use crate::execute::tree::{Tree, parent_and_name, zxid_beyond};
 use crate::faults::{EPHEMERALS_AT_HOME, EXPIRED_IN_ANY_REIGN, EXPIRY_OF_ANY_EPOCH};
@@ -100,6 +101,7 @@ pub(super) fn expire(
     let home = session.home(view.oracle().partitions());
     let current = current_reign(view, home)?;
     if current != reign && !EXPIRED_IN_ANY_REIGN.is_planted() {
+        EXPIRY_VOID_BY_TERM.reached();
         return Ok(Reply::Reign(current));
     }
     end(view, session, epoch)
@@ -112,6 +114,7 @@ pub(super) fn expire(
 pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch) -> Result<Reply, Interrupt> {
     let Some(record) = record(view, session)? else { return Ok(Reply::NoSession) };
     if record.epoch != epoch && !EXPIRY_OF_ANY_EPOCH.is_planted() {
+        EXPIRY_VOID_BY_EPOCH.reached();
         return Ok(Reply::SessionMoved);
     }
     view.need(record.attached)?;

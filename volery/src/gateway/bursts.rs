@@ -9,7 +9,9 @@
 //! All events of a command come before its answer. So no request of a burst changes what the reply to one before it shows: the
 //! session would be told of the change first, and then be shown what was there before.
 
+use crate::branches::BURST_ENDED;
 use crate::command::{Change, Operation};
+use crate::faults::BURST_SHOWS_BEFORE;
 use crate::path;
 use crate::wire::REPLY_BYTES_MAX;
 use eyrie::Destinations;
@@ -53,7 +55,11 @@ impl Burst {
         let has_room = self.requests < REQUESTS_MAX
             && self.bytes < BYTES_MAX
             && looks.saturating_mul(look_bytes_max) <= LOOKED_BYTES_MAX;
-        let fits = operation.fits_a_burst() && has_room && !self.shows_what_changes(operation);
+        let shows = self.shows_what_changes(operation);
+        if shows {
+            BURST_ENDED.reached();
+        }
+        let fits = operation.fits_a_burst() && has_room && !shows;
         if fits {
             self.shown.extend(shown(operation));
             self.turns += usize::from(self.requests > 0 && self.last != destinations);
@@ -69,6 +75,9 @@ impl Burst {
 
     fn shows_what_changes(&self, operation: &Operation) -> bool {
         let Operation::Change(change) = operation else { return false };
+        if BURST_SHOWS_BEFORE.is_planted() {
+            return false;
+        }
         match change {
             Change::Create { path, mode, .. } => {
                 let parent = path::parent(path);

@@ -1,12 +1,13 @@
 //! One client's connection.
 
 use crate::acl::Caller;
+use crate::branches::EVENT_WAITS;
 use crate::gateway::pipeline::Pipeline;
 use crate::gateway::usage::Usage;
 use crate::wire::{ErrorCode, EventType, KeeperState, OpCode, Reply, ReplyHeader, WatcherEvent};
 use crate::zxid::Zxid;
 use bytes::BytesMut;
-use eyrie::PartitionId;
+use eyrie::{PartitionId, Position};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -192,11 +193,11 @@ impl Connection {
         }
     }
 
-    /// Sends a notification, or keeps it until the reply to request `armed_by` has left. Events of one partition stay in
-    /// order.
+    /// Sends a notification of what has happened at a place of a partition, or keeps it until the reply to request `armed_by` has
+    /// left, and all that show what was there before. Events of one partition stay in order.
     pub fn notify(
         &mut self,
-        partition: PartitionId,
+        (partition, place): (PartitionId, Position),
         kind: EventType,
         path: &Arc<str>,
         zxid: Zxid,
@@ -204,14 +205,22 @@ impl Connection {
     ) {
         let Phase::Open(pipeline) = &self.phase else { return };
         let event = WatcherEvent { kind, state: KeeperState::SyncConnected, path: path.clone() };
+        let after = pipeline.shows_before(partition, place).map_or(armed_by, |last| last.max(armed_by));
         let earlier = self.deferred.iter().rev().find(|deferred| deferred.partition == partition);
-        let after = earlier.map_or(armed_by, |earlier| earlier.after.max(armed_by));
-        if earlier.is_some() || armed_by >= pipeline.base() {
+        let after = earlier.map_or(after, |earlier| earlier.after.max(after));
+        if earlier.is_some() || after >= pipeline.base() {
             self.deferred_bytes += event.path.len();
+            EVENT_WAITS.reached();
             self.deferred.push_back(Deferred { after, partition, zxid, event });
         } else {
             self.send_event(zxid, &event);
         }
+    }
+
+    /// The last zxid before all that has happened and is not told yet: a client that loses its connection now must be told of it
+    /// when it comes back.
+    pub fn told_up_to(&self) -> Option<Zxid> {
+        self.deferred.iter().map(|deferred| deferred.zxid.before()).min()
     }
 
     /// Sends the notifications whose replies have left.

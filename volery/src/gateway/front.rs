@@ -4,6 +4,7 @@ use super::connection::{Connection, HANDSHAKE_MS, Phase};
 use super::hearings::Telling;
 use super::watches::Fired;
 use super::{Gateway, Purpose, STALL_MS};
+use crate::branches::{ADVANCED, EXPIRED, LATE_PING, STALLED, TERM_CLAIMED_AGAIN, WATCHERS_SENT_AWAY};
 use crate::command::{Command, Event, Reply};
 use crate::faults::{EVENTS_FOR_ALL, EXPIRY_BY_WALL_CLOCK, LATE_PING_ANSWERED};
 use crate::service::Volery;
@@ -91,6 +92,7 @@ impl Front<Volery> for Gateway {
             Some(Purpose::Expire(home)) => {
                 // A reign that an earlier leader had asked for may have begun late, and made this one's void.
                 if matches!(answer.outcome.as_ref(), Outcome::Reply(Reply::Reign(_))) && self.leads(home) {
+                    TERM_CLAIMED_AGAIN.reached();
                     self.reigns.claim(home);
                 }
             }
@@ -119,7 +121,7 @@ impl Front<Volery> for Gateway {
         };
         for Fired { connection: id, armed_by } in self.watches.fire(&path, kind, position, may_read) {
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.notify(partition, kind, &path, zxid, armed_by);
+                connection.notify((partition, position), kind, &path, zxid, armed_by);
                 if let Some(pipeline) = connection.pipeline() {
                     pipeline.saw_event(partition, position, seen);
                 }
@@ -145,6 +147,7 @@ impl Front<Volery> for Gateway {
         let stalled = stood_ms > STALL_MS;
         (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
         if stalled {
+            STALLED.reached();
             self.connections.values_mut().for_each(|connection| connection.forgive(stood_ms));
             self.restart(now_ms);
         }
@@ -157,6 +160,7 @@ impl Front<Volery> for Gateway {
             tracing::info!(%session, "not heard of for its timeout: expiring");
             let ticket = commands.errand(Command::Expire { session, epoch, reign }, Past::default());
             self.purposes.insert(ticket, Purpose::Expire(home));
+            EXPIRED.reached();
             self.expiry.end(session);
         }
         for partition in self.reigns.take_claims().iter() {
@@ -164,6 +168,7 @@ impl Front<Volery> for Gateway {
             self.purposes.insert(ticket, Purpose::Reign(partition));
         }
         for partition in self.marks.due(now_ms).iter() {
+            ADVANCED.reached();
             let ticket = commands.errand(Command::Advance { partition }, Past::at(self.newest.stamp()));
             self.purposes.insert(ticket, Purpose::Chore);
         }
@@ -210,6 +215,7 @@ impl Front<Volery> for Gateway {
         self.marks.interrupt(partition);
         let watching = |id: &ConnectionId| self.watches.sources(*id).contains(partition);
         for id in self.order.iter().copied().filter(watching).collect::<Vec<_>>() {
+            WATCHERS_SENT_AWAY.reached();
             self.drop_connection(id);
         }
     }
@@ -221,7 +227,9 @@ impl Front<Volery> for Gateway {
                     let mut is_late = |session: &SessionId| {
                         !self.expiry.touch(*session) && !LATE_PING_ANSWERED.is_planted()
                     };
-                    let late = sessions.into_iter().filter(|session| is_late(session)).collect();
+                    let late: Vec<SessionId> =
+                        sessions.into_iter().filter(|session| is_late(session)).collect();
+                    late.iter().for_each(|_| LATE_PING.reached());
                     commands.tell(from, Telling::Heard { partition, round, late }.encode());
                 }
             }

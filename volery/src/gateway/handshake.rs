@@ -3,6 +3,7 @@
 use super::connection::{OPENING_MS, Phase};
 use super::pipeline::Pipeline;
 use super::{Gateway, Purpose};
+use crate::branches::CLIENT_FROM_AHEAD;
 use crate::command::{Command, Reply};
 use crate::service::Volery;
 use crate::session::{Password, SessionId};
@@ -33,6 +34,7 @@ impl Gateway {
         // clock is far ahead. That would be known if it were heard of; the client may come again.
         let about_now = StampNumber::at(self.wall_ms + CLOCKS_APART_MS, PartitionId(PARTITIONS_MAX - 1));
         if Zxid::from_wire(request.last_zxid_seen) > self.newest.max(about_now.into()) {
+            CLIENT_FROM_AHEAD.reached();
             tracing::info!(peer = %connection.peer, "connection closed: its client has seen more than this node");
             PartitionId::all(self.marks.partitions()).for_each(|partition| commands.follow(partition));
             return self.drop_connection(id);

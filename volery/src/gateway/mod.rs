@@ -40,6 +40,7 @@ mod watches;
 #[cfg(test)]
 mod tests;
 
+use crate::branches::{MARK_HELD_BACK, REPLY_HELD, TERM_BEGUN};
 use crate::config::GatewayConfig;
 use crate::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE, REPLY_NOT_HELD};
 use crate::service::Volery;
@@ -337,6 +338,7 @@ impl Gateway {
         if !self.leads(partition) {
             return;
         }
+        TERM_BEGUN.reached();
         self.reigns.begin(partition, reign);
         let partitions = self.marks.partitions();
         self.expiry.restart(REIGN_GRACE_MS, |session| session.home(partitions) == partition);
@@ -450,6 +452,7 @@ impl Gateway {
         });
         unheard.iter().for_each(|partition| commands.follow(partition));
         if held {
+            REPLY_HELD.reached();
             self.unsettle(id);
         }
         let (xid, result, ends) = match next {
@@ -533,11 +536,16 @@ impl Gateway {
         self.watches.arm(id, path, kinds, sources, armed, heard);
     }
 
-    /// The low-water mark of a connection.
+    /// The low-water mark of a connection: of what its watch sources have passed, and of what it was told of that.
     fn header_zxid(&self, id: ConnectionId) -> Zxid {
         let sources = self.watches.sources(id);
         let low_water = self.marks.low_water(sources).filter(|_| !NEWEST_IN_HEADER.is_planted());
-        low_water.unwrap_or(self.newest)
+        let told = self.connections.get(&id).and_then(Connection::told_up_to);
+        let passed = low_water.unwrap_or(self.newest);
+        if told.is_some_and(|told| told < passed) {
+            MARK_HELD_BACK.reached();
+        }
+        told.map_or(passed, |told| told.min(passed))
     }
 
     /// Has a connection looked at at the end of the turn.

@@ -4,12 +4,13 @@ use super::Gateway;
 use super::connection::Connection;
 use super::pipeline::{Effect, Response};
 use super::watches::Armed;
+use crate::branches::{ARMED_LATE, SESSION_MOVED, SESSION_UNKNOWN};
 use crate::command::Reply;
 use crate::faults::ARMED_TOO_LATE;
 use crate::service::Volery;
 use crate::wire::{self, ErrorCode, OpResult, Stat};
 use crate::zxid::Zxid;
-use eyrie::{Answer, Commands, ConnectionId, Outcome, PartitionId, Refusal, Seen};
+use eyrie::{Answer, Commands, ConnectionId, Outcome, PartitionId, Refusal};
 use std::ops::Range;
 
 /// A request that has looked at znodes, and its answer.
@@ -54,8 +55,8 @@ impl Gateway {
             Outcome::Reply(reply) => {
                 numbers.for_each(|number| self.settle_one(id, Look { number, answer }, reply, commands));
             }
-            Outcome::Refused(refusal) => self.fail(id, numbers, code_of(*refusal), &answer.seen),
-            Outcome::Retry(_) => self.fail(id, numbers, ErrorCode::SystemError, &answer.seen),
+            Outcome::Refused(refusal) => self.fail(id, numbers, code_of(*refusal), answer),
+            Outcome::Retry(_) => self.fail(id, numbers, ErrorCode::SystemError, answer),
         }
     }
 
@@ -65,15 +66,16 @@ impl Gateway {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         let effect = pipeline.effect(look.number);
         if effect.path().is_some_and(|path| !self.hears_behind(look, commands.oracle().of(path), commands)) {
+            ARMED_LATE.reached();
             return self.drop_connection(id);
         }
         let result = self.outcome(id, look, effect, reply, commands);
-        self.respond(id, look.number, Response { result, seen: look.answer.seen.clone() });
+        self.respond(id, look.number, Response { result, ..response(look.answer) });
     }
 
-    fn fail(&mut self, id: ConnectionId, numbers: Range<u64>, code: ErrorCode, seen: &Seen) {
+    fn fail(&mut self, id: ConnectionId, numbers: Range<u64>, code: ErrorCode, answer: &Answer<Volery>) {
         for number in numbers {
-            self.respond(id, number, Response { result: Some(Err(code)), seen: seen.clone() });
+            self.respond(id, number, Response { result: Some(Err(code)), ..response(answer) });
         }
     }
 
@@ -135,6 +137,11 @@ impl Gateway {
     }
 }
 
+/// What an answer says of the reply, beside what that says.
+fn response(answer: &Answer<Volery>) -> Response {
+    Response { result: None, at: Some((answer.partition, answer.position)), seen: answer.seen.clone() }
+}
+
 /// The greatest zxid that a reply shows.
 fn newest_shown(reply: &wire::Reply) -> Zxid {
     match reply {
@@ -163,8 +170,14 @@ fn newest_of(stat: &Stat) -> Zxid {
 
 fn code_of(refusal: Refusal) -> ErrorCode {
     match refusal {
-        Refusal::UnknownClient => ErrorCode::SessionExpired,
-        Refusal::OldEpoch => ErrorCode::SessionMoved,
+        Refusal::UnknownClient => {
+            SESSION_UNKNOWN.reached();
+            ErrorCode::SessionExpired
+        }
+        Refusal::OldEpoch => {
+            SESSION_MOVED.reached();
+            ErrorCode::SessionMoved
+        }
         Refusal::Malformed => ErrorCode::MarshallingError,
         Refusal::Unsubmitted => ErrorCode::ThrottledOp,
     }

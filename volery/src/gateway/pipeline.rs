@@ -9,6 +9,7 @@
 
 use super::bursts::Burst;
 use crate::acl::Caller;
+use crate::branches::{BURST, BURST_BEHIND, HELD_FOR_FOLLOWING, RUN_WAITS};
 use crate::command::{Change, Command, Look, Operation};
 use crate::faults::{ATTACHED_FOR_EPHEMERALS, BURST_OF_ANY_CALLER, RUNS_OVERLAP};
 use crate::gateway::plan::{Arm, Here, Plan};
@@ -81,8 +82,18 @@ impl Effect {
 pub struct Response {
     /// The outcome; `None` where there is nothing to say to the client.
     pub result: Option<Result<Reply, ErrorCode>>,
+    /// Where it was answered, if it was.
+    pub at: Option<(PartitionId, Position)>,
     /// The places that the watch sources must have passed before it leaves.
     pub seen: Seen,
+}
+
+impl Response {
+    /// The place of a partition that it may show: nothing that happens behind it.
+    fn place(&self, partition: PartitionId) -> Position {
+        let here = self.at.filter(|(answered, _)| *answered == partition).map(|(_, place)| place);
+        here.or_else(|| self.seen.get(partition.index()).copied()).unwrap_or_default()
+    }
 }
 
 #[derive(Debug)]
@@ -297,6 +308,19 @@ impl Pipeline {
         self.promised
     }
 
+    /// The last of the replies that have come and have not left, and that show what was there before a place of a partition: what
+    /// happens there is told behind them, in the order in which it happened.
+    pub fn shows_before(&self, partition: PartitionId, place: Position) -> Option<u64> {
+        let is_before = |(_, item): &(u64, &Item)| match &item.stage {
+            Stage::Done(response) => response.place(partition) < place,
+            // What the gateway does itself is done in its turn.
+            Stage::Here(_) => true,
+            Stage::Waiting(_) | Stage::Sent | Stage::Close => false,
+        };
+        let ready = (self.base..).zip(&self.items).take_while(is_before);
+        ready.filter(|(_, item)| matches!(item.stage, Stage::Done(_))).last().map(|(number, _)| number)
+    }
+
     /// Takes in a request, and where it goes.
     pub fn push(
         &mut self,
@@ -384,6 +408,7 @@ impl Pipeline {
                     let arms = item.destinations.single().filter(|_| item.effect != Effect::None);
                     // What happens between the look and the first that is heard would be missed.
                     if let Some(partition) = arms.filter(|p| !commands.is_hosted(*p) && !hears(*p)) {
+                        HELD_FOR_FOLLOWING.reached();
                         commands.follow(partition);
                         return Sending::Held;
                     }
@@ -406,11 +431,13 @@ impl Pipeline {
     /// Sends the first request that waits, alone or with others behind it; says whether it could.
     fn send_first(&mut self, number: u64, commands: &mut Commands<Volery>, limits: SendLimits) -> bool {
         if let Some(burst) = self.next_burst(commands, limits) {
+            (if self.in_flight > 0 { BURST_BEHIND } else { BURST }).reached();
             self.send_burst(number, &burst, commands);
             return true;
         }
         let destinations = self.items[self.unsent].destinations;
         if self.in_flight > 0 && !self.run.takes(destinations) && !RUNS_OVERLAP.is_planted() {
+            RUN_WAITS.reached();
             return false;
         }
         self.promise(self.unsent);
@@ -689,5 +716,5 @@ fn is_left_out(operation: &Operation) -> bool {
 }
 
 fn done(result: Option<Result<Reply, ErrorCode>>) -> Stage {
-    Stage::Done(Response { result, seen: Seen::default() })
+    Stage::Done(Response { result, at: None, seen: Seen::default() })
 }

@@ -8,12 +8,13 @@ use super::connection::{Connection, Phase};
 use super::pipeline::Rearmed;
 use super::plan::{Here, Plan};
 use super::watches::{Armed, Kinds};
+use crate::branches::{REARM_ARMS, REARM_FIRES};
 use crate::command::Found;
 use crate::faults::{EVENTS_FOR_ALL, NOTHING_FIRES_ON_REARM};
 use crate::service::Volery;
 use crate::wire::{EventType, SetWatches};
 use crate::zxid::Zxid;
-use eyrie::{Commands, ConnectionId, Destinations, PartitionId};
+use eyrie::{Commands, ConnectionId, Destinations, PartitionId, Position};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -72,10 +73,12 @@ impl Gateway {
             let Some(connection) = self.connections.get_mut(&id) else { return };
             match fires.filter(|_| !NOTHING_FIRES_ON_REARM.is_planted()) {
                 Some(event) if told.insert(event.number()) => {
-                    connection.notify(partition, event, &rearmed.path, zxid, 0);
+                    REARM_FIRES.reached();
+                    connection.notify((partition, Position::default()), event, &rearmed.path, zxid, 0);
                 }
                 Some(_) => {}
                 None => {
+                    REARM_ARMS.reached();
                     let heard = self.marks.heard(partition);
                     self.watches.arm(id, &rearmed.path, kinds, partition.into(), armed, heard);
                 }

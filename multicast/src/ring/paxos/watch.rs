@@ -3,6 +3,7 @@
 use super::super::patience::Patience;
 use super::{PaxosRing, RingTiming};
 use crate::Entry;
+use crate::branches::{ASKED_TO_LEAD, PREFERRED, RESCUED, TAIL_WAITED};
 use crate::ring::Ring as _;
 use omnipaxos::messages::ballot_leader_election::HeartbeatReply;
 use omnipaxos::util::NodeId as Pid;
@@ -60,6 +61,7 @@ impl PaxosRing {
             self.waits.stranded.relieve();
         } else if self.waits.stranded.endure() && self.hears_quorum() && self.has_watchdog() {
             self.counts.rescues += 1;
+            RESCUED.reached();
             self.paxos.try_become_leader();
         }
     }
@@ -81,6 +83,7 @@ impl PaxosRing {
             self.waits.preferred.pause();
         } else if self.waits.preferred.endure() && self.hears_quorum() {
             self.counts.preferences += 1;
+            PREFERRED.reached();
             self.paxos.try_become_leader();
         }
     }
@@ -91,6 +94,7 @@ impl PaxosRing {
             self.waits.undecided.relieve();
         } else if self.waits.undecided.endure() && self.has_heartbeats() {
             self.counts.heartbeats += 1;
+            TAIL_WAITED.reached();
             self.append(Entry::heartbeat());
         }
     }
@@ -104,6 +108,7 @@ impl PaxosRing {
         match self.whom_to_ask() {
             None => self.waits.deaf.relieve(),
             Some(pid) if self.waits.deaf.endure() => {
+                ASKED_TO_LEAD.reached();
                 self.asked = pid;
                 self.asks = Some(self.membership.node(pid));
             }

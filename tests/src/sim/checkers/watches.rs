@@ -65,6 +65,11 @@ pub enum Rule {
     CausedBeforeTold,
     /// What is told is there for whoever looks then.
     ToldBeforeDone,
+    /// A reply does not show a znode as it was before a later change of the same session that was told already.
+    ShownTooLate,
+    /// What is told of a one-shot watch is beyond the mark in the last reply's header: a client that comes back without it would
+    /// not be told.
+    BelowMark,
     /// A change is told before the reply to a later sync.
     Lost,
     /// A partition's changes are told in order.

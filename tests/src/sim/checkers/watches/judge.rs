@@ -7,7 +7,7 @@ use super::state::Data;
 use super::told::Told;
 use super::watching::{Fired, Watching};
 use super::{Report, Rule};
-use crate::sim::checkers::sessions::calls::{Call, CallIndex, Calls, ConnectionIndex, Moment, Step};
+use crate::sim::checkers::sessions::calls::{Call, CallIndex, Calls, ConnectionIndex, End, Moment, Step};
 use crate::sim::checkers::sessions::sights::Sight;
 use crate::sim::checkers::sessions::violation::Violation;
 use crate::sim::checkers::sessions::writes::Authors;
@@ -34,6 +34,8 @@ struct Watcher<'a> {
     accused: BTreeSet<&'a str>,
     /// How many changes of a znode's data and of its children have been judged by a sync, from the first on.
     synced: BTreeMap<&'a str, [usize; 2]>,
+    /// The zxid in the header of the last reply that a client takes for its mark, and when that came.
+    mark: Option<(i64, Moment)>,
 }
 
 /// Judges a history's watches.
@@ -101,6 +103,10 @@ impl<'a, 'c> Judge<'a, 'c> {
             self.judge_stays(&mut watcher, call, sight, moment);
             self.judge_causes(&mut watcher, call, sight, moment);
             self.judge_ahead(&watcher, call, sight, moment);
+            self.judge_own(&watcher, call, sight, moment);
+        }
+        if let End::Returned { zxid: zxid @ 1.., .. } = call.end {
+            watcher.mark = Some((zxid, moment));
         }
         if let Request::Sync { path } = call.request
             && call.succeeded()
@@ -261,6 +267,43 @@ impl<'a, 'c> Judge<'a, 'c> {
         }
     }
 
+    /// What a session sends later is not seen by what it sent before, nor told before that is answered.
+    fn judge_own(&mut self, watcher: &Watcher<'a>, call: &Call<'a>, sight: &Sight<'a>, moment: Moment) {
+        let later = |zxid: &i64| {
+            let author = self.authors.of_zxid(sight.path, *zxid).map(|author| self.calls.call(author));
+            author.filter(|author| author.connection == call.connection && author.invoked > call.invoked)
+        };
+        let told = watcher.told.missing_from(sight, call.invoked);
+        let Some((zxid, author)) = told.filter_map(|zxid| Some((zxid, later(&zxid)?))).next() else { return };
+        let text = format!(
+            "the reply to call {} shows {} as it was before the later call {} of the session, whose change was told before \
+             with zxid {zxid:#x}",
+            call.id.0, sight.path, author.id.0
+        );
+        self.accuse(Rule::ShownTooLate, call.session, moment, text);
+    }
+
+    /// A client that comes back tells its mark: what was not told by then, and is not beyond it, it will not be told.
+    fn judge_mark(
+        &mut self,
+        watcher: &Watcher<'a>,
+        session: i64,
+        armed: Option<Moment>,
+        event: (EventType, &str, i64),
+        moment: Moment,
+    ) {
+        let (Some(armed), Some((mark, at)), (kind, path, zxid)) = (armed, watcher.mark, event) else {
+            return;
+        };
+        if at >= armed && zxid <= mark {
+            let text = format!(
+                "told {kind} of {path}, watched since entry {armed}, with zxid {zxid:#x}: the header of the reply of entry \
+                 {at} has {mark:#x}"
+            );
+            self.accuse(Rule::BelowMark, session, moment, text);
+        }
+    }
+
     /// What was answered before a sync was sent is told before the sync is answered.
     fn judge_sync(&mut self, watcher: &mut Watcher<'a>, call: &Call<'a>, path: &'a str, moment: Moment) {
         let Watcher { watching, told, accused, synced, .. } = watcher;
@@ -342,6 +385,7 @@ impl<'a, 'c> Judge<'a, 'c> {
         }
         self.report.notifications += 1;
         let mut watcher = self.watchers.remove(&session).unwrap_or_default();
+        let armed = watcher.watching.armed_since(*kind, path);
         let fired = watcher.watching.fire(*kind, path);
         if !fired.is_due() {
             let used = watcher.watching.was_used(*kind, path);
@@ -352,6 +396,7 @@ impl<'a, 'c> Judge<'a, 'c> {
             let text = format!("told {kind} of {path} with zxid {zxid:#x}: {why}");
             self.accuse(rule, session, moment, text);
         } else if !fired.retold {
+            self.judge_mark(&watcher, session, armed, (*kind, path, zxid), moment);
             self.judge_order(&mut watcher, session, zxid, event, moment);
             self.judge_zxid(&fired, session, zxid, event, moment);
         }

@@ -529,3 +529,36 @@ fn a_violation_says_who_when_and_why() {
     );
     assert_eq!((report.armed, report.looks), (1, 1));
 }
+
+#[test]
+fn a_session_is_not_shown_what_was_there_before_its_own_change_was_told() {
+    let mut script = watching();
+    let read = script.send(0, get("/a"));
+    let write = script.send(0, set("/a", "six"));
+    script.told(0, NodeDataChanged, "/a", 6);
+    script.answer(0, read, at(5, "five"));
+    script.answer(0, write, wrote(6));
+    assert_eq!(rules(&script), [Rule::ShownTooLate]);
+}
+
+#[test]
+fn a_change_of_another_session_may_be_told_before_an_older_reply() {
+    let mut script = watching();
+    let read = script.send(0, get("/a"));
+    script.done(1, set("/a", "six"), wrote(6));
+    script.told(0, NodeDataChanged, "/a", 6);
+    script.answer(0, read, at(5, "five"));
+    assert_eq!(rules(&script), []);
+}
+
+#[test]
+fn what_is_told_is_beyond_the_mark() {
+    for (mark, expected) in [(5, vec![]), (6, vec![Rule::BelowMark])] {
+        let mut script = watching();
+        script.header = mark;
+        script.done(0, sync("/b"), path("/b"));
+        script.told(0, NodeDataChanged, "/a", 6);
+        script.done(1, set("/a", "six"), wrote(6));
+        assert_eq!(rules(&script), expected, "mark {mark}");
+    }
+}

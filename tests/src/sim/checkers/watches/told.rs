@@ -91,6 +91,16 @@ impl<'a> Told<'a> {
         known.find(missing).map(|event| (event.kind, event.zxid, event.moment))
     }
 
+    /// The changes of a znode that were told since a request was sent, and that its reply does not show.
+    pub fn missing_from(&self, sight: &Sight<'_>, invoked: Moment) -> impl Iterator<Item = i64> {
+        let shown = sight.stat().map_or(i64::MAX, |stat| stat.mzxid);
+        let events = self.events(sight.path).iter().rev().take_while(move |event| event.moment > invoked);
+        let is_change =
+            |event: &&Event| matches!(event.kind, EventType::NodeCreated | EventType::NodeDataChanged);
+        let later = events.filter(is_change).filter(move |event| !event.retold && event.zxid > shown);
+        later.map(|event| event.zxid)
+    }
+
     fn events(&self, path: &str) -> &[Event] {
         self.by_path.get(path).map_or(&[], Vec::as_slice)
     }

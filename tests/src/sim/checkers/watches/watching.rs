@@ -155,6 +155,17 @@ impl<'a> Watching<'a> {
         fired
     }
 
+    /// Since when a one-shot watch is armed that such an event uses up.
+    pub fn armed_since(&self, kind: EventType, path: &str) -> Option<Moment> {
+        let data = self.data.get(path).map(|armed| armed.since);
+        let children = self.children.get(path).map(|armed| armed.since);
+        match kind {
+            EventType::NodeChildrenChanged => children,
+            EventType::NodeDeleted => data.max(children),
+            _ => data,
+        }
+    }
+
     /// Whether a watch that such an event may have used was there before on this connection.
     pub fn was_used(&self, kind: EventType, path: &str) -> bool {
         kinds(kind).iter().any(|kind| self.used.contains(&(path, *kind)))

@@ -1,0 +1,62 @@
+//! The rare branches of this crate that simulations must reach.
+
+use crate::branch::Branch;
+
+/// A copy from the shared ring is not the next one, and is left out.
+pub const COPY_REFUSED: Branch = Branch::new("a relayed copy refused");
+/// A leader folds its log and follows the shared ring from there.
+pub const RELAY_BEGUN: Branch = Branch::new("a relay begun");
+/// A member that takes no part stands for election though it hears a quorum.
+pub const RESCUED: Branch = Branch::new("a stranded member stood for election");
+/// The preferred member stands for election once it has caught up.
+pub const PREFERRED: Branch = Branch::new("the preferred member took over");
+/// A member that does not hear the leader asks another one to lead.
+pub const ASKED_TO_LEAD: Branch = Branch::new("a member was asked to lead");
+/// A member that was asked to lead stands for election.
+pub const TOOK_OVER: Branch = Branch::new("a member that was asked took over");
+/// A leader appends an entry so that what was lost is missed.
+pub const TAIL_WAITED: Branch = Branch::new("a heartbeat entry for the tail");
+/// A member shows another disk than before, and is refused.
+pub const AMNESIAC_REFUSED: Branch = Branch::new("a lost disk refused");
+/// What a power failure has left of a block is cut off.
+pub const TORN_TAIL: Branch = Branch::new("a torn tail cut off");
+/// What stands behind the end of the log is cleared.
+pub const BEHIND_END_CLEARED: Branch = Branch::new("pages behind the end cleared");
+/// A file of the log that was not begun is removed.
+pub const UNBEGUN_SEGMENT: Branch = Branch::new("an unbegun segment removed");
+/// A leader that has not decided its log names no read index.
+pub const LOG_UNDECIDED: Branch = Branch::new("a new leader with an undecided log");
+/// A member that has promised another ballot does not count.
+pub const OTHER_BALLOT: Branch = Branch::new("a read index of another ballot");
+/// A question for the read index was not answered in time.
+pub const ASKED_AGAIN: Branch = Branch::new("a read index asked again");
+/// A command is sent again, for no answer has come in time.
+pub const RESENT: Branch = Branch::new("a command sent again");
+/// What waits is sent to the member that leads now.
+pub const SENT_TO_NEW_LEADER: Branch = Branch::new("commands sent to a new leader");
+/// What another node submits here is forgotten, for this one does not lead.
+pub const NOBODY_LEADS_HERE: Branch = Branch::new("a command that came to no leader");
+/// A batch is thrown away, for its node leads no more.
+pub const REIGN_LOST: Branch = Branch::new("a batch of a leader that was");
+
+/// All of them.
+pub const BRANCHES: &[Branch] = &[
+    COPY_REFUSED,
+    RELAY_BEGUN,
+    RESCUED,
+    PREFERRED,
+    ASKED_TO_LEAD,
+    TOOK_OVER,
+    TAIL_WAITED,
+    AMNESIAC_REFUSED,
+    TORN_TAIL,
+    BEHIND_END_CLEARED,
+    UNBEGUN_SEGMENT,
+    LOG_UNDECIDED,
+    OTHER_BALLOT,
+    ASKED_AGAIN,
+    RESENT,
+    SENT_TO_NEW_LEADER,
+    NOBODY_LEADS_HERE,
+    REIGN_LOST,
+];
