@@ -74,6 +74,11 @@ pub const SCRIPTS: &[Script] = &[
         run: watches::comes_back_without_an_event,
     },
     Script {
+        name: "credentials come before the list of watches",
+        fault: None,
+        run: watches::proves_who_it_is_before_it_lists_its_watches,
+    },
+    Script {
         name: "a leader that was cut off tells nothing old",
         fault: Some(eyrie::multicast_faults::OLD_LEADER_READS),
         run: rings::read_at_an_old_leader,

@@ -25,7 +25,7 @@ pub fn authenticate(caller: &mut Caller, scheme: &str, auth: &[u8], super_digest
 pub fn plan() -> Plan {
     match BURST_OF_ANY_CALLER.is_planted() {
         true => Plan::Operate(Operation::Change(Change::Check { path: "/".into(), version: -1 }), None),
-        false => Plan::Here(Here::Nothing),
+        false => Plan::Here(Here::Authenticated),
     }
 }
 

@@ -363,7 +363,7 @@ impl Gateway {
         tracing::warn!(peer = %connection.peer, scheme, "authentication failed");
         self.advance(id, commands);
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let zxid = connection.last_zxid;
+        let zxid = Zxid::ZERO.to_wire();
         connection.reply(xid, zxid, Err(ErrorCode::AuthFailed), self.config.limits.reply_bytes);
         self.drop_connection(id);
     }
@@ -455,6 +455,9 @@ impl Gateway {
             REPLY_HELD.reached();
             self.unsettle(id);
         }
+        // Clients that come back send their credentials before their watches, and some take every header's zxid for their mark:
+        // it would say that they were told of all that they have missed. ZooKeeper's has no zxid either.
+        let is_markless = matches!(next, Next::Here(_, Here::Authenticated));
         let (xid, result, ends) = match next {
             Next::Nothing => return false,
             Next::Reply { xid, result, ends, received_ms } => {
@@ -467,7 +470,7 @@ impl Gateway {
         };
         // A client whose session is not here any more has been told nothing: it must not take this for its mark.
         let lost = ends && matches!(result, Some(Err(_)));
-        let zxid = if lost { Zxid::ZERO } else { self.header_zxid(id) };
+        let zxid = if lost || is_markless { Zxid::ZERO } else { self.header_zxid(id) };
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let output_bytes = connection.output.len();
         if let Some(result) = result {
@@ -499,7 +502,7 @@ impl Gateway {
         };
         let armed = Armed { by, ..Armed::default() };
         match here {
-            Here::Nothing => Ok(wire::Reply::Empty),
+            Here::Authenticated | Here::Nothing => Ok(wire::Reply::Empty),
             Here::AddWatch(path, mode) => {
                 self.arm(id, &path, mode.into(), armed, commands);
                 Ok(wire::Reply::WatchAdded)

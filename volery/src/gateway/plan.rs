@@ -34,6 +34,8 @@ pub enum Here {
     RemoveWatches(Arc<str>, WatcherType),
     /// Tells who the connection is.
     WhoAmI,
+    /// Answers credentials, which count already.
+    Authenticated,
     /// Answers, and does nothing.
     Nothing,
 }
@@ -68,7 +70,7 @@ impl Here {
             Here::Arm(persistent, recursive) => {
                 persistent.iter().chain(recursive).map(|path| path.len()).sum()
             }
-            Here::WhoAmI | Here::Nothing => 0,
+            Here::WhoAmI | Here::Authenticated | Here::Nothing => 0,
         }
     }
 
@@ -76,7 +78,7 @@ impl Here {
     pub fn concerns_watches(&self) -> bool {
         match self {
             Here::AddWatch(..) | Here::Arm(..) | Here::RemoveWatches(..) | Here::CheckWatches(..) => true,
-            Here::WhoAmI | Here::Nothing => false,
+            Here::WhoAmI | Here::Authenticated | Here::Nothing => false,
         }
     }
 
@@ -89,9 +91,11 @@ impl Here {
             Here::AddWatch(path, AddWatchMode::Persistent) => oracle.of(path).into(),
             Here::Arm(_, recursive) if !recursive.is_empty() => all,
             Here::Arm(persistent, _) => persistent.iter().map(|path| oracle.of(path)).collect(),
-            Here::CheckWatches(..) | Here::RemoveWatches(..) | Here::WhoAmI | Here::Nothing => {
-                Destinations::NONE
-            }
+            Here::CheckWatches(..)
+            | Here::RemoveWatches(..)
+            | Here::WhoAmI
+            | Here::Authenticated
+            | Here::Nothing => Destinations::NONE,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Line, TIMEOUT_MS, calm, create, get, path_of, set_to, sync, unless, wait};
 use eyrie::PartitionId;
 use eyrie::sim::Misfortune;
-use volery::wire::{Reply, Request, SetWatches, XID_SET_WATCHES};
+use volery::wire::{Reply, Request, SetWatches, XID_AUTH, XID_SET_WATCHES};
 
 /// A change in one partition, read by a client who then writes in another: one who watches the former and reads the latter is
 /// told of the change before it sees what was written after it, also where its node cannot hear of the change. Its
@@ -59,6 +59,32 @@ pub(super) fn comes_back_without_an_event(seed: u64) -> Option<String> {
     watcher.try_call(&mut world, XID_SET_WATCHES, &watches)?.expect("set");
     watcher.try_call(&mut world, 4, &get(&a, false))?.expect("read");
     unless(!missed || watcher.fired == 1, || "it was not told what it had missed".to_owned())
+}
+
+/// A client that takes the zxid of every header for its mark comes back, proves who it is, and loses the connection before it
+/// has listed its watches. When it lists them at last, it is told of what it has missed.
+pub(super) fn proves_who_it_is_before_it_lists_its_watches(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let path = path_of(&world, PartitionId((seed % 2) as u16));
+    let (mut changer, _) = Line::open(&mut world, 2, TIMEOUT_MS * 10, None);
+    let (mut watcher, session) = Line::open(&mut world, 0, TIMEOUT_MS * 10, None);
+    changer.call(&mut world, 1, &create(&path)).expect("created");
+    watcher.call(&mut world, 1, &get(&path, true)).expect("read");
+    let mut relative_zxid = watcher.zxid;
+    watcher.close(&mut world);
+    changer.call(&mut world, 2, &set_to(&path, 0)).expect("changed");
+    let (mut watcher, _) = Line::open(&mut world, 1, TIMEOUT_MS * 10, Some(&session));
+    let credentials = Request::Auth { kind: 0, scheme: "digest".into(), auth: "ann:a".into() };
+    watcher.call(&mut world, XID_AUTH, &credentials).expect("authenticated");
+    if watcher.zxid > 0 {
+        relative_zxid = watcher.zxid;
+    }
+    watcher.close(&mut world);
+    let (mut watcher, _) = Line::open(&mut world, 2, TIMEOUT_MS * 10, Some(&session));
+    let watches = SetWatches { relative_zxid, data: vec![path.clone()], ..SetWatches::default() };
+    watcher.call(&mut world, XID_SET_WATCHES, &Request::SetWatches(watches)).expect("set");
+    watcher.call(&mut world, 2, &sync(&path)).expect("synced");
+    unless(watcher.fired == 1, || "it was not told what it had missed".to_owned())
 }
 
 /// The answer that arms a watch is lost with the connection between two nodes, and comes again from another replica when the
