@@ -359,7 +359,7 @@ mod tests {
                 Message::Outputs { number, sequence, outputs, .. } => {
                     return node.hear(from, P, (number, sequence), outputs);
                 }
-                Message::Front(_) => unreachable!("there are no fronts"),
+                Message::Front(_) | Message::Free(_) => unreachable!("there are neither fronts nor rings"),
             }
             Vec::new()
         }

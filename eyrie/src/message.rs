@@ -7,6 +7,7 @@
 //! kind 2    acknowledge: partition u16 | command u64
 //! kind 3    outputs: partition u16 | number u64 | sequence u64 | a piece of the stream: length u32 | output, …
 //! kind 4    follow: partition u16 | number u64
+//! kind 5    from multicast to multicast: what keeps no order with the rest
 //! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -19,6 +20,7 @@ const SUBSCRIBE: u8 = 1;
 const ACKNOWLEDGE: u8 = 2;
 const OUTPUTS: u8 = 3;
 const FOLLOW: u8 = 4;
+const FREE: u8 = 5;
 const HEADER_BYTES: usize = 24;
 
 /// A message between nodes, on the channel that never waits behind bulk.
@@ -26,6 +28,8 @@ const HEADER_BYTES: usize = 24;
 pub enum Message {
     /// From front to front.
     Front(Bytes),
+    /// From multicast to multicast: heartbeats and the like, which keep no order with the rest and do not wait behind it.
+    Free(Bytes),
     /// To a node that hosts a partition: tell me what it puts out for me from now on, and its letters for commands after
     /// `after`.
     Subscribe {
@@ -77,7 +81,7 @@ impl Message {
     /// The message as bytes.
     pub fn encode(&self) -> Bytes {
         let carried = match self {
-            Message::Front(rest) | Message::Outputs { outputs: rest, .. } => rest.len(),
+            Message::Front(rest) | Message::Free(rest) | Message::Outputs { outputs: rest, .. } => rest.len(),
             Message::Subscribe { .. } | Message::Acknowledge { .. } | Message::Follow { .. } => 0,
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + carried);
@@ -85,6 +89,10 @@ impl Message {
         match self {
             Message::Front(rest) => {
                 bytes.put_u8(FRONT);
+                bytes.put_slice(rest);
+            }
+            Message::Free(rest) => {
+                bytes.put_u8(FREE);
                 bytes.put_slice(rest);
             }
             Message::Subscribe { partition, number, after, follows } => {
@@ -129,6 +137,9 @@ impl Message {
         if kind == FRONT {
             return Some(Message::Front(std::mem::take(bytes)));
         }
+        if kind == FREE {
+            return Some(Message::Free(std::mem::take(bytes)));
+        }
         let partition = PartitionId(bytes.try_get_u16_le().ok()?);
         let number = bytes.try_get_u64_le().ok()?;
         match kind {
@@ -161,6 +172,9 @@ mod tests {
         let message = Message::Front(Bytes::from_static(b"ab"));
         assert_eq!(message.encode().as_ref(), [1, 0, b'a', b'b']);
         assert_eq!(Message::decode(message.encode()), Ok(message));
+        let free = Message::Free(Bytes::from_static(b"ab"));
+        assert_eq!(free.encode().as_ref(), [1, 5, b'a', b'b']);
+        assert_eq!(Message::decode(free.encode()), Ok(free));
         let partition = PartitionId(3);
         let subscribe = Message::Subscribe { partition, number: 7, after: SharedIndex(9), follows: true };
         let bytes = [1, 1, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1];

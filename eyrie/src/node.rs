@@ -186,6 +186,11 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     pub fn told(&mut self, from: NodeId, message: Message) {
         let Some(correspondence) = &mut self.correspondence else { return };
         match message {
+            Message::Free(message) => {
+                if let Err(error) = self.step(from, message) {
+                    tracing::debug!(%from, %error, "a message was not handled");
+                }
+            }
             Message::Front(message) => self.front.told(from, message, &mut self.commands),
             Message::Subscribe { partition, number, after, follows } => {
                 if let Some(replica) = self.replicas.get(partition.index()).and_then(Option::as_ref) {

@@ -5,6 +5,14 @@
 //!   Node ◄─ step, meet, told ── Peers ◄─ LinkEvent ── Links ◄── bytes
 //! ```
 //!
+//! What of the rings is *free* ([`Sent::is_free`](multicast::Sent::is_free)), heartbeats above all, goes over the exchange channel, where
+//! it does not wait behind entries: a full link does not look like a dead leader. It needs no order with the rest of the ring's
+//! messages, and it is taken only while the peer's ring channel is up too, so that a member whose ring messages cannot come is
+//! not heard. A free message of an older exchange connection is dropped with it; one that was sent before the ring channel
+//! came up anew may be taken after that, and says what was so when it was sent, as any heartbeat does. While the exchange
+//! channel is down free messages go over the ring channel. What the exchange channel carries beside is bounded by its outbox
+//! and by who asked for it; where a node follows partitions that it does not host, heartbeats share the way with these.
+//!
 //! The edge keeps the links' contract (see [`multicast::link`]): it hands in what happened to its sockets, calls
 //! [`hear`](Peers::hear), does the [`Deed`]s, later calls [`speak`](Peers::speak), does the deeds again, and writes.
 
@@ -16,7 +24,7 @@ use bytes::{Bytes, BytesMut};
 use multicast::NodeId;
 use multicast::link::{Channel, ConnectionId, LinkConfig, LinkCounts, LinkEvent, Links, Nonce, StreamId};
 use multicast::log::LogPosition;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What the edge is to do with its sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +40,8 @@ pub struct Peers {
     links: Links,
     /// The disk that each peer has shown.
     nonces: BTreeMap<NodeId, Nonce>,
+    /// The channels that are up.
+    up: BTreeSet<(NodeId, Channel)>,
     deeds: VecDeque<Deed>,
 }
 
@@ -39,7 +49,12 @@ impl Peers {
     /// The peers of a node that has just started. Its incarnation is durable.
     pub fn new(config: LinkConfig) -> Peers {
         let met = config.peers.iter().filter_map(|(peer, met)| met.map(|met| (*peer, met.nonce)));
-        Peers { nonces: met.collect(), links: Links::new(config), deeds: VecDeque::new() }
+        Peers {
+            nonces: met.collect(),
+            links: Links::new(config),
+            up: BTreeSet::new(),
+            deeds: VecDeque::new(),
+        }
     }
 
     /// Time has passed; `now_ms` is monotonic. Comes before the turn's bytes.
@@ -90,15 +105,21 @@ impl Peers {
                     self.nonces.insert(peer, identity.nonce);
                     node.acquaint(peer, identity);
                 }
-                LinkEvent::Up { peer, channel, .. } => self.up(node, peer, channel),
+                LinkEvent::Up { peer, channel, .. } => {
+                    self.up.insert((peer, channel));
+                    self.up(node, peer, channel);
+                }
                 LinkEvent::Down { peer, channel } => {
                     tracing::info!(%peer, %channel, "a link is down");
+                    self.up.remove(&(peer, channel));
                     if channel == Channel::Exchange {
                         node.lost(peer);
                     }
                 }
                 LinkEvent::Message { peer, channel: Channel::Ring, bytes } => step(node, peer, bytes),
-                LinkEvent::Message { peer, channel: Channel::Exchange, bytes } => told(node, peer, bytes),
+                LinkEvent::Message { peer, channel: Channel::Exchange, bytes } => {
+                    self.told(node, peer, bytes)
+                }
                 LinkEvent::Refused { connection, peer, channel, by, reason } => {
                     let peer = peer.map_or("somebody".to_string(), |peer| peer.to_string());
                     let channel = channel.map_or(String::new(), |channel| format!(", {channel} link"));
@@ -111,6 +132,11 @@ impl Peers {
     /// Hands the links whatever the node has to say.
     pub fn speak<S: StateMachine, F: Front<S>>(&mut self, node: &mut Node<S, F>) {
         for sent in node.drain_sent() {
+            if sent.is_free && self.up.contains(&(sent.to, Channel::Exchange)) {
+                let message = Message::Free(sent.message).encode();
+                self.links.send(sent.to, Channel::Exchange, StreamId(0), None, message);
+                continue;
+            }
             self.links.send(sent.to, Channel::Ring, sent.stream, sent.after, sent.message);
         }
         for (to, message) in node.drain_told() {
@@ -138,6 +164,14 @@ impl Peers {
         self.links.counts()
     }
 
+    fn told<S: StateMachine, F: Front<S>>(&self, node: &mut Node<S, F>, peer: NodeId, bytes: Bytes) {
+        match Message::decode(bytes) {
+            Ok(Message::Free(_)) if !self.up.contains(&(peer, Channel::Ring)) => {}
+            Ok(message) => node.told(peer, message),
+            Err(error) => tracing::warn!(%peer, %error, "a message was not understood"),
+        }
+    }
+
     fn up<S: StateMachine, F: Front<S>>(&self, node: &mut Node<S, F>, peer: NodeId, channel: Channel) {
         tracing::info!(%peer, %channel, "a link is up");
         match channel {
@@ -155,13 +189,6 @@ impl Peers {
 fn step<S: StateMachine, F: Front<S>>(node: &mut Node<S, F>, peer: NodeId, message: Bytes) {
     if let Err(error) = node.step(peer, message) {
         tracing::debug!(%peer, %error, "a message was not handled");
-    }
-}
-
-fn told<S: StateMachine, F: Front<S>>(node: &mut Node<S, F>, peer: NodeId, bytes: Bytes) {
-    match Message::decode(bytes) {
-        Ok(message) => node.told(peer, message),
-        Err(error) => tracing::warn!(%peer, %error, "a message was not understood"),
     }
 }
 

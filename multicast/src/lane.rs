@@ -105,7 +105,7 @@ impl Lane {
         let (ring, envelopes) = (self.ring.id(), self.forwarded.take(0));
         let to = self.leader.filter(|leader| *leader != self.me)?;
         let message = Message::Submit(ring, envelopes).encode();
-        Some(Sent { to, stream: unordered(ring), after: None, message })
+        Some(Sent { to, stream: unordered(ring), after: None, is_free: false, message })
     }
 
     pub(crate) fn propose(&mut self, time_ms: u64) {
@@ -161,7 +161,7 @@ impl Lane {
     /// somebody whom it does not hear.
     pub(crate) fn need(&mut self, is_needed: bool) -> Option<Sent> {
         let (ring, to) = (self.ring.id(), self.ring.need(is_needed)?);
-        Some(Sent { to, stream: unordered(ring), after: None, message: Message::Lead(ring).encode() })
+        Some(free(ring, to, Message::Lead(ring).encode()))
     }
 
     /// Another member asks this one to lead. Gives that back if this node is none.
@@ -202,8 +202,7 @@ impl Lane {
             false => self.ring.leader() == Some(*member),
         };
         let message = Message::Ask(id, number).encode();
-        let sent =
-            |to: &NodeId| Sent { to: *to, stream: unordered(id), after: None, message: message.clone() };
+        let sent = |to: &NodeId| free(id, *to, message.clone());
         self.members.iter().filter(|member| whom(member)).map(sent).collect()
     }
 
@@ -217,7 +216,7 @@ impl Lane {
         }
         let (ring, told) = (self.id(), Told::by(self.ring.as_ref(), number));
         let message = Message::Tell(ring, told.encode()).encode();
-        Some(Ok(Sent { to: from, stream: unordered(ring), after: None, message }))
+        Some(Ok(free(ring, from, message)))
     }
 
     /// Another member has answered a question.
@@ -250,13 +249,20 @@ impl Lane {
             }
             Part::Follower => Message::Follow,
         };
-        into.extend(outgoing.into_iter().map(|Outgoing { to, message: bytes, after }| Sent {
+        into.extend(outgoing.into_iter().map(|Outgoing { to, message: bytes, after, is_free }| Sent {
             to,
+            is_free,
             stream: if after.is_some() { ordered(id) } else { unordered(id) },
             after,
             message: message(id, bytes).encode(),
         }));
     }
+}
+
+/// A message that vouches for nothing and keeps no order: a question for the read index, an answer to one, which its number
+/// belongs to, or a request to lead.
+fn free(ring: RingId, to: NodeId, message: Bytes) -> Sent {
+    Sent { to, stream: unordered(ring), after: None, is_free: true, message }
 }
 
 /// The stream of what a ring says about its log, in order.

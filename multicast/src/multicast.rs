@@ -100,6 +100,8 @@ pub struct Sent {
     pub stream: StreamId,
     /// It leaves only when the node's log is durable up to here; at once if none.
     pub after: Option<LogPosition>,
+    /// Whether it keeps no order with anything else, and must not wait behind anything: it may go by another connection.
+    pub is_free: bool,
     /// What that node's multicast is to [`step`](Multicast::step).
     pub message: Bytes,
 }

@@ -46,6 +46,8 @@ pub struct Conditions {
     pub jitter_us: u64,
     /// How many bytes may be on the way in one direction of a connection, or wait to be read.
     pub window_bytes: usize,
+    /// How many bytes a second arrive in one direction of a connection between two nodes; as many as are sent if none.
+    pub bytes_per_s: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -302,9 +304,14 @@ impl Network {
     /// Sends a parcel to an end.
     fn post(&mut self, to: EndId, parcel: Parcel, rng: &mut SmallRng) {
         let Some(pipe) = self.pipes.get_mut(&to) else { return };
-        let Conditions { latency_us, jitter_us, .. } = self.conditions;
+        let Conditions { latency_us, jitter_us, bytes_per_s, .. } = self.conditions;
         let at_us = self.now_us + latency_us + rng.random_range(0..=jitter_us);
-        pipe.last_us = pipe.last_us.max(at_us);
+        let among_nodes = matches!((pipe.from, pipe.to), (Place::Node(_), Place::Node(_)));
+        let takes_us = match (&parcel, bytes_per_s.filter(|_| among_nodes)) {
+            (Parcel::Bytes(bytes), Some(bytes_per_s)) => bytes.len() as u64 * 1_000_000 / bytes_per_s,
+            _ => 0,
+        };
+        pipe.last_us = at_us.max(pipe.last_us + takes_us);
         if let Parcel::Bytes(bytes) = &parcel {
             pipe.bytes += bytes.len();
         }

@@ -36,6 +36,11 @@ impl Pace {
     }
 
     pub(super) fn conditions(&self) -> Conditions {
-        Conditions { latency_us: self.latency_us, jitter_us: 0, window_bytes: WINDOW_BYTES }
+        Conditions {
+            latency_us: self.latency_us,
+            jitter_us: 0,
+            window_bytes: WINDOW_BYTES,
+            bytes_per_s: None,
+        }
     }
 }

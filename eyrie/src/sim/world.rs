@@ -22,6 +22,9 @@ const TICK_US: u64 = 10_000;
 /// The least time between two turns: what a turn takes.
 const TURN_US: u64 = 40;
 
+/// After every so-many'th turn a process waits for a processor, where processes do.
+const WAITS_IN: u32 = 20;
+
 /// What concerns those outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -60,6 +63,8 @@ pub struct World<S: StateMachine, F: Front<S>> {
     swarm: Swarm,
     /// In a run that asks how fast a cluster would be.
     pace: Option<Pace>,
+    /// How long processes wait for a processor at most, now and then.
+    waits_us: u64,
     healed: bool,
     agenda: BTreeMap<(u64, u64), Item>,
     numbered: u64,
@@ -80,6 +85,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             latency_us: rng.random_range(20..500),
             jitter_us: rng.random_range(0..2_000),
             window_bytes: *[2 << 10, 16 << 10, 256 << 10].choose(&mut rng).expect("three"),
+            bytes_per_s: None,
         };
         let machines = (0..blueprint.shape.nodes).map(|me| Machine::new(me, &mut rng)).collect();
         let mut world = World {
@@ -89,6 +95,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             conditions,
             swarm,
             pace: None,
+            waits_us: 0,
             healed: false,
             agenda: BTreeMap::new(),
             numbered: 0,
@@ -112,6 +119,17 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         world.network.set_conditions(world.conditions);
         world.pace = Some(pace);
         world
+    }
+
+    /// From now on so many bytes a second pass in each direction of a connection between two nodes.
+    pub fn narrow(&mut self, bytes_per_s: u64) {
+        self.conditions = Conditions { bytes_per_s: Some(bytes_per_s), ..self.conditions };
+        self.network.set_conditions(self.conditions);
+    }
+
+    /// From now on processes wait for a processor, up to so long, again and again.
+    pub fn crowd(&mut self, waits_us: u64) {
+        self.waits_us = waits_us;
     }
 
     /// Now, in microseconds of the run.
@@ -345,6 +363,9 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         if let Some(pace) = self.pace {
             machine.paused_us = self.now_us + pace.turn_us(&witnessed);
         }
+        if self.waits_us > 0 && self.rng.random_ratio(1, WAITS_IN) {
+            machine.paused_us = self.now_us + self.rng.random_range(1..=self.waits_us);
+        }
         for witnessed in witnessed {
             let noted = self.audit.note(self.steps, node, witnessed, &self.blueprint, &self.machines);
             if let Err(violation) = noted {
@@ -473,9 +494,9 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
                 self.cut(cuts, until_us)
             }
             Misfortune::SlowNetwork => {
-                let Conditions { latency_us, jitter_us, window_bytes } = self.conditions;
+                let Conditions { latency_us, jitter_us, .. } = self.conditions;
                 let (latency_us, jitter_us) = (latency_us * 20, (jitter_us + 1_000) * 50);
-                self.network.set_conditions(Conditions { latency_us, jitter_us, window_bytes });
+                self.network.set_conditions(Conditions { latency_us, jitter_us, ..self.conditions });
                 self.put(until_us, Item::Mend(Mending::QuickNetwork));
                 true
             }

@@ -77,7 +77,12 @@ impl FollowerRing {
             Following::Entries(log) => Some(log.lock().next_index(self.id)),
         };
         let request = Request { number: self.number, leader: self.leader, from };
-        self.unsent = Some(Outgoing { to: self.members[place], message: request.encode(), after: None });
+        self.unsent = Some(Outgoing {
+            to: self.members[place],
+            message: request.encode(),
+            after: None,
+            is_free: false,
+        });
     }
 
     fn place(&self, member: NodeId) -> Option<usize> {

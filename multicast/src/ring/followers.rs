@@ -50,7 +50,12 @@ impl Followers {
             match news.answer(&request, log) {
                 Ok(answer) => {
                     let frames = answer.frames().into_iter();
-                    into.extend(frames.map(|message| Outgoing { to: *to, message, after: None }));
+                    into.extend(frames.map(|message| Outgoing {
+                        to: *to,
+                        message,
+                        after: None,
+                        is_free: false,
+                    }));
                 }
                 Err(error) => tracing::warn!(ring = %news.ring, %to, %error, "a follower is not answered"),
             }

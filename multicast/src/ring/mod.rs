@@ -62,9 +62,10 @@
 //!
 //! # Slow is not dead
 //!
-//! How long a member waits for heartbeats follows what it has observed: see [`pace`]. Heartbeats travel on a connection of their own
-//! ([`Channel::Pulse`](crate::link::Channel::Pulse)), so they never wait behind the log's entries; see the [chapter](crate::link) of the
-//! links for why they need no order with the rest.
+//! How long a member waits for heartbeats follows what it has observed: see `pace.rs`. Heartbeats are *free*
+//! ([`Outgoing::is_free`]): they travel on another connection than entries do, so they never wait behind these. They need no order
+//! with the rest. A request has no state. A reply counts only in the round in which it was asked, by this process; it says what
+//! its sender promised and whom it follows at that time, which may be over when it comes, as it may be on any connection.
 //!
 //! # Who is not heard
 //!
@@ -133,6 +134,8 @@ pub struct Outgoing {
     pub message: Bytes,
     /// It leaves only when the node's log is durable up to here; at once if none.
     pub after: Option<LogPosition>,
+    /// Whether it keeps no order with anything else, and must not wait behind anything.
+    pub is_free: bool,
 }
 
 /// Why a message was not handled. The link that brought it is of no use as it is.

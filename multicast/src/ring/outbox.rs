@@ -71,8 +71,9 @@ impl Outbox {
         drop(log);
         for message in messages {
             let to = membership.node(message.get_receiver());
-            let position = self.position(to, class(&message), appended);
-            self.encode(to, &message, position.filter(|position| *position > durable));
+            let class = class(&message);
+            let position = self.position(to, class, appended).filter(|position| *position > durable);
+            self.encode(to, &message, position, class == Class::Free);
         }
     }
 
@@ -103,7 +104,7 @@ impl Outbox {
         }
     }
 
-    fn encode(&mut self, to: NodeId, message: &PaxosMessage, after: Option<LogPosition>) {
+    fn encode(&mut self, to: NodeId, message: &PaxosMessage, after: Option<LogPosition>, is_free: bool) {
         let mut whole = WHOLE_HEAD.to_vec();
         encode_message(message, &mut whole);
         let bytes = whole.len();
@@ -112,6 +113,6 @@ impl Outbox {
             tracing::warn!(%to, bytes, "a message is too long to be sent: the peer needs a checkpoint");
             self.oversized += 1;
         }
-        self.queue.extend(frames.into_iter().map(|message| Outgoing { to, message, after }));
+        self.queue.extend(frames.into_iter().map(|message| Outgoing { to, message, after, is_free }));
     }
 }

@@ -22,6 +22,8 @@ const ACCOUNTS: u32 = 10;
 pub enum Command {
     /// Puts one unit in.
     Deposit(u32),
+    /// Puts one unit in, wrapped in much paper.
+    Wrapped(u32, Vec<u8>),
     /// Moves one unit, also out of an empty account.
     Transfer(u32, u32),
 }
@@ -51,7 +53,7 @@ impl StateMachine for Bank {
             Ok(balance)
         };
         match *command {
-            Command::Deposit(account) => add(account, 1),
+            Command::Deposit(account) | Command::Wrapped(account, _) => add(account, 1),
             Command::Transfer(from, to) => add(from, -1).and_then(|_| add(to, 1)),
         }
     }
@@ -68,7 +70,7 @@ impl PartitioningOracle<Bank> for Branches {
 
     fn destinations(&self, command: &Command) -> Destinations {
         match command {
-            Command::Deposit(account) => self.partition_of(account).into(),
+            Command::Deposit(account) | Command::Wrapped(account, _) => self.partition_of(account).into(),
             Command::Transfer(from, to) => {
                 [from, to].map(|account| self.partition_of(account)).into_iter().collect()
             }
@@ -108,6 +110,8 @@ pub struct Teller {
     rng: SmallRng,
     /// How many errands it still does.
     left: u32,
+    /// How many bytes it wraps its deposits in.
+    pub paper_bytes: usize,
     /// What it has asked for and has no answer to.
     out: BTreeMap<Ticket, Command>,
     /// All that each partition here holds, as last observed.
@@ -117,20 +121,28 @@ pub struct Teller {
 impl Teller {
     /// One who has so many errands to do.
     pub fn new(ledger: Rc<RefCell<Ledger>>, seed: u64, left: u32) -> Teller {
-        Teller { ledger, rng: SmallRng::seed_from_u64(seed), left, out: BTreeMap::new(), totals: Vec::new() }
+        Teller {
+            ledger,
+            rng: SmallRng::seed_from_u64(seed),
+            left,
+            paper_bytes: 0,
+            out: BTreeMap::new(),
+            totals: Vec::new(),
+        }
     }
 
     fn order(&mut self) -> Command {
         let accounts = [self.rng.random_range(0..ACCOUNTS), self.rng.random_range(0..ACCOUNTS)];
         match self.rng.random_bool(0.5) && accounts[0] != accounts[1] {
             true => Command::Transfer(accounts[0], accounts[1]),
+            false if self.paper_bytes > 0 => Command::Wrapped(accounts[0], vec![7; self.paper_bytes]),
             false => Command::Deposit(accounts[0]),
         }
     }
 }
 
 fn is_deposit(order: &Command) -> i64 {
-    i64::from(matches!(order, Command::Deposit(_)))
+    i64::from(matches!(order, Command::Deposit(_) | Command::Wrapped(..)))
 }
 
 impl Front<Bank> for Teller {

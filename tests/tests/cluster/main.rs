@@ -85,6 +85,69 @@ fn every_command_takes_effect_once_at_five_and_at_seven_replicas() {
     run_all(410..412, SEVEN, &DEATHS);
 }
 
+/// A cluster in which nothing goes wrong, whose tellers wrap what they ask for.
+fn calm(seed: u64, shape: Shape, paper_bytes: usize) -> World<Bank, Teller> {
+    let ledger: Rc<RefCell<Ledger>> = Rc::default();
+    let front = move |node: NodeId| {
+        let mut teller = Teller::new(ledger.clone(), node.0.into(), 5_000);
+        teller.paper_bytes = paper_bytes;
+        teller
+    };
+    let limits = LogLimits::default();
+    let ids = shape.dense_ids();
+    let blueprint = Blueprint { shape, ids, oracle: Arc::new(Branches), front: Box::new(front), limits };
+    let mut world = World::new(seed, blueprint, Swarm(BTreeMap::new()));
+    assert_eq!(world.next(QUIET_US), None, "nobody is outside");
+    world
+}
+
+/// How many terms of leadership the nodes have seen begin.
+fn elections(world: &mut World<Bank, Teller>) -> u64 {
+    let mut sum = 0;
+    for place in 0..world.shape().nodes {
+        let node = world.node(place).expect("a node that runs");
+        sum += node.status().rings.iter().map(|ring| ring.elections).sum::<u64>();
+    }
+    sum
+}
+
+fn delivered(world: &mut World<Bank, Teller>) -> u64 {
+    world.node(0).expect("a node that runs").status().multicast.delivered
+}
+
+/// Leaders are where they are preferred by then.
+const QUIET_US: u64 = 12_000_000;
+
+/// A command of 1 MiB takes ten seconds to reach a follower, and heartbeats do not wait behind it.
+#[test]
+fn full_links_depose_nobody() {
+    for seed in 500..504 {
+        let mut world = calm(seed, TOGETHER, 0);
+        world.narrow(100_000);
+        for place in 0..TOGETHER.nodes {
+            world.node(place).expect("a node that runs").front().paper_bytes = 1 << 20;
+        }
+        let (before, had) = (elections(&mut world), delivered(&mut world));
+        assert_eq!(world.next(QUIET_US + 120_000_000), None, "nobody is outside");
+        assert_eq!(world.violation(), None, "seed {seed}");
+        assert_eq!(elections(&mut world) - before, 0, "seed {seed}: leaders have changed");
+        assert!(delivered(&mut world) > had, "seed {seed}: nothing was delivered");
+    }
+}
+
+/// Every process waits for its processor again and again, for longer than a round of heartbeats takes on a quiet machine.
+#[test]
+fn slow_processes_depose_nobody() {
+    for seed in 510..520 {
+        let mut world = calm(seed, TOGETHER, 0);
+        world.crowd(250_000);
+        let before = elections(&mut world);
+        assert_eq!(world.next(QUIET_US + 60_000_000), None, "nobody is outside");
+        assert_eq!(world.violation(), None, "seed {seed}");
+        assert_eq!(elections(&mut world) - before, 0, "seed {seed}: leaders have changed");
+    }
+}
+
 #[test]
 fn where_replicas_are_apart_every_command_takes_effect_once_through_the_death_of_any_node() {
     run_all(200..230, APART, &DEATHS);
