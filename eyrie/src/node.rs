@@ -72,7 +72,6 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     /// Who leads each partition, as the front was told.
     leaders: Vec<Option<NodeId>>,
     now_ms: u64,
-    wall_ms: u64,
     chores_ms: u64,
     resent_ms: u64,
 }
@@ -130,7 +129,6 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             witness: Witness::default(),
             leaders: vec![None; usize::from(partitions)],
             now_ms: 0,
-            wall_ms: 0,
             chores_ms: 0,
             resent_ms: 0,
             log,
@@ -257,7 +255,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// Time has passed: `now_ms` is monotonic, `wall_ms` counts from 1970.
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
-        (self.now_ms, self.wall_ms) = (now_ms, wall_ms);
+        self.now_ms = now_ms;
         self.multicast.tick(now_ms, wall_ms);
         if let Some(correspondence) = &mut self.correspondence {
             correspondence.tick(now_ms);
@@ -552,7 +550,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     fn do_chores(&mut self) {
         for replica in self.replicas.iter().flatten() {
             if self.multicast.leads(replica.partition()) {
-                for command in S::chores(replica.variables(), self.wall_ms) {
+                let age_ms = self.multicast.age_ms(replica.partition());
+                for command in S::chores(replica.variables(), age_ms) {
                     self.commands.errand(command, Past::default());
                 }
             }

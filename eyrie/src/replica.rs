@@ -88,6 +88,7 @@ struct Delivered<S: StateMachine> {
     shared: Option<SharedIndex>,
     position: Position,
     proposal: Stamp,
+    age_ms: u64,
     request: Option<Request<S>>,
 }
 
@@ -177,6 +178,7 @@ impl<S: StateMachine> Replica<S> {
             shared: delivery.shared,
             position: delivery.position,
             proposal: self.proposals.draw(delivery.time_ms, floor),
+            age_ms: delivery.age_ms,
             request,
         };
         if SIGNAL_ON_DELIVERY.is_planted() && delivered.shared.is_some() {
@@ -397,6 +399,7 @@ impl<S: StateMachine> Replica<S> {
         }
         let stamp = Stamp { number: stamp.number.max(self.effects.raised), ..stamp };
         self.see_past(head);
+        self.variables.tick(head.age_ms);
         self.apply(head.position, head.destinations);
         self.clients.stamped(head.id.client, stamp.number);
         let answer = self.answer(head, stamp, outcome);

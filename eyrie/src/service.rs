@@ -33,9 +33,10 @@ pub trait StateMachine: Clone + Debug + 'static {
     /// on with `?` as it came.
     fn execute(command: &Self::Command, view: &mut View<'_, Self>) -> Result<Self::Reply, Interrupt>;
 
-    /// What a partition's leader should submit by itself at `time_ms` of its wall clock, such as the removal of what
-    /// has outlived its time. It is asked every second or so, and whatever it returns may run late, twice or not at all.
-    fn chores(_variables: &Self::Variables, _time_ms: u64) -> Vec<Self::Command> {
+    /// What a partition's leader should submit by itself when the partition has the age `age_ms`
+    /// ([`Variables::tick`]), such as the removal of what has outlived its time. It is asked every second or so, and whatever
+    /// it returns may run late, twice or not at all.
+    fn chores(_variables: &Self::Variables, _age_ms: u64) -> Vec<Self::Command> {
         Vec::new()
     }
 
@@ -50,6 +51,11 @@ pub trait StateMachine: Clone + Debug + 'static {
 pub trait Variables<S: StateMachine>: 'static {
     /// An empty store for one partition.
     fn new(oracle: Arc<S::Oracle>, partition: PartitionId) -> Self;
+
+    /// The partition has an age, in milliseconds: for so long its leaders have led it, by their monotonic clocks. It is told
+    /// before the writes of each command, the same at all replicas, and never less than before. A lifetime is measured by it: no
+    /// wall clock ends one early, or keeps one from ending.
+    fn tick(&mut self, _age_ms: u64) {}
 
     /// The value of a variable that lives in this partition; `None` if it does not exist.
     fn get(&self, key: &S::Key) -> Option<S::Value>;

@@ -1,7 +1,7 @@
 //! An entry: a batch of envelopes in one blob, encoded once and iterated in place.
 //!
 //! ```text
-//! entry     version u8 | time_ms u64 | envelope*
+//! entry     version u8 | wall_ms u64 | age_ms u64 | envelope*
 //! envelope  road u8 | [k u64 | prev u64] | client u64 | epoch u32 | run u32 | i u32 | destinations u64 | length u32 | body
 //! ```
 //! All numbers are little-endian. `road` is 0 for an envelope proposed to this ring, 1 for one relayed from the
@@ -12,12 +12,21 @@ use crate::envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const PROPOSED: u8 = 0;
 const RELAYED: u8 = 1;
-const HEADER_BYTES: usize = 1 + 8;
+const HEADER_BYTES: usize = 1 + 8 + 8;
 const ENVELOPE_BYTES: usize = 1 + 8 + 4 + 4 + 4 + 8 + 4;
 const RELAYED_BYTES: usize = 8 + 8;
+
+/// The two times that an entry carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntryTime {
+    /// The wall-clock time of its leader, in milliseconds since 1970. It may step back from one entry to the next.
+    pub wall_ms: u64,
+    /// How long the ring's leaders have led it, by their monotonic clocks.
+    pub age_ms: u64,
+}
 
 /// An entry that is not one: its ring holds bytes that no version of this crate wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -76,13 +85,14 @@ impl EntryBuilder {
         self.envelopes += 1;
     }
 
-    /// The finished entry, stamped with the proposer's clock; the builder is empty again.
-    pub fn take(&mut self, time_ms: u64) -> Bytes {
+    /// The finished entry, stamped with the proposer's times; the builder is empty again.
+    pub fn take(&mut self, time: EntryTime) -> Bytes {
         assert!(!self.is_empty(), "an entry holds at least one envelope");
         self.envelopes = 0;
         let mut blob = self.blob.split();
         blob[0] = VERSION;
-        blob[1..HEADER_BYTES].copy_from_slice(&time_ms.to_le_bytes());
+        blob[1..9].copy_from_slice(&time.wall_ms.to_le_bytes());
+        blob[9..HEADER_BYTES].copy_from_slice(&time.age_ms.to_le_bytes());
         blob.freeze()
     }
 }
@@ -91,14 +101,14 @@ impl EntryBuilder {
 #[derive(Clone, Debug)]
 pub struct Entry {
     rest: Bytes,
-    time_ms: u64,
+    time: EntryTime,
 }
 
 impl Entry {
-    /// An entry of no envelopes, which moves neither log time nor any position: a ring's leader appends it where a tail
+    /// An entry of no envelopes, which moves no position: a ring's leader appends it where a tail
     /// stays undecided, so that what was lost is missed.
     pub fn heartbeat() -> Bytes {
-        const HEARTBEAT: [u8; HEADER_BYTES] = [VERSION, 0, 0, 0, 0, 0, 0, 0, 0];
+        const HEARTBEAT: [u8; HEADER_BYTES] = [VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         Bytes::from_static(&HEARTBEAT)
     }
 
@@ -108,14 +118,17 @@ impl Entry {
             return Err(MalformedEntry::Short);
         }
         match blob.get_u8() {
-            VERSION => Ok(Entry { time_ms: blob.get_u64_le(), rest: blob }),
+            VERSION => {
+                let time = EntryTime { wall_ms: blob.get_u64_le(), age_ms: blob.get_u64_le() };
+                Ok(Entry { time, rest: blob })
+            }
             other => Err(MalformedEntry::Version(other)),
         }
     }
 
-    /// The proposer's wall clock, in milliseconds since 1970.
-    pub fn time_ms(&self) -> u64 {
-        self.time_ms
+    /// The proposer's times.
+    pub fn time(&self) -> EntryTime {
+        self.time
     }
 
     /// The next envelope and, if it was relayed, its place in the shared log.
@@ -175,10 +188,14 @@ mod tests {
         let mut builder = EntryBuilder::default();
         builder.push(&envelope(3, b"ab"), None);
         builder.push(&envelope(4, b""), Some(Relayed { k: SharedIndex(9), prev: SharedIndex(8) }));
-        let hex: String = builder.take(0x0102).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = builder
+            .take(EntryTime { wall_ms: 0x0102, age_ms: 0x0304 })
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(
             hex,
-            "010201000000000000\
+            "0202010000000000000403000000000000\
              00070000000000000001000000020000000300000002000000000000000200000061\
              62\
              010900000000000000080000000000000007000000000000000100000002000000\
@@ -188,21 +205,22 @@ mod tests {
 
     #[test]
     fn a_heartbeat_is_an_entry_of_no_envelopes() {
-        assert_eq!(Entry::open(Entry::heartbeat()).expect("a header").time_ms(), 0);
+        assert_eq!(Entry::open(Entry::heartbeat()).expect("a header").time(), EntryTime::default());
         assert_eq!(all(Entry::heartbeat()), Ok(Vec::new()));
     }
 
     proptest! {
         #[test]
-        fn what_is_put_in_comes_out(bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..20), time in any::<u64>()) {
+        fn what_is_put_in_comes_out(bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..20), time in any::<(u64, u64)>()) {
             let mut builder = EntryBuilder::default();
             let put: Vec<_> = bodies.iter().enumerate().map(|(i, body)| {
                 let relayed = (i % 3 == 0).then_some(Relayed { k: SharedIndex(i as u64 + 1), prev: SharedIndex(i as u64) });
                 (envelope(i as u32, body), relayed)
             }).collect();
             for (envelope, relayed) in &put { builder.push(envelope, *relayed); }
+            let time = EntryTime { wall_ms: time.0, age_ms: time.1 };
             let blob = builder.take(time);
-            prop_assert_eq!(Entry::open(blob.clone()).expect("a header").time_ms(), time);
+            prop_assert_eq!(Entry::open(blob.clone()).expect("a header").time(), time);
             prop_assert_eq!(all(blob).expect("an entry"), put);
         }
 

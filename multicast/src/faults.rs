@@ -18,6 +18,8 @@ pub const AMNESIAC_VOTER: Fault = Fault::new("amnesiac voter accepted");
 pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
 /// A leader names the read index without asking whether it still leads.
 pub const OLD_LEADER_READS: Fault = Fault::new("old leader answers reads");
+/// A leader's entries carry its own clock's time, whatever the others' clocks say.
+pub const CLOCK_NEVER_OVERRULED: Fault = Fault::new("a leader's clock is never overruled");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -29,4 +31,5 @@ pub const FAULTS: &[Fault] = &[
     AMNESIAC_VOTER,
     TORN_RECORD,
     OLD_LEADER_READS,
+    CLOCK_NEVER_OVERRULED,
 ];

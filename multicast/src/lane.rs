@@ -1,7 +1,8 @@
 //! A lane: one ring as this node has it, and what goes with it.
 
 use crate::branches::{ASKED_AGAIN, REIGN_LOST};
-use crate::entry::EntryBuilder;
+use crate::clock::Now;
+use crate::entry::{EntryBuilder, EntryTime};
 use crate::envelope::{Envelope, Relayed};
 use crate::faults::{CURSOR_KEPT, NO_PREV_CHECK};
 use crate::layout::Layout;
@@ -25,6 +26,22 @@ enum Part {
     Follower,
 }
 
+/// How long a ring's leaders have led it: what the log had told of that at some time, and the time since.
+///
+/// So the time between a leader's last entry and the next leader's first is not counted, nor is any time without a leader: an
+/// age may be late, and is never early.
+#[derive(Clone, Copy, Debug, Default)]
+struct Age {
+    told_ms: u64,
+    since_ms: u64,
+}
+
+impl Age {
+    fn at(self, now_ms: u64) -> u64 {
+        self.told_ms + now_ms.saturating_sub(self.since_ms)
+    }
+}
+
 /// A ring together with the entry that this turn builds for it.
 pub(crate) struct Lane {
     me: NodeId,
@@ -32,7 +49,9 @@ pub(crate) struct Lane {
     part: Part,
     ring: Box<dyn Ring>,
     batch: EntryBuilder,
-    proposed: bool,
+    /// Entries proposed since the last look.
+    proposed: u64,
+    age: Age,
     /// What is to be submitted to the leader.
     forwarded: EntryBuilder,
     /// Who led when submissions were last sent there.
@@ -56,7 +75,8 @@ impl Lane {
             members,
             ring,
             batch: EntryBuilder::default(),
-            proposed: false,
+            proposed: 0,
+            age: Age::default(),
             forwarded: EntryBuilder::default(),
             leader: None,
         }
@@ -80,10 +100,10 @@ impl Lane {
     }
 
     /// Puts an envelope into the entry that this turn builds.
-    pub(crate) fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, time_ms: u64) {
+    pub(crate) fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, now: Now) {
         self.batch.push(envelope, relayed);
         if self.batch.len() >= ENTRY_BYTES {
-            self.propose(time_ms);
+            self.propose(now);
         }
     }
 
@@ -102,21 +122,22 @@ impl Lane {
             return None;
         }
         // The leader's clock counts, not the submitter's.
-        let (ring, envelopes) = (self.ring.id(), self.forwarded.take(0));
+        let (ring, envelopes) = (self.ring.id(), self.forwarded.take(EntryTime::default()));
         let to = self.leader.filter(|leader| *leader != self.me)?;
         let message = Message::Submit(ring, envelopes).encode();
         Some(Sent { to, stream: unordered(ring), after: None, is_free: false, message })
     }
 
-    pub(crate) fn propose(&mut self, time_ms: u64) {
+    pub(crate) fn propose(&mut self, now: Now) {
         if self.batch.is_empty() {
             return;
         }
-        let entry = self.batch.take(time_ms);
+        let time = EntryTime { wall_ms: now.wall_ms, age_ms: self.age.at(now.monotonic_ms) };
+        let entry = self.batch.take(time);
         // Leadership may have been lost since; what was submitted is sent again, to whoever leads.
         if self.ring.leads() {
             self.ring.append(entry);
-            self.proposed = true;
+            self.proposed += 1;
         } else {
             REIGN_LOST.reached();
         }
@@ -128,8 +149,8 @@ impl Lane {
         if std::mem::replace(&mut self.leader, leader) == leader { None } else { leader }
     }
 
-    /// Whether anything was proposed since the last call.
-    pub(crate) fn take_proposed(&mut self) -> bool {
+    /// How many entries were proposed since the last call.
+    pub(crate) fn take_proposed(&mut self) -> u64 {
         std::mem::take(&mut self.proposed)
     }
 
@@ -295,8 +316,21 @@ impl PartitionLane {
         }
     }
 
+    /// Time has passed. The age counts while this node leads; else it is what the log tells.
+    pub(crate) fn tick_age(&mut self, now_ms: u64) {
+        let (told_ms, lane) = (self.sequence.age_ms(), &mut self.lane);
+        if !lane.ring.leads() || lane.age.at(now_ms) < told_ms {
+            lane.age = Age { told_ms, since_ms: now_ms };
+        }
+    }
+
+    /// How long the partition's leaders have led it, as far as this node knows.
+    pub(crate) fn age_ms(&self, now_ms: u64) -> u64 {
+        self.lane.age.at(now_ms)
+    }
+
     /// Appends what the shared ring has decided for this partition, if this node leads it.
-    pub(crate) fn relay(&mut self, shared: &dyn Ring, time_ms: u64) -> Result<(), FollowError> {
+    pub(crate) fn relay(&mut self, shared: &dyn Ring, now: Now) -> Result<(), FollowError> {
         self.survey.advance(shared, self.sequence.taken())?;
         if !self.lane.ring.leads() {
             self.relay.take_if(|_| !keeps_cursor());
@@ -307,7 +341,7 @@ impl PartitionLane {
             Some((began, relay)) if began == reign || keeps_cursor() => relay,
             _ => Relay::begin(&self.survey, self.sequence.fold(self.lane.ring.as_ref())?),
         };
-        relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), time_ms))?;
+        relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), now))?;
         self.relay = Some((reign, relay));
         Ok(())
     }

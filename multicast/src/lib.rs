@@ -48,6 +48,7 @@
 mod address;
 mod branch;
 pub mod branches;
+mod clock;
 #[cfg(test)]
 mod cluster_test;
 pub mod disk;
@@ -75,15 +76,14 @@ mod submission;
 
 pub use address::Misaddressed;
 pub use branch::Branch;
-pub use entry::{Entry, EntryBuilder, MalformedEntry};
+pub use clock::{CLOCKS_APART_MS, TELL_EVERY_MS};
+pub use entry::{Entry, EntryBuilder, EntryTime, MalformedEntry};
 pub use envelope::{ClientId, CommandId, Envelope, Relayed, SharedIndex};
 pub use fault::Fault;
 pub use fixed::{FIXED_KEY_BYTES_MAX, FIXED_KEYS_MAX, Fixed, FixedKey};
 pub use layout::Layout;
 pub use message::{MalformedMessage, Message};
-pub use multicast::{
-    ENTRY_BYTES, LEADS_SURELY_MS, Multicast, MulticastCounts, PeerError, RingStatus, Sent, TIME_LEAP_MAX_MS,
-};
+pub use multicast::{ENTRY_BYTES, LEADS_SURELY_MS, Multicast, MulticastCounts, PeerError, RingStatus, Sent};
 pub use node_id::NodeId;
 pub use partition::{Destinations, PARTITIONS_MAX, PartitionId};
 pub use relay::{FollowError, Relay, Survey, Taken};

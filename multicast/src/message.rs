@@ -8,6 +8,7 @@
 //! kind 3    no rest: a member asks the receiver, another one, to lead the ring
 //! kind 4    rest is the number of a question for the ring's read index, of a member to another
 //! kind 5    rest is the answer
+//! kind 6    rest is the sender's wall clock: milliseconds since 1970 u64; about no ring, 0 stands there
 //! ```
 
 use crate::RingId;
@@ -22,8 +23,9 @@ const FOLLOW: u8 = 2;
 const LEAD: u8 = 3;
 const ASK: u8 = 4;
 const TELL: u8 = 5;
+const CLOCK: u8 = 6;
 
-/// A message between nodes, about one ring.
+/// A message between nodes, about one ring or about none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// From a member to another, or to a node that follows the ring.
@@ -38,6 +40,8 @@ pub enum Message {
     Ask(RingId, u64),
     /// Back again: the answer.
     Tell(RingId, Bytes),
+    /// From any node to any other: what the sender's wall clock says, in milliseconds since 1970.
+    Clock(u64),
 }
 
 /// Bytes that are no message of this version.
@@ -58,6 +62,7 @@ impl Message {
             Message::Lead(ring) => (LEAD, ring, &Bytes::new()),
             Message::Ask(ring, number) => (ASK, ring, &Bytes::copy_from_slice(&number.to_le_bytes())),
             Message::Tell(ring, rest) => (TELL, ring, rest),
+            Message::Clock(wall_ms) => (CLOCK, &RingId(0), &Bytes::copy_from_slice(&wall_ms.to_le_bytes())),
         };
         let mut bytes = BytesMut::with_capacity(HEADER_BYTES + rest.len());
         bytes.put_u8(VERSION);
@@ -81,6 +86,7 @@ impl Message {
             LEAD if bytes.is_empty() => Ok(Message::Lead(ring)),
             ASK if bytes.len() == size_of::<u64>() => Ok(Message::Ask(ring, bytes.get_u64_le())),
             TELL => Ok(Message::Tell(ring, bytes)),
+            CLOCK if bytes.len() == size_of::<u64>() && ring.0 == 0 => Ok(Message::Clock(bytes.get_u64_le())),
             _ => Err(malformed),
         }
     }
@@ -113,7 +119,11 @@ mod tests {
         let tell = Message::Tell(RingId(3), Bytes::from_static(b"d"));
         assert_eq!(tell.encode().as_ref(), [1, 5, 3, 0, b'd']);
         assert_eq!(Message::decode(tell.encode()), Ok(tell));
-        assert!(Message::decode(Bytes::from_static(&[1, 6, 3, 0])).is_err());
+        let clock = Message::Clock(7);
+        assert_eq!(clock.encode().as_ref(), [1, 6, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Message::decode(clock.encode()), Ok(clock));
+        assert!(Message::decode(Bytes::from_static(&[1, 6, 0, 0])).is_err());
+        assert!(Message::decode(Bytes::from_static(&[1, 7, 3, 0])).is_err());
     }
 
     proptest! {

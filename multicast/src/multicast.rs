@@ -2,6 +2,7 @@
 
 use crate::address::{self, Misaddressed};
 use crate::branches::{NOBODY_LEADS_HERE, SENT_TO_NEW_LEADER};
+use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::envelope::{CommandId, Envelope};
 use crate::lane::{Lane, PartitionLane};
@@ -25,12 +26,13 @@ use thiserror::Error;
 
 /// An entry is proposed as soon as it holds this many bytes; the rest of a turn goes into the next one.
 pub const ENTRY_BYTES: usize = 32 * 1024;
-/// How far beyond the time that has passed here one entry may move log time.
-pub const TIME_LEAP_MAX_MS: u64 = 10_000;
 
 /// Whom a quorum of a ring has not said to follow for so long, is not sure to lead it any more. It is longer than a round of
 /// heartbeats and its answers where everything is slow.
 pub const LEADS_SURELY_MS: u64 = 2_000;
+
+/// The stream of clocks: none of a ring.
+const CLOCKS: StreamId = StreamId(u16::MAX);
 
 /// Plain counts of what a node's multicast did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct MulticastCounts {
     pub delivered: u64,
     /// Envelopes whose reply is not here yet.
     pub in_flight: u64,
+    /// Entries proposed here by the median of the nodes' clocks, since the own one was too far off.
+    pub clock_overruled: u64,
 }
 
 /// One ring as an operator sees it.
@@ -62,33 +66,6 @@ pub struct RingStatus {
     pub terms: u64,
     /// The last place delivered; none for the shared ring, which nobody delivers from.
     pub delivered: Option<Position>,
-}
-
-/// The clock of a proposer: wall time, held back when it leaps from one entry to the next.
-#[derive(Debug, Default)]
-struct Clock {
-    now_ms: u64,
-    time_ms: u64,
-    /// Both, when the last entry was proposed.
-    proposed: Option<(u64, u64)>,
-}
-
-impl Clock {
-    /// Moves on to monotonic `now_ms`; the wall clock says `wall_ms`.
-    fn tick(&mut self, now_ms: u64, wall_ms: u64) {
-        self.now_ms = now_ms;
-        self.time_ms = match self.proposed {
-            None => wall_ms,
-            Some((then_ms, time_ms)) => {
-                wall_ms.clamp(time_ms, time_ms + now_ms.saturating_sub(then_ms) + TIME_LEAP_MAX_MS)
-            }
-        };
-    }
-
-    /// An entry was proposed at this time.
-    fn propose(&mut self) {
-        self.proposed = Some((self.now_ms, self.time_ms));
-    }
 }
 
 /// A message from this node's multicast to another's.
@@ -141,6 +118,8 @@ pub struct Multicast {
     partitions: Vec<PartitionLane>,
     submissions: Submissions,
     clock: Clock,
+    /// The other nodes.
+    peers: Vec<NodeId>,
     submitted: u64,
     delivered: u64,
     sent: Vec<Sent>,
@@ -177,6 +156,7 @@ impl Multicast {
             log,
             submissions: Submissions::default(),
             clock: Clock::default(),
+            peers: layout.nodes().iter().copied().filter(|node| *node != layout.me()).collect(),
             submitted: 0,
             delivered: 0,
             sent: Vec::new(),
@@ -194,7 +174,7 @@ impl Multicast {
         if destinations.is_empty() || !Destinations::all(self.partitions()).covers(destinations) {
             return Err(SubmitError::Destinations);
         }
-        self.submissions.keep(envelope.clone(), self.clock.now_ms)?;
+        self.submissions.keep(envelope.clone(), self.now_ms())?;
         self.submitted += 1;
         self.send(&envelope);
         Ok(())
@@ -207,10 +187,13 @@ impl Multicast {
 
     /// Moves the clocks on: `now_ms` is monotonic, `wall_ms` counts from 1970.
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
-        self.clock.tick(now_ms, wall_ms);
+        let last_ms = self.partitions.iter().map(|partition| partition.sequence.last_ms()).max();
+        self.clock.tick(now_ms, wall_ms, last_ms.unwrap_or_default());
         for lane in self.lanes() {
             lane.ring_mut().tick(now_ms);
         }
+        self.partitions.iter_mut().for_each(|partition| partition.tick_age(now_ms));
+        self.tell_clock();
         self.need_shared();
         self.ask_again();
         self.send_to_new_leaders();
@@ -221,6 +204,8 @@ impl Multicast {
     pub fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
         self.gather();
         self.sent.retain(|sent| sent.to != peer);
+        // It comes before anything of the rings: a leader knows a majority's clocks before it proposes.
+        self.sent.push(clock_for(peer, self.clock.own_ms()));
         for lane in self.lanes() {
             lane.meet(peer, nonce)?;
         }
@@ -248,6 +233,7 @@ impl Multicast {
                 let told = Told::decode(told).ok_or(malformed)?;
                 self.lane(ring)?.told(from, told)?;
             }
+            Message::Clock(wall_ms) => self.clock.hear(from, wall_ms),
         }
         self.send_to_new_leaders();
         Ok(())
@@ -261,7 +247,7 @@ impl Multicast {
 
     /// Sends again what has waited too long for its reply.
     pub fn resend(&mut self) {
-        for envelope in self.submissions.due(self.clock.now_ms) {
+        for envelope in self.submissions.due(self.now_ms()) {
             self.send(&envelope);
         }
     }
@@ -277,16 +263,14 @@ impl Multicast {
 
     /// Proposes what this turn brought: relayed envelopes first, then every open batch.
     pub fn propose(&mut self) -> Result<(), FollowError> {
-        let time_ms = self.clock.time_ms;
-        self.shared.propose(time_ms);
+        let now = self.clock.now();
+        self.shared.propose(now);
         for partition in &mut self.partitions {
-            partition.relay(self.shared.ring(), time_ms)?;
-            partition.lane.propose(time_ms);
+            partition.relay(self.shared.ring(), now)?;
+            partition.lane.propose(now);
         }
-        let lanes = self.partitions.iter_mut().map(|partition| &mut partition.lane);
-        if lanes.chain([&mut self.shared]).fold(false, |any, lane| lane.take_proposed() | any) {
-            self.clock.propose();
-        }
+        let proposed = self.lanes().map(Lane::take_proposed).sum();
+        self.clock.proposed(proposed);
         Ok(())
     }
 
@@ -319,7 +303,8 @@ impl Multicast {
     /// Asks up to where the partition's sequence must be followed so that nothing is missing that was decided anywhere before.
     /// The question's number; asked at most once a turn, for all that waits. Panics if there is no replica here.
     pub fn ask(&mut self, partition: PartitionId) -> u64 {
-        let (number, sent) = self.partitions[partition.index()].lane.ask(self.clock.now_ms);
+        let now_ms = self.now_ms();
+        let (number, sent) = self.partitions[partition.index()].lane.ask(now_ms);
         self.sent.extend(sent);
         number
     }
@@ -339,7 +324,12 @@ impl Multicast {
     /// Whether this node leads the partition's ring and a quorum of its members has said so within [`LEADS_SURELY_MS`], so that
     /// nobody else has led it for long.
     pub fn leads_surely(&self, partition: PartitionId) -> bool {
-        self.partitions[partition.index()].lane.leads_surely(self.clock.now_ms)
+        self.partitions[partition.index()].lane.leads_surely(self.now_ms())
+    }
+
+    /// How long the partition's leaders have led it, by their monotonic clocks, as far as this node knows.
+    pub fn age_ms(&self, partition: PartitionId) -> u64 {
+        self.partitions[partition.index()].age_ms(self.now_ms())
     }
 
     /// Who else leads the partition's ring, as far as its member here has heard, or as the members have told this node.
@@ -354,6 +344,7 @@ impl Multicast {
             resent: self.submissions.resent(),
             delivered: self.delivered,
             in_flight: self.submissions.len() as u64,
+            clock_overruled: self.clock.entries_overruled(),
         }
     }
 
@@ -370,13 +361,13 @@ impl Multicast {
     /// Sends an envelope towards the ring that covers its destinations: into its batch if this node leads it, else to
     /// whoever does. If nobody is known to lead, it waits until somebody is.
     fn send(&mut self, envelope: &Envelope) {
-        let time_ms = self.clock.time_ms;
+        let now = self.clock.now();
         let lane = match envelope.destinations.single() {
             Some(partition) => &mut self.partitions[partition.index()].lane,
             None => &mut self.shared,
         };
         if lane.ring().leads() {
-            lane.push(envelope, None, time_ms);
+            lane.push(envelope, None, now);
         } else {
             self.sent.extend(lane.forward(envelope));
         }
@@ -384,7 +375,7 @@ impl Multicast {
 
     /// Proposes what another node submitted, if this one leads; else forgets it, for it will be sent again.
     fn take_submitted(&mut self, ring: RingId, envelopes: Bytes) -> Result<(), PeerError> {
-        let (time_ms, partitions) = (self.clock.time_ms, self.partitions());
+        let (now, partitions) = (self.clock.now(), self.partitions());
         let lane = self.lane(ring)?;
         let malformed = MalformedMessage { length: envelopes.len() };
         let mut entry = Entry::open(envelopes).map_err(|_| malformed)?;
@@ -396,7 +387,7 @@ impl Multicast {
             };
             checked.map_err(|fault| PeerError::Misaddressed { ring, id, fault })?;
             if lane.ring().leads() {
-                lane.push(&envelope, None, time_ms);
+                lane.push(&envelope, None, now);
             } else {
                 NOBODY_LEADS_HERE.reached();
             }
@@ -428,9 +419,21 @@ impl Multicast {
 
     /// Asks again where questions wait for too long.
     fn ask_again(&mut self) {
+        let now_ms = self.now_ms();
         for partition in &mut self.partitions {
-            self.sent.extend(partition.lane.ask_again(self.clock.now_ms));
+            self.sent.extend(partition.lane.ask_again(now_ms));
         }
+    }
+
+    /// Tells the other nodes this one's clock, now and then.
+    fn tell_clock(&mut self) {
+        if let Some(wall_ms) = self.clock.take_telling() {
+            self.sent.extend(self.peers.iter().map(|peer| clock_for(*peer, wall_ms)));
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now().monotonic_ms
     }
 
     /// Takes over what the rings want to send.
@@ -448,6 +451,11 @@ impl Multicast {
     fn lane(&mut self, ring: RingId) -> Result<&mut Lane, PeerError> {
         self.lanes().find(|lane| lane.id() == ring).ok_or(PeerError::NoRing(ring))
     }
+}
+
+/// A node's clock, for another.
+fn clock_for(to: NodeId, wall_ms: u64) -> Sent {
+    Sent { to, stream: CLOCKS, after: None, message: Message::Clock(wall_ms).encode() }
 }
 
 /// A ring as the layout has it on this node. A ring of one member needs no consensus.

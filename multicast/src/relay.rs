@@ -211,7 +211,7 @@ impl Relay {
 mod tests {
     use super::*;
     use crate::disk::{Disk, MemoryDisk};
-    use crate::entry::EntryBuilder;
+    use crate::entry::{EntryBuilder, EntryTime};
     use crate::envelope::{ClientId, CommandId};
     use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
     use crate::ring::SoloRing;
@@ -232,7 +232,7 @@ mod tests {
             let id = CommandId { client: ClientId(1), epoch: 0, run: 0, i };
             let mut entry = EntryBuilder::default();
             entry.push(&Envelope { id, destinations: *destinations, body: Bytes::new() }, None);
-            ring.append(entry.take(0));
+            ring.append(entry.take(EntryTime::default()));
         }
         let buffer = log.lock().take_buffer().expect("something to write");
         buffer.write(disk.as_ref()).expect("a disk that works");

@@ -3,7 +3,7 @@
 
 use crate::PartitionId;
 use crate::address::check_delivery;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryTime};
 use crate::envelope::{Envelope, Relayed, SharedIndex};
 use crate::relay::{FollowError, Taken, next_envelope, open};
 use crate::ring::Ring;
@@ -32,8 +32,10 @@ pub struct Delivery {
     pub partition: PartitionId,
     /// Its place in the sequence.
     pub position: Position,
-    /// Log time in milliseconds since 1970: the running maximum of the proposers' clocks.
+    /// The wall-clock time of the leader that proposed it, in milliseconds since 1970. It may step back.
     pub time_ms: u64,
+    /// How long the partition's leaders had led it by then, by their monotonic clocks, in milliseconds. It never steps back.
+    pub age_ms: u64,
     /// Its place in the shared ring, if it came from there.
     pub shared: Option<SharedIndex>,
     /// The envelope itself.
@@ -46,7 +48,10 @@ pub struct Sequence {
     partition: PartitionId,
     partitions: u16,
     position: Position,
-    time_ms: u64,
+    /// The times of the open entry; the age is the greatest of any entry so far.
+    time: EntryTime,
+    /// The wall-clock time of what was delivered last.
+    last_ms: u64,
     taken: Taken,
     entries: u64,
     open: Option<Entry>,
@@ -57,7 +62,9 @@ impl Sequence {
     /// The sequence of one of so many partitions, from its beginning.
     pub fn new(partition: PartitionId, partitions: u16) -> Sequence {
         let (position, taken) = (Position::default(), Taken::default());
-        Sequence { partition, partitions, position, time_ms: 0, taken, entries: 0, open: None, skipped: 0 }
+        let time = EntryTime::default();
+        let (entries, open, skipped, last_ms) = (0, None, 0, 0);
+        Sequence { partition, partitions, position, time, last_ms, taken, entries, open, skipped }
     }
 
     /// How many envelopes were passed over because their address was wrong.
@@ -68,6 +75,16 @@ impl Sequence {
     /// The last place delivered.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// How long the partition's leaders had led it at the last entry.
+    pub fn age_ms(&self) -> u64 {
+        self.time.age_ms
+    }
+
+    /// The wall-clock time of the last envelope delivered.
+    pub fn last_ms(&self) -> u64 {
+        self.last_ms
     }
 
     /// The entry that holds the last envelope delivered, counted from 0.
@@ -121,7 +138,8 @@ impl Sequence {
             return Ok(false);
         }
         let entry = open(ring, self.entries)?;
-        self.time_ms = self.time_ms.max(entry.time_ms());
+        let EntryTime { wall_ms, age_ms } = entry.time();
+        self.time = EntryTime { wall_ms, age_ms: age_ms.max(self.time.age_ms) };
         self.entries += 1;
         self.open = Some(entry);
         Ok(true)
@@ -140,7 +158,9 @@ impl Sequence {
 
     fn deliver(&mut self, envelope: Envelope, shared: Option<SharedIndex>) -> Delivery {
         self.position.index += 1;
-        let (partition, position, time_ms) = (self.partition, self.position, self.time_ms);
-        Delivery { partition, position, time_ms, shared, envelope }
+        self.last_ms = self.time.wall_ms;
+        let (partition, position) = (self.partition, self.position);
+        let EntryTime { wall_ms: time_ms, age_ms } = self.time;
+        Delivery { partition, position, time_ms, age_ms, shared, envelope }
     }
 }

@@ -119,7 +119,7 @@ mod tests {
     use crate::envelope::ClientId;
     use crate::link::FRAME_BYTES_MAX;
     use crate::message::Message;
-    use crate::{ENTRY_BYTES, EntryBuilder, RingId};
+    use crate::{ENTRY_BYTES, EntryBuilder, EntryTime, RingId};
     use bytes::Bytes;
 
     fn envelope(i: u32) -> Envelope {
@@ -163,7 +163,7 @@ mod tests {
         let mut entry = EntryBuilder::default();
         entry.push(&of(ENTRY_BYTES), None);
         entry.push(&of(COMMAND_BYTES_MAX), None);
-        let message = Message::Submit(RingId::SHARED, entry.take(0)).encode();
+        let message = Message::Submit(RingId::SHARED, entry.take(EntryTime::default())).encode();
         assert!(message.len() < FRAME_BYTES_MAX, "{} bytes are not sent", message.len());
     }
 }

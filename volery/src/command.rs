@@ -165,7 +165,7 @@ pub enum Command {
     /// The client was not heard of for too long, says the home's leader of this reign; void if it has moved since, or another
     /// reign has begun. Over home and wherever it is attached.
     Expire { session: SessionId, epoch: Epoch, reign: Epoch },
-    /// Removes a container or TTL znode if it is still due at log time: `pzxid` and `mzxid` tell that nothing happened.
+    /// Removes a container or TTL znode that is due, unless something has happened to it: `pzxid` and `mzxid` tell.
     Reap { path: Arc<str>, mzxid: Zxid, pzxid: Zxid },
     /// Does nothing, but that later commands of the partition have greater zxids than its submitter has seen.
     Advance { partition: PartitionId },

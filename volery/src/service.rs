@@ -7,11 +7,14 @@ use crate::path;
 use crate::placement::{PINNED, Placement};
 use crate::session::SessionId;
 use crate::variables::Slots;
+use crate::znode::Facts;
 use eyrie::{Destinations, Interrupt, PartitionId, PartitioningOracle, StateMachine, View};
 use std::sync::Arc;
 
 /// How many znodes one round of chores submits for removal.
 pub const REAPED_MAX: usize = 1_000;
+/// How much of its age a partition may lose when another node comes to lead it, while a znode there has a time to live.
+pub const AGE_FORGOTTEN_MS_MAX: u64 = 30_000;
 
 /// Volery's state machine.
 #[derive(Clone, Debug)]
@@ -30,10 +33,20 @@ impl StateMachine for Volery {
         execute::execute(command, view)
     }
 
-    fn chores(slots: &Slots, time_ms: u64) -> Vec<Command> {
-        let due = slots.due(time_ms, REAPED_MAX);
-        due.map(|(path, facts)| Command::Reap { path: path.clone(), mzxid: facts.mzxid, pzxid: facts.pzxid })
-            .collect()
+    /// Removes what is due. Where something is not due yet and nothing else is ordered, the log is told the age now and then, for
+    /// the next leader.
+    fn chores(slots: &Slots, age_ms: u64) -> Vec<Command> {
+        let due = slots.due(age_ms, REAPED_MAX);
+        let reap = |(path, facts): (&Arc<str>, &Facts)| Command::Reap {
+            path: path.clone(),
+            mzxid: facts.mzxid,
+            pzxid: facts.pzxid,
+        };
+        let mut chores: Vec<Command> = due.map(reap).collect();
+        if chores.is_empty() && slots.forgets_age(age_ms, AGE_FORGOTTEN_MS_MAX) {
+            chores.push(Command::Advance { partition: slots.partition() });
+        }
+        chores
     }
 
     /// Whichever gateway has a session's connection drops it when the session has ended.

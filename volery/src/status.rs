@@ -107,6 +107,9 @@ pub struct Status {
     pub turn_us_max: u64,
     /// Commands delivered in it.
     pub turn_us_max_commands: u64,
+    /// Entries proposed by the others' clocks since the start, for this node's was too far off.
+    #[serde(default)]
+    pub clock_overruled: u64,
 }
 
 impl Status {
@@ -135,6 +138,7 @@ impl Status {
             resent: node.multicast.resent,
             turn_us_max: node.longest_turn.us,
             turn_us_max_commands: node.longest_turn.delivered,
+            clock_overruled: node.multicast.clock_overruled,
             partitions,
             ..Status::default()
         }

@@ -4,9 +4,14 @@
 //! is there for a znode of this partition, and for nothing else, once a command is complete. Beside the slots stand
 //! indices, each kept by the write that concerns it:
 //! - a session's ephemerals here, and its ephemerals whose parents are here: what its end removes;
-//! - the znodes that go by themselves, by the time they are due;
+//! - the znodes that go by themselves, by the age at which they are due;
 //! - the *tops*: znodes here whose parents live elsewhere. With them the descendants of any path can be counted, since
 //!   every other znode here hangs below a top or the root.
+//!
+//! **A time to live is measured by the partition's age**: for how long its leaders have led it, by their monotonic clocks, as the
+//! log's entries carry it. A slot notes the age at which its data were last set; what has lived longer is due. So a wall
+//! clock that is wrong, at one node or at all, ends no znode early and keeps none alive, and the age is a function of the
+//! log, so that a restart comes to the same one. Time without a leader is not counted: a znode may go late.
 //!
 //! Maps keyed by hash are never iterated: replicas must not differ by an order that nobody chose.
 
@@ -33,6 +38,8 @@ struct Slot {
     data: Option<Option<Bytes>>,
     /// The owner of those that are ephemeral.
     children: BTreeMap<Arc<str>, Option<SessionId>>,
+    /// The partition's age when the data were last set.
+    set_at_ms: u64,
 }
 
 impl Slot {
@@ -50,8 +57,10 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(facts: &Facts) -> Marks {
-        Marks { owner: facts.owner(), due_ms: facts.due_ms(), data_bytes: facts.data_length as u64 }
+    /// Of a znode whose data were set at an age.
+    fn of(facts: &Facts, set_at_ms: u64) -> Marks {
+        let due_ms = facts.lifetime_ms().map(|lifetime_ms| set_at_ms.saturating_add(lifetime_ms));
+        Marks { owner: facts.owner(), due_ms, data_bytes: facts.data_length as u64 }
     }
 }
 
@@ -107,6 +116,8 @@ pub struct Slots {
     attachments: FxHashMap<SessionId, Epoch>,
     /// The number of the partition's reign.
     reign: Option<Epoch>,
+    /// The partition's age at the last command.
+    age_ms: u64,
     holdings: Holdings,
 }
 
@@ -122,9 +133,19 @@ impl Slots {
         self.sessions.iter().map(|(session, record)| (*session, record))
     }
 
-    /// Up to `max` znodes that are due to go by themselves at log time `time_ms`, the longest due first.
-    pub fn due(&self, time_ms: u64, max: usize) -> impl Iterator<Item = (&Arc<str>, &Facts)> {
-        let due = self.due.iter().take_while(move |(due_ms, _)| *due_ms < time_ms).take(max);
+    /// The partition.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// Whether a znode here has a time to live, and at the age `age_ms` the log was not told any for more than `max_ms`.
+    pub fn forgets_age(&self, age_ms: u64, max_ms: u64) -> bool {
+        !self.due.is_empty() && age_ms > self.age_ms.saturating_add(max_ms)
+    }
+
+    /// Up to `max` znodes that are due to go by themselves at the age `age_ms`, the longest due first.
+    pub fn due(&self, age_ms: u64, max: usize) -> impl Iterator<Item = (&Arc<str>, &Facts)> {
+        let due = self.due.iter().take_while(move |(due_ms, _)| *due_ms < age_ms).take(max);
         due.filter_map(|(_, path)| Some((path, self.facts(path)?)))
     }
 
@@ -169,11 +190,15 @@ impl Slots {
     }
 
     fn set_facts(&mut self, path: Arc<str>, facts: Option<Facts>) {
-        let after = facts.as_ref().map(Marks::of);
-        let before = self.in_slot(&path, facts.is_none(), |slot| {
-            let before = slot.facts.as_ref().map(Marks::of);
+        let age_ms = self.age_ms;
+        let (before, after) = self.in_slot(&path, facts.is_none(), |slot| {
+            let before = slot.facts.as_ref().map(|facts| Marks::of(facts, slot.set_at_ms));
+            let mzxid = |facts: &Option<Facts>| facts.as_ref().map(|facts| facts.mzxid);
+            if mzxid(&slot.facts) != mzxid(&facts) {
+                slot.set_at_ms = age_ms;
+            }
             slot.facts = facts;
-            before
+            (before, slot.facts.as_ref().map(|facts| Marks::of(facts, slot.set_at_ms)))
         });
         self.index(&path, before, after);
     }
@@ -301,12 +326,17 @@ impl eyrie::Variables<Volery> for Slots {
             sessions: BTreeMap::new(),
             attachments: FxHashMap::default(),
             reign: None,
+            age_ms: 0,
             holdings: Holdings::default(),
         };
         if partition == crate::placement::PINNED {
             slots.plant();
         }
         slots
+    }
+
+    fn tick(&mut self, age_ms: u64) {
+        self.age_ms = age_ms;
     }
 
     fn get(&self, key: &Key) -> Option<Value> {

@@ -18,7 +18,7 @@ pub enum Kind {
     Ephemeral(SessionId),
     /// Some time after its last child has gone.
     Container,
-    /// When it has no children and was not modified for so many milliseconds.
+    /// When it has no children and was not modified for so many milliseconds of its partition's age.
     Ttl(u64),
 }
 
@@ -31,9 +31,9 @@ pub struct Facts {
     pub mzxid: Zxid,
     /// The zxid that last created or deleted a child.
     pub pzxid: Zxid,
-    /// When it was created, in log time.
+    /// When it was created, by its leader's wall clock.
     pub ctime_ms: u64,
-    /// When its data were last set, in log time.
+    /// When its data were last set, by its leader's wall clock; for clients to see, and nothing else.
     pub mtime_ms: u64,
     /// How often its data were set.
     pub version: i32,
@@ -89,13 +89,13 @@ impl Facts {
         }
     }
 
-    /// The log time that must have passed for the znode to go by itself; `None` if it does not, or has children. A
-    /// container that never had a child waits for its first.
-    pub fn due_ms(&self) -> Option<u64> {
+    /// How long after its last modification the znode goes by itself; `None` if it does not, or has children. A container
+    /// that never had a child waits for its first.
+    pub fn lifetime_ms(&self) -> Option<u64> {
         match self.kind {
             _ if self.num_children != 0 => None,
             Kind::Container if self.creates != 0 => Some(0),
-            Kind::Ttl(ttl_ms) => Some(self.mtime_ms.saturating_add(ttl_ms)),
+            Kind::Ttl(ttl_ms) => Some(ttl_ms),
             _ => None,
         }
     }
@@ -175,14 +175,14 @@ mod tests {
 
     #[test]
     fn what_goes_by_itself_and_when() {
-        assert_eq!(facts(Kind::Persistent).due_ms(), None);
-        assert_eq!(facts(Kind::Ttl(500)).due_ms(), Some(1_500));
+        assert_eq!(facts(Kind::Persistent).lifetime_ms(), None);
+        assert_eq!(facts(Kind::Ttl(500)).lifetime_ms(), Some(500));
         let mut container = facts(Kind::Container);
-        assert_eq!(container.due_ms(), None, "it had no child yet");
+        assert_eq!(container.lifetime_ms(), None, "it had no child yet");
         container.gain_child(Zxid::from_wire(128));
-        assert_eq!(container.due_ms(), None, "it has one");
+        assert_eq!(container.lifetime_ms(), None, "it has one");
         container.lose_child(Zxid::from_wire(192));
-        assert_eq!(container.due_ms(), Some(0));
+        assert_eq!(container.lifetime_ms(), Some(0));
     }
 
     #[test]

@@ -14,7 +14,10 @@ use rand::rngs::SmallRng;
 use std::sync::Arc;
 
 /// When the runs of this world begin, in milliseconds since 1970.
-const EPOCH_MS: u64 = 1_700_000_000_000;
+pub const EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// By how much a clock that is right may be off.
+const CLOCK_OFF_MS_MAX: i64 = 3_000;
 
 /// How many nodes there are, how many partitions, and how many nodes have a replica of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,7 +101,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
             is_new: true,
             clocks: Clocks {
                 drift_ppm: rng.random_range(-2_000..=2_000),
-                wall_ahead_ms: rng.random_range(-3_000..=3_000),
+                wall_ahead_ms: rng.random_range(-CLOCK_OFF_MS_MAX..=CLOCK_OFF_MS_MAX),
             },
             durable: Vec::new(),
         }
@@ -157,9 +160,14 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
         self.lost = true;
     }
 
-    /// The wall clock leaps.
-    pub(super) fn leap(&mut self, by_ms: i64) {
+    /// From now on the wall clock is ahead by so much.
+    pub(super) fn set_clock_ahead(&mut self, by_ms: i64) {
         self.clocks.wall_ahead_ms = by_ms;
+    }
+
+    /// Whether the wall clock is right, to a few seconds.
+    pub(super) fn has_right_clock(&self) -> bool {
+        self.clocks.wall_ahead_ms.abs() <= CLOCK_OFF_MS_MAX
     }
 
     /// What its clocks say: monotonic since the start, and since 1970.
@@ -167,7 +175,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
         let since_us = (now_us - self.started_us) as i64;
         let monotonic_ms = (since_us + since_us / 1_000 * self.clocks.drift_ppm / 1_000) / 1_000;
         let wall_ms = EPOCH_MS as i64 + (now_us / 1_000) as i64 + self.clocks.wall_ahead_ms;
-        (monotonic_ms as u64, wall_ms as u64)
+        (monotonic_ms as u64, wall_ms.max(0) as u64)
     }
 
     /// How many entries of a ring its disk holds for certain.

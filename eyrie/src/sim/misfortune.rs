@@ -42,15 +42,19 @@ pub enum Misfortune {
     Rot,
     /// A disk is replaced by an empty one, on one machine only.
     BlankDisk,
-    /// A wall clock leaps.
+    /// A wall clock leaps, or leaps back.
     ClockLeap,
+    /// A machine is started again with a wall clock that is wrong.
+    ClockAtStart,
+    /// The wall clocks of a majority of the machines, or of all, leap alike, and back after a while.
+    ClocksLeap,
 }
 
 use Misfortune::*;
 
 impl Misfortune {
     /// All kinds.
-    pub const ALL: [Misfortune; 17] = [
+    pub const ALL: [Misfortune; 19] = [
         Kill,
         PowerLoss,
         Blackout,
@@ -68,12 +72,26 @@ impl Misfortune {
         Rot,
         BlankDisk,
         ClockLeap,
+        ClockAtStart,
+        ClocksLeap,
     ];
 
     /// Whether it costs a machine for good: a run has at most one such.
     pub fn is_for_good(self) -> bool {
         matches!(self, Rot | BlankDisk)
     }
+}
+
+/// By how much a clock is ahead that has leapt: seconds, hours, 70 or 250 years, either way.
+pub(super) fn leap_ms(rng: &mut SmallRng) -> i64 {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let ahead_ms = match rng.random_range(0..5) {
+        0 => rng.random_range(4_000..60_000),
+        1 | 2 => rng.random_range(3_600_000..24 * 3_600_000),
+        3 => 70 * YEAR_MS,
+        _ => 250 * YEAR_MS,
+    };
+    if rng.random() { ahead_ms } else { -ahead_ms }
 }
 
 /// Which kinds a run meets, and the mean time between two of a kind, in milliseconds.

@@ -34,7 +34,7 @@ mod trace;
 mod world;
 
 pub use audit::Audit;
-pub use machine::{Blueprint, Shape};
+pub use machine::{Blueprint, EPOCH_MS, Shape};
 pub use misfortune::{Misfortune, Swarm};
 pub use network::EndId;
 pub use pace::Pace;

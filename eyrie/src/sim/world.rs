@@ -2,7 +2,7 @@
 
 use super::audit::Audit;
 use super::machine::{Blueprint, Machine, Shape};
-use super::misfortune::{Misfortune, Swarm};
+use super::misfortune::{Misfortune, Swarm, leap_ms};
 use super::network::{Arrival, Conditions, EndId, Network, Place, Port};
 use super::pace::Pace;
 use super::process::Surroundings;
@@ -52,6 +52,7 @@ enum Mending {
     QuickNetwork,
     QuickDisk(usize, u64),
     Room(usize),
+    Clocks(Vec<usize>),
 }
 
 /// Machines and what is between and around them.
@@ -75,6 +76,7 @@ pub struct World<S: StateMachine, F: Front<S>> {
     audit: Audit,
     met: BTreeMap<Misfortune, u64>,
     violation: Option<String>,
+    wrong_clocks: Vec<(u64, u64)>,
 }
 
 impl<S: StateMachine, F: Front<S>> World<S, F> {
@@ -106,7 +108,13 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             audit: Audit::default(),
             met: BTreeMap::new(),
             violation: None,
+            wrong_clocks: Vec::new(),
         };
+        if world.swarm.0.contains_key(&Misfortune::ClockAtStart) && world.rng.random() {
+            let (node, ahead_ms) = (world.rng.random_range(0..world.machines.len()), leap_ms(&mut world.rng));
+            // There is no earlier entry yet to tell the wrong one of two clocks by, and then the lower one counts.
+            world.set_one_clock(node, ahead_ms.abs());
+        }
         (0..world.machines.len()).for_each(|node| world.start(node));
         Misfortune::ALL.into_iter().for_each(|kind| world.await_next(kind));
         world
@@ -243,7 +251,15 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
                 other => drop(self.agenda.insert(key, other)),
             }
         }
-        (0..self.machines.len()).for_each(|node| self.start(node));
+        let all: Vec<usize> = (0..self.machines.len()).collect();
+        self.set_clocks(&all, 0);
+        all.iter().for_each(|node| self.start(*node));
+    }
+
+    /// When the wall clocks of fewer than a majority of the machines were right, to a few seconds: from and until, in microseconds
+    /// of the run. A moment in which a clock was set right is among them: until others have heard of it they count it as wrong.
+    pub fn wrong_clocks(&self) -> &[(u64, u64)] {
+        &self.wrong_clocks
     }
 
     /// Whether all is quiet: whoever is not lost runs, all its commands are answered, and all replicas of a partition are at
@@ -520,10 +536,52 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             }
             Misfortune::Rot | Misfortune::BlankDisk => self.lose(kind, node, until_us),
             Misfortune::ClockLeap => {
-                let by_ms = self.rng.random_range(-3_600_000..=3_600_000);
-                self.machines[node].leap(by_ms);
+                let ahead_ms = if self.rng.random_bool(0.3) { 0 } else { leap_ms(&mut self.rng) };
+                self.set_one_clock(node, ahead_ms);
                 true
             }
+            Misfortune::ClockAtStart => {
+                if runs {
+                    self.die(node, false);
+                    self.put(until_us, Item::Mend(Mending::Start(node)));
+                }
+                let ahead_ms = leap_ms(&mut self.rng);
+                self.set_one_clock(node, ahead_ms);
+                runs
+            }
+            Misfortune::ClocksLeap => {
+                let nodes = self.machines.len();
+                let count = self.rng.random_range(nodes / 2 + 1..=nodes);
+                let leaping: Vec<usize> = (0..count).map(|step| (node + step) % nodes).collect();
+                let ahead_ms = leap_ms(&mut self.rng);
+                self.set_clocks(&leaping, ahead_ms);
+                self.put(until_us, Item::Mend(Mending::Clocks(leaping)));
+                true
+            }
+        }
+    }
+
+    /// From now on the wall clock of this machine is ahead by so much, or of another one that is wrong already.
+    fn set_one_clock(&mut self, node: usize, ahead_ms: i64) {
+        let wrong = self.machines.iter().position(|machine| !machine.has_right_clock());
+        self.set_clocks(&[wrong.unwrap_or(node)], ahead_ms);
+    }
+
+    /// From now on the wall clocks of these machines are ahead by so much.
+    fn set_clocks(&mut self, nodes: &[usize], ahead_ms: i64) {
+        self.trace.tell(self.now_us, || format!("the clocks of {nodes:?} are {ahead_ms} ms ahead"));
+        let is_set_right = |node: &usize| ahead_ms == 0 && !self.machines[*node].has_right_clock();
+        if nodes.iter().any(is_set_right) {
+            self.wrong_clocks.push((self.now_us, self.now_us));
+        }
+        nodes.iter().for_each(|node| self.machines[*node].set_clock_ahead(ahead_ms));
+        let right = self.machines.iter().filter(|machine| machine.has_right_clock()).count();
+        let are_wrong = 2 * right <= self.machines.len();
+        let open = self.wrong_clocks.iter_mut().find(|(_, until_us)| *until_us == u64::MAX);
+        match (open, are_wrong) {
+            (Some((_, until_us)), false) => *until_us = self.now_us,
+            (None, true) => self.wrong_clocks.push((self.now_us, u64::MAX)),
+            (Some(_), true) | (None, false) => {}
         }
     }
 
@@ -578,6 +636,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             Mending::QuickNetwork => self.network.set_conditions(self.conditions),
             Mending::QuickDisk(node, sync_us) => self.machines[node].sync_us = sync_us,
             Mending::Room(node) => self.machines[node].disk.memory().set_full(false),
+            Mending::Clocks(nodes) => self.set_clocks(&nodes, 0),
         }
         self.post();
     }

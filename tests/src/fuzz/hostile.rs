@@ -9,7 +9,7 @@ use eyrie::{
     Node, NodeId, NodeLog, PartitionId, Past, Position, Request, RingId, RingTiming, SharedIndex, SharedLog,
     StampNumber, node_client,
 };
-use multicast::{EntryBuilder, Relayed};
+use multicast::{EntryBuilder, EntryTime, Relayed};
 use std::sync::Arc;
 use volery::acl::Caller;
 use volery::command::{Command, Look, Operation};
@@ -132,7 +132,7 @@ fn entry(draw: &mut Draw) -> Bytes {
         let relayed = Relayed { k: SharedIndex(draw.byte().into()), prev: SharedIndex(draw.byte().into()) };
         entry.push(&envelope(draw), draw.once_in(8).then_some(relayed));
     }
-    let blob = entry.take(0);
+    let blob = entry.take(EntryTime::default());
     let kept = if draw.once_in(16) { draw.below(256).min(blob.len()) } else { blob.len() };
     blob.slice(..kept)
 }

@@ -96,16 +96,16 @@ fn entry(blob: Bytes) -> Option<()> {
         while let Some(envelope) = entry.next_envelope().ok()? {
             envelopes.push(envelope);
         }
-        Some((entry.time_ms(), envelopes))
+        Some((entry.time(), envelopes))
     };
-    let (time_ms, envelopes) = read(blob)?;
+    let (time, envelopes) = read(blob)?;
     let mut builder = EntryBuilder::default();
     for (envelope, relayed) in &envelopes {
         builder.push(envelope, *relayed);
         request(&envelope.body);
     }
     if !builder.is_empty() {
-        assert_eq!(read(builder.take(time_ms)), Some((time_ms, envelopes)));
+        assert_eq!(read(builder.take(time)), Some((time, envelopes)));
     }
     Some(())
 }

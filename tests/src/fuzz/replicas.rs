@@ -87,7 +87,7 @@ impl Replicas {
             let sequence = &mut self.sequences[partition.index()];
             let position = Position { configuration: 0, index: sequence.len() as u64 + 1 };
             let (time_ms, envelope) = (self.time_ms, envelope.clone());
-            sequence.push(Delivery { partition, position, time_ms, shared, envelope });
+            sequence.push(Delivery { partition, position, time_ms, age_ms: time_ms, shared, envelope });
         }
     }
 

@@ -4,5 +4,6 @@ pub mod freshness;
 pub mod linearizability;
 pub mod permissions;
 pub mod sessions;
+pub mod times;
 pub mod watches;
 mod wgl;

@@ -5,8 +5,8 @@ use super::run::{Outcome, Plan, TROUBLE_US_MAX};
 use super::scripts::{SCRIPTS, Script};
 use eyrie::Fault;
 use eyrie::sim::Misfortune::{
-    self, Blackout, BlankDisk, BreakLinks, ClockLeap, CutOneWay, Isolate, Kill, Pause, PowerLoss, SlowDisk,
-    SlowNetwork,
+    self, Blackout, BlankDisk, BreakLinks, ClockAtStart, ClockLeap, CutOneWay, Isolate, Kill, Pause,
+    PowerLoss, SlowDisk, SlowNetwork,
 };
 use eyrie::sim::Swarm;
 
@@ -64,7 +64,8 @@ fn runs_for(fault: Fault) -> Runs {
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
     use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, PROPOSALS_FALL, VALUES_DROPPED};
     use eyrie::multicast_faults::{
-        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CURSOR_KEPT, NO_FENCING, NO_PREV_CHECK, SEND_BEFORE_SYNC,
+        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CLOCK_NEVER_OVERRULED, CURSOR_KEPT, NO_FENCING,
+        NO_PREV_CHECK, SEND_BEFORE_SYNC,
     };
     use volery::faults::BURST_SHOWS_BEFORE;
     match fault {
@@ -76,6 +77,7 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         NO_PREV_CHECK | NO_FENCING => {
             |seed| meeting(seed, &[(Isolate, 700), (BreakLinks, 700), (Pause, 1_500), (CutOneWay, 700)])
         }
+        CLOCK_NEVER_OVERRULED => |seed| meeting(seed, &[(ClockLeap, 700), (ClockAtStart, 2_000)]),
         VALUES_DROPPED => |seed| apart(meeting(seed, &[(PowerLoss, 1_500), (BreakLinks, 1_500)])),
         LETTER_ACKNOWLEDGED_UNSYNCED => |seed| apart(meeting(seed, &[(PowerLoss, 700), (SlowDisk, 700)])),
         PROPOSALS_FALL => |seed| meeting(seed, &[(ClockLeap, 1_000)]),

@@ -71,6 +71,7 @@ impl World {
                 partition: PartitionId(partition),
                 position: Position { configuration: 0, index: self.delivered[place] },
                 time_ms: 1,
+                age_ms: 1,
                 shared: self.shared.get(name).copied(),
                 envelope: self.envelope(name),
             };

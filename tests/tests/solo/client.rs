@@ -31,12 +31,17 @@ impl Client {
         Client::open(served, number, Some(&self.session))
     }
 
+    /// The client with its session at a node that has started again.
+    pub fn reopened(self, served: &mut Served, number: u64) -> Client {
+        Client::open(served, number, Some(&self.session))
+    }
+
     fn open(served: &mut Served, number: u64, before: Option<&ConnectResponse>) -> Client {
         let connection = ConnectionId(number);
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: 0,
-            timeout_ms: 10_000,
+            timeout_ms: 20_000,
             session_id: before.map_or(0, |session| session.session_id),
             password: before.map(|session| session.password.clone()).unwrap_or_default(),
             read_only: None,

@@ -118,7 +118,7 @@ impl Gateway {
     fn mntr(&self) -> String {
         let (latency, status) = (&self.latency, &self.status);
         let mut lines = format!("zk_version\t{VERSION}\nzk_server_state\tstandalone\n");
-        let numbers: [(&str, u64); 22] = [
+        let numbers: [(&str, u64); 23] = [
             ("zk_min_latency", latency.min_ms()),
             ("zk_max_latency", latency.max_ms()),
             ("zk_packets_received", self.received),
@@ -141,6 +141,7 @@ impl Gateway {
             ("volery_commands_resent", status.resent),
             ("volery_turn_us_max", status.turn_us_max),
             ("volery_turn_us_max_commands", status.turn_us_max_commands),
+            ("volery_entries_clock_overruled", status.clock_overruled),
         ];
         let stages = status.stages.map(|stages| {
             [

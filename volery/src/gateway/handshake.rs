@@ -32,7 +32,8 @@ impl Gateway {
         };
         // Zxids count from the clock: one that is neither known nor of about now is of another cluster, or of a partition whose
         // clock is far ahead. That would be known if it were heard of; the client may come again.
-        let about_now = StampNumber::at(self.wall_ms + CLOCKS_APART_MS, PartitionId(PARTITIONS_MAX - 1));
+        let about_now =
+            StampNumber::at(self.wall_ms.saturating_add(CLOCKS_APART_MS), PartitionId(PARTITIONS_MAX - 1));
         if Zxid::from_wire(request.last_zxid_seen) > self.newest.max(about_now.into()) {
             CLIENT_FROM_AHEAD.reached();
             tracing::info!(peer = %connection.peer, "connection closed: its client has seen more than this node");

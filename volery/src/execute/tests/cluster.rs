@@ -97,6 +97,7 @@ impl Cluster {
                     partition,
                     position: Position { configuration: 0, index: self.positions[at] },
                     time_ms: self.times_ms[at],
+                    age_ms: self.times_ms[at],
                     shared,
                     envelope: Envelope { id, destinations: to, body: body.clone() },
                 };
