@@ -19,7 +19,7 @@ use crate::workload::Workload;
 use bytes::Bytes;
 use client::{Client, Script};
 use eyrie::sim::{self, Blueprint, EndId, Notice, Pace, World};
-use eyrie::{LogLimits, NodeId};
+use eyrie::{AnswerLimits, LogLimits, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,7 +140,14 @@ fn us(length: Duration) -> u64 {
 fn blueprint(shape: sim::Shape) -> Blueprint<Volery, Gateway> {
     let oracle = Arc::new(Placement::over(shape.partitions));
     let front = Box::new(move |node: NodeId| Gateway::new(gateway(node), shape.partitions));
-    Blueprint { shape, ids: shape.dense_ids(), oracle, front, limits: LogLimits::default() }
+    Blueprint {
+        shape,
+        ids: shape.dense_ids(),
+        oracle,
+        front,
+        limits: LogLimits::default(),
+        answers: AnswerLimits::default(),
+    }
 }
 
 fn gateway(node: NodeId) -> GatewayConfig {

@@ -18,6 +18,10 @@ pub enum Outcome<S: StateMachine> {
     Retry(Destinations),
     /// It was not and will not be executed.
     Refused(Refusal),
+    /// It has read, and what it read is lost; it may be asked for again, under another id.
+    Lost,
+    /// It has read more than an answer may hold.
+    TooLarge,
 }
 
 /// One replica's answer to a command. Any replica's will do: they say the same, from different places.

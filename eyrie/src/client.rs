@@ -53,6 +53,9 @@ pub enum Refusal {
     /// The node has too much in flight, or there is no such partition.
     #[error("the command cannot be submitted")]
     Unsubmitted,
+    /// The values that one partition would send to others are too large.
+    #[error("the command reads more than one partition may send to another")]
+    TooLarge,
 }
 
 /// What a partition makes of a delivered envelope.

@@ -19,6 +19,27 @@ pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), E
     bincode::serde::encode_into_std_write(value, bytes, config()).map(|_| ())
 }
 
+/// How many bytes the encoding of `value` has, without making it.
+pub fn encoded_len<T: Serialize>(value: &T) -> usize {
+    let mut counted = Counted(0);
+    let _ = bincode::serde::encode_into_std_write(value, &mut counted, config());
+    counted.0
+}
+
+/// Counts what is written, and keeps nothing of it.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Decodes a value that fills `bytes` from the start; what follows it is not looked at.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     bincode::serde::decode_from_slice(bytes, config()).map(|(value, _)| value)
@@ -42,6 +63,7 @@ mod tests {
         encode_into(&sample, &mut bytes).expect("a sample");
         encode_into(&Sample::Unit, &mut bytes).expect("a sample");
         assert_eq!(bytes, [1, 251, 44, 1, 2, b'a', b'b', 1, 1, 0]);
+        assert_eq!(encoded_len(&sample) + encoded_len(&Sample::Unit), bytes.len());
         assert_eq!(decode::<Sample>(&bytes).expect("the same"), sample);
     }
 

@@ -15,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::message::Message;
 use crate::replica::Output;
 use crate::service::StateMachine;
-use crate::source::Source;
+use crate::source::{Source, WINDOWS_BYTES};
 use crate::subscription::Subscription;
 use multicast::log::{LogError, LogPosition, SharedLog};
 use multicast::{Destinations, Layout, NodeId, PartitionId, RingId, SharedIndex};
@@ -45,6 +45,7 @@ impl Correspondence {
             let others = layout.nodes().iter().map(|node| (*node, hosted(layout, *node)));
             others.filter(|(_, hosts)| !hosts.contains(partition)).collect()
         };
+        let window_bytes = WINDOWS_BYTES / usize::from(layout.partitions());
         let all = Destinations::all(layout.partitions());
         let elsewhere = all.iter().filter(|partition| !here.contains(*partition));
         let subscription = |partition| {
@@ -57,7 +58,9 @@ impl Correspondence {
         Ok(Correspondence {
             sources: here
                 .iter()
-                .map(|partition| (partition, Source::recover(partition, outside(partition), log.clone())))
+                .map(|partition| {
+                    (partition, Source::recover(partition, outside(partition), window_bytes, log.clone()))
+                })
                 .collect(),
             subscriptions: elsewhere.map(subscription).collect::<Result<_, LogError>>()?,
             up: BTreeSet::new(),
@@ -146,6 +149,13 @@ impl Correspondence {
         }
     }
 
+    /// A node has heard so many bytes of what a partition here tells it.
+    pub fn heard(&mut self, from: NodeId, partition: PartitionId, number: u64, bytes: u64) {
+        if let Some(source) = self.sources.get_mut(&partition) {
+            source.heard(from, number, bytes);
+        }
+    }
+
     /// What a source says of its partition. Returns what the front is to hear, in order.
     pub fn hear<S: StateMachine>(
         &mut self,
@@ -159,7 +169,10 @@ impl Correspondence {
             return Vec::new();
         }
         match subscription.hear(number, sequence, outputs, self.now_ms) {
-            Ok(Some(heard)) => return heard,
+            Ok(Some(heard)) => {
+                self.messages.extend(subscription.tell_heard().map(|message| (from, message)));
+                return heard;
+            }
             Ok(None) => {
                 OUTPUTS_MISSED.reached();
                 tracing::info!(%from, %partition, "something was missed: it is asked for again");
@@ -359,7 +372,8 @@ mod tests {
                 Message::Outputs { number, sequence, outputs, .. } => {
                     return node.hear(from, P, (number, sequence), outputs);
                 }
-                Message::Front(_) | Message::Free(_) => unreachable!("there are neither fronts nor rings"),
+                Message::Heard { number, bytes, .. } => node.heard(from, P, number, bytes),
+                other => unreachable!("{other:?} is not told by sources and subscriptions"),
             }
             Vec::new()
         }
@@ -394,8 +408,32 @@ mod tests {
             Output::Event { position, event: false, .. } => format!("{}: event", position.index),
             Output::Passed { position, .. } => format!("{}: passed", position.index),
             Output::Answer(answer) => format!("{}: answer", answer.position.index),
-            Output::Exchange(_) | Output::Read(..) => unreachable!("for the front of another node"),
+            other => unreachable!("{other:?} is not told to the front of another node"),
         }
+    }
+
+    #[test]
+    fn a_stream_goes_no_further_than_its_window_and_goes_on_as_it_is_heard() {
+        let mut world = World::new();
+        world.outside().follow(P);
+        world.carry();
+        let position = place(1);
+        let event = Output::Event { position, seen: vec![position].into(), event: false };
+        let many = WINDOWS_BYTES / 8;
+        (0..many).for_each(|_| world.nodes[0].put_out::<Bell>(P, &event));
+        let told = world.nodes[0].drain();
+        let bytes = |(_, message): &(NodeId, Message)| match message {
+            Message::Outputs { outputs, .. } => outputs.len(),
+            other => panic!("{other:?}"),
+        };
+        let bytes = told.iter().map(bytes).sum::<usize>();
+        assert!((WINDOWS_BYTES - 64..=WINDOWS_BYTES).contains(&bytes), "{bytes} on their way");
+        assert!(world.nodes[0].drain().is_empty(), "nothing was heard of it");
+        world.nodes[0].check_invariants();
+        let heard =
+            told.into_iter().map(|(_, message)| world.tell(NodeId(0), OUTSIDE, message).len()).sum::<usize>();
+        assert_eq!(heard + world.carry().len(), many);
+        world.nodes[0].check_invariants();
     }
 
     #[test]

@@ -66,14 +66,15 @@ impl<S: StateMachine> Errands<S> {
         oracle: &S::Oracle,
         id: CommandId,
         needed: Destinations,
-    ) -> Option<Envelope> {
+    ) -> Option<(Envelope, S::Command)> {
         let mut errand = self.take(id)?;
         errand.retries += 1;
         errand.destinations = match errand.retries {
             1..=RETRIES_MAX => errand.destinations.union(needed),
             _ => Destinations::all(oracle.partitions()),
         };
-        Some(self.send(errand))
+        let command = errand.command.clone();
+        Some((self.send(errand), command))
     }
 
     /// The command of `id` is answered; `None` if it is no errand in flight.

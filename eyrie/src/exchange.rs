@@ -13,6 +13,12 @@ use std::sync::Arc;
 /// head and goes no further until that is complete, so there is at most one for each other partition.
 pub const EXCHANGES_MAX: usize = 1 << 16;
 
+/// How many bytes of values one letter carries; one value may go beyond.
+///
+/// A command whose destinations are to send more than that, by the oracle's hint, is refused at all of them: what a partition's
+/// values come to follows from its sequence.
+pub const LETTER_BYTES_MAX: usize = 8 << 20;
+
 /// The last place seen of every partition, by partition.
 pub type Seen = Arc<[Position]>;
 

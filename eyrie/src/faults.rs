@@ -34,6 +34,8 @@ pub const READ_BEFORE_OWN_WRITE: Fault = Fault::new("read before the session's o
 pub const ANSWER_FORGOTTEN_EARLY: Fault = Fault::new("an answer forgotten one too early");
 /// A partition's proposals follow log time alone, not their own maximum.
 pub const PROPOSALS_FALL: Fault = Fault::new("zxid proposals without their running maximum");
+/// A replica gives its part of a split read's answer when the command is delivered.
+pub const PART_AT_DELIVERY: Fault = Fault::new("part given at delivery");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -53,4 +55,5 @@ pub const FAULTS: &[Fault] = &[
     READ_BEFORE_OWN_WRITE,
     ANSWER_FORGOTTEN_EARLY,
     PROPOSALS_FALL,
+    PART_AT_DELIVERY,
 ];

@@ -11,7 +11,7 @@ use crate::service::StateMachine;
 use crate::stamp::StampNumber;
 use crate::status::NodeStatus;
 use bytes::{Bytes, BytesMut};
-use multicast::{CommandId, Destinations, Envelope, NodeId, PartitionId, Position};
+use multicast::{ClientId, CommandId, Destinations, Envelope, NodeId, PartitionId, Position};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -108,6 +108,20 @@ pub trait Front<S: StateMachine> {
     fn written(&mut self, connection: ConnectionId) -> bool;
 }
 
+/// A command that is being submitted and is answered in parts.
+pub(crate) struct InParts<S: StateMachine> {
+    pub(crate) id: CommandId,
+    pub(crate) destinations: Destinations,
+    pub(crate) command: S::Command,
+}
+
+/// What a client had asked for that has gone.
+pub(crate) struct Abandoned {
+    pub(crate) client: ClientId,
+    pub(crate) epoch: Epoch,
+    pub(crate) ids: Vec<CommandId>,
+}
+
 /// Where a front puts the commands that it submits.
 pub struct Commands<S: StateMachine> {
     oracle: Arc<S::Oracle>,
@@ -119,6 +133,8 @@ pub struct Commands<S: StateMachine> {
     tellings: Vec<(NodeId, Bytes)>,
     /// The partitions that the front wants to follow.
     follows: Destinations,
+    in_parts: Vec<InParts<S>>,
+    abandoned: Vec<Abandoned>,
     in_flight: u64,
     /// Reads that are not answered.
     reading: u64,
@@ -134,6 +150,8 @@ impl<S: StateMachine> Commands<S> {
             hosted,
             tellings: Vec::new(),
             follows: Destinations::NONE,
+            in_parts: Vec::new(),
+            abandoned: Vec::new(),
             in_flight: 0,
             reading: 0,
         }
@@ -141,7 +159,14 @@ impl<S: StateMachine> Commands<S> {
 
     /// Submits a request in a client's name; its answer comes to [`Front::answered`].
     pub fn submit(&mut self, id: CommandId, destinations: Destinations, request: &Request<S>) {
+        self.note_parts(id, destinations, &request.command);
         self.envelopes.push(Envelope { id, destinations, body: request.encode() });
+    }
+
+    /// A client has gone: nobody here waits any more for what it has asked for in this epoch, and its commands of these ids
+    /// are not sent again. One that was sent may still be executed.
+    pub fn abandon(&mut self, client: ClientId, epoch: Epoch, ids: Vec<CommandId>) {
+        self.abandoned.push(Abandoned { client, epoch, ids });
     }
 
     /// Whether a partition has a replica here, so that it may be read off the log.
@@ -149,9 +174,9 @@ impl<S: StateMachine> Commands<S> {
         self.hosted.contains(partition)
     }
 
-    /// Asks for a read in a client's name; its answer comes to [`Front::read`].
+    /// Asks for a read in a client's name; its answer comes to [`Front::read`]. Where the partition has no replica here, another
+    /// node is asked: no command of the client may be submitted before the answer.
     pub fn read(&mut self, read: Read<S>) {
-        assert!(self.is_hosted(read.partition), "{} has no replica here", read.partition);
         self.reading += 1;
         self.reads.push(read);
     }
@@ -159,7 +184,8 @@ impl<S: StateMachine> Commands<S> {
     /// Submits a command in the node's own name, as often as it takes; its answer comes to [`Front::done`]. It comes
     /// after `past`: what the client has seen, if it is for one.
     pub fn errand(&mut self, command: S::Command, past: Past) -> Ticket {
-        let (ticket, envelope) = self.errands.plan(&self.oracle, command, past);
+        let (ticket, envelope) = self.errands.plan(&self.oracle, command.clone(), past);
+        self.note_parts(envelope.id, envelope.destinations, &command);
         self.envelopes.push(envelope);
         ticket
     }
@@ -200,7 +226,25 @@ impl<S: StateMachine> Commands<S> {
     }
 
     pub(crate) fn plan_again(&mut self, id: CommandId, needed: Destinations) {
-        self.envelopes.extend(self.errands.plan_again(&self.oracle, id, needed));
+        let again = self.errands.plan_again(&self.oracle, id, needed);
+        if let Some((envelope, command)) = again {
+            self.note_parts(envelope.id, envelope.destinations, &command);
+            self.envelopes.push(envelope);
+        }
+    }
+
+    fn note_parts(&mut self, id: CommandId, destinations: Destinations, command: &S::Command) {
+        if destinations.single().is_none() && S::is_answered_in_parts(command) {
+            self.in_parts.push(InParts { id, destinations, command: command.clone() });
+        }
+    }
+
+    pub(crate) fn take_in_parts(&mut self) -> Vec<InParts<S>> {
+        std::mem::take(&mut self.in_parts)
+    }
+
+    pub(crate) fn take_abandoned(&mut self) -> Vec<Abandoned> {
+        std::mem::take(&mut self.abandoned)
     }
 
     pub(crate) fn take(&mut self) -> Vec<Envelope> {
@@ -215,8 +259,8 @@ impl<S: StateMachine> Commands<S> {
         !self.reads.is_empty()
     }
 
-    pub(crate) fn read_answered(&mut self) {
-        self.reading -= 1;
+    pub(crate) fn reads_answered(&mut self, reads: u64) {
+        self.reading -= reads;
     }
 
     pub(crate) fn take_tellings(&mut self) -> Vec<(NodeId, Bytes)> {

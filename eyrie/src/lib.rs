@@ -97,10 +97,27 @@
 //!
 //! ## Reads off the log
 //!
-//! A command that only reads, in one partition that has a replica here, need not be ordered: a front may ask for a [`Read`]. It is
-//! executed at this node's replica when everything is complete there that was decided when it arrived, which one question to
+//! A command that only reads, in one partition, need not be ordered: a front may ask for a [`Read`]. It is
+//! executed at this node's replica, or where there is none at another node's, when everything is complete there that was decided when it arrived, which one question to
 //! another member tells for all reads of a turn ([`multicast::Multicast::ask`]), and in its place among the client's commands.
 //! The chapter of `read.rs` says why that is linearizable.
+//!
+//! ## Reads of several partitions
+//!
+//! A command of several partitions that [only reads](StateMachine::only_reads) is a *split read*. It is ordered and signalled like any
+//! other, so it is linearizable, but no value travels between its partitions, and nothing but the command is logged. When it is complete
+//! at a replica, the replica executes its share and puts out its part of the answer; the node that asked takes the parts of its own
+//! replicas, asks other nodes for the rest, and [joins](StateMachine::join) them. Only replicas of which that node may ask execute
+//! anything, and none does when it replays its log. A part can be lost with the nodes that kept it. Then the command's outcome is
+//! [`Outcome::Lost`], and a front may ask again under another id, if it has sent nothing behind it. `replica/splitting.rs`,
+//! `gathering.rs` and `desk.rs` hold this.
+//!
+//! ## What travels between nodes for clients
+//!
+//! Reads, and parts of answers, are asked for (`enquiry.rs`) and come in pieces, each asked for by itself; so the node that
+//! wants an answer controls how much of it is on its way, and drops it when its client leaves. The stream of a subscription goes no
+//! further than a window beyond what was heard of it. The values of a command go in letters of at most [`LETTER_BYTES_MAX`]; a command that
+//! needs larger ones is refused at all its destinations alike. All these together fit the outbox of a link.
 //!
 //! ## Causality
 //!
@@ -134,10 +151,13 @@ mod causality;
 mod client;
 mod codec;
 mod correspondence;
+mod desk;
+mod enquiry;
 mod errand;
 mod exchange;
 pub mod faults;
 mod front;
+mod gathering;
 pub mod host;
 mod mailbox;
 mod message;
@@ -162,8 +182,9 @@ mod witness;
 pub use answer::{Answer, Outcome};
 pub use causality::{CausalHistory, Past};
 pub use client::{Epoch, Refusal, Verdict, WINDOW_MAX, is_node, node_client};
+pub use desk::{ANSWER_BYTES_MAX, AnswerLimits, FETCHED_BYTES_MAX, KEPT_BYTES_MAX};
 pub use errand::{RETRIES_MAX, Ticket};
-pub use exchange::{EXCHANGES_MAX, Exchange, Seen, Signal};
+pub use exchange::{EXCHANGES_MAX, Exchange, LETTER_BYTES_MAX, Seen, Signal};
 pub use front::{Commands, ConnectionId, Front};
 pub use message::{MalformedMessage, Message};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
@@ -178,7 +199,7 @@ pub use multicast::{
 pub use multicast::{branches as multicast_branches, faults as multicast_faults, link};
 pub use node::{Node, NodeError};
 pub use peers::{Deed, Peers};
-pub use read::Read;
+pub use read::{Asker, Read};
 pub use replica::{DELIVERED_MAX, Output, Replica, ReplicaCounts};
 pub use request::Request;
 pub use retained::RETAINED_BYTES_MAX;

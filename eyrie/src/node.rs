@@ -10,11 +10,16 @@ use crate::acquaintances::Acquaintances;
 use crate::answer::{Answer, Outcome};
 use crate::causality::Past;
 use crate::client::{Epoch, Refusal, is_node};
+use crate::codec;
 use crate::correspondence::Correspondence;
+use crate::desk::{AnswerLimits, Desk};
+use crate::enquiry::{Enquiries, Heard};
 use crate::errand::Errands;
 use crate::exchange::Exchange;
-use crate::front::{Commands, ConnectionId, Front};
+use crate::front::{Abandoned, Commands, ConnectionId, Front, InParts};
+use crate::gathering::Gatherings;
 use crate::message::Message;
+use crate::read::{Asker, Read};
 use crate::replica::{Output, Replica};
 use crate::service::{PartitioningOracle, StateMachine};
 use crate::stages::Stages;
@@ -26,8 +31,8 @@ use bytes::Bytes;
 use multicast::link::Identity;
 use multicast::log::{Buffer, LogError, LogPosition, SharedLog};
 use multicast::{
-    Amnesiac, Destinations, FollowError, Layout, Multicast, NodeId, PartitionId, PeerError, Position,
-    RecoverError, RingId, RingStatus, RingTiming, Sent,
+    Amnesiac, CommandId, Destinations, FollowError, Layout, Multicast, NodeId, PartitionId, PeerError,
+    Position, RecoverError, RingId, RingStatus, RingTiming, Sent,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -64,6 +69,18 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     acquaintances: Acquaintances,
     /// With other nodes, if there are any.
     correspondence: Option<Correspondence>,
+    /// The commands of this node that are answered in parts.
+    gatherings: Gatherings<S>,
+    /// What this node asks of partitions that are not hosted here.
+    enquiries: Enquiries,
+    /// What this node answers to those that ask so.
+    desk: Desk<S>,
+    /// What the hosts of partitions are told not to keep.
+    withdrawn: Vec<(NodeId, Message)>,
+    /// Reads of other nodes that have come.
+    asked: Vec<Read<S>>,
+    /// How many entries of each partition's ring the log held when this node started: these were delivered before.
+    replayed: Vec<u64>,
     commands: Commands<S>,
     stages: Stages,
     turns: Turns,
@@ -80,8 +97,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// A node that is alone: every ring has one member. Begins a new incarnation, which the next buffer makes durable.
     pub fn solo(id: u16, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
         let multicast = Multicast::solo(oracle.partitions(), log.clone());
-        let all = Destinations::all(oracle.partitions());
-        Node::over(id, multicast, all, None, oracle, log, front)
+        let hosts = vec![vec![NodeId(id)]; usize::from(oracle.partitions())];
+        Node::over(NodeId(id), multicast, (vec![NodeId(id)], hosts), None, oracle, log, front)
     }
 
     /// A node among others, with replicas of the partitions whose rings it is a member of; of the others it hears. Begins a
@@ -95,16 +112,18 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     ) -> Result<Node<S, F>, NodeError> {
         assert_eq!(layout.partitions(), oracle.partitions(), "layout and oracle know the same partitions");
         let multicast = Multicast::clustered(layout, timing, log.clone())?;
-        let hosted =
-            PartitionId::all(layout.partitions()).filter(|partition| layout.hosts(*partition)).collect();
+        let members = |partition| layout.members(RingId::of(partition)).to_vec();
+        let hosts = PartitionId::all(layout.partitions()).map(members).collect();
+        let nodes = layout.nodes().to_vec();
         let correspondence = Some(Correspondence::recover::<S>(layout, &log)?);
-        Ok(Node::over(layout.me().0, multicast, hosted, correspondence, oracle, log, front))
+        Ok(Node::over(layout.me(), multicast, (nodes, hosts), correspondence, oracle, log, front))
     }
 
+    /// A node among these, of which those host each partition.
     fn over(
-        id: u16,
+        me: NodeId,
         multicast: Multicast,
-        hosted: Destinations,
+        (nodes, hosts): (Vec<NodeId>, Vec<Vec<NodeId>>),
         correspondence: Option<Correspondence>,
         oracle: Arc<S::Oracle>,
         log: SharedLog,
@@ -112,13 +131,28 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     ) -> Node<S, F> {
         let partitions = oracle.partitions();
         let incarnation = begin_incarnation(&log);
+        let id = me.0;
+        let is_hosted = |partition: &PartitionId| hosts[partition.index()].contains(&me);
+        let hosted: Destinations = PartitionId::all(partitions).filter(is_hosted).collect();
+        let replica = |partition: PartitionId| {
+            let hosts = &hosts[partition.index()];
+            let audience =
+                nodes.iter().copied().filter(|node| *node == me || !hosts.contains(node)).collect();
+            Replica::new(partition, oracle.clone()).gives_parts_to(audience)
+        };
+        let replayed =
+            PartitionId::all(partitions).map(|partition| log.lock().next_index(RingId::of(partition)));
         Node {
             id,
             incarnation,
             multicast,
-            replicas: PartitionId::all(partitions)
-                .map(|p| hosted.contains(p).then(|| Replica::new(p, oracle.clone())))
-                .collect(),
+            replicas: PartitionId::all(partitions).map(|p| hosted.contains(p).then(|| replica(p))).collect(),
+            gatherings: Gatherings::default(),
+            replayed: replayed.collect(),
+            enquiries: Enquiries::new(hosts),
+            desk: Desk::default(),
+            asked: Vec::new(),
+            withdrawn: Vec::new(),
             exchanges: VecDeque::new(),
             acquaintances: Acquaintances::recover(log.clone()),
             correspondence,
@@ -133,6 +167,12 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             resent_ms: 0,
             log,
         }
+    }
+
+    /// Bounds answers that travel between nodes otherwise than by default: for tests, which reach small bounds soon.
+    pub fn limit_answers(&mut self, limits: AnswerLimits) {
+        self.desk.limit(limits);
+        self.enquiries.limit(limits);
     }
 
     /// Which node it is.
@@ -162,6 +202,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// A peer was met for the first time, or in a new start.
     pub fn acquaint(&mut self, peer: NodeId, identity: Identity) {
+        self.desk.started(peer);
         self.acquaintances.meet(peer, identity);
     }
 
@@ -209,11 +250,148 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
                     self.pass_on(partition, output);
                 }
             }
+            Message::Heard { partition, number, bytes } => {
+                correspondence.heard(from, partition, number, bytes);
+            }
+            Message::Read { partition, number, place, command } => {
+                self.asked_to_read(from, partition, number, (place, &command));
+            }
+            Message::Part { partition, number, id } => {
+                if self.replicas.get(partition.index()).is_some_and(Option::is_some) {
+                    self.desk.ask(from, partition, number, id);
+                }
+            }
+            Message::Piece { number, total, offset, bytes, .. } => {
+                self.enquiries.piece(from, number, (total, offset), &bytes);
+                self.hear_answers();
+            }
+            Message::More { number, offset, .. } => self.desk.more(from, number, offset),
+            Message::Drop { partition, number } => {
+                self.desk.drop(from, number);
+                if let Some(Some(replica)) = self.replicas.get_mut(partition.index()) {
+                    replica.forget_reads(|read| read.asker == Asker::Node(from, number));
+                }
+            }
+            Message::None { number, .. } => {
+                self.enquiries.none(from, number);
+                self.hear_answers();
+            }
+            Message::Withdraw { partition, id } => self.desk.withdraw(from, partition, id),
         }
+    }
+
+    /// Another node asks for a read of a partition.
+    fn asked_to_read(
+        &mut self,
+        from: NodeId,
+        partition: PartitionId,
+        number: u64,
+        (place, command): (CommandId, &Bytes),
+    ) {
+        let is_hosted = self.replicas.get(partition.index()).is_some_and(Option::is_some);
+        match codec::decode::<S::Command>(command).ok().filter(S::only_reads) {
+            Some(command) if is_hosted => {
+                self.asked.push(Read { partition, place, asker: Asker::Node(from, number), command });
+            }
+            _ => tracing::warn!(%from, %partition, "a read that cannot be executed here"),
+        }
+    }
+
+    /// Hands out what enquiries have come to.
+    fn hear_answers(&mut self) {
+        while let Some(heard) = self.enquiries.take_heard() {
+            match heard {
+                Heard::Read { partition, place, asker, answer } => {
+                    let answer = self.read_answer(partition, place, &answer).map(with_own_place);
+                    self.hand_read(asker, &answer.unwrap_or_else(|| self.ended(place, Outcome::Lost)));
+                }
+                Heard::Parts(id, parts) => {
+                    let parts = parts.iter().map(|(partition, part)| self.read_answer(*partition, id, part));
+                    match parts.collect::<Option<Vec<_>>>() {
+                        Some(parts) => parts.into_iter().for_each(|part| self.gather(part)),
+                        None => self.end_split(id, Outcome::Lost),
+                    }
+                }
+                Heard::Lost(id) => self.end_split(id, Outcome::Lost),
+                Heard::TooLarge(id) => self.end_split(id, Outcome::TooLarge),
+            }
+        }
+    }
+
+    /// An answer that another node has told; `None` if a node of this version would not tell it.
+    fn read_answer(&self, partition: PartitionId, id: CommandId, bytes: &[u8]) -> Option<Answer<S>> {
+        let answer = codec::decode::<Answer<S>>(bytes).ok();
+        let is_sound = |answer: &Answer<S>| {
+            (answer.partition, answer.id, answer.seen.len()) == (partition, id, self.replicas.len())
+        };
+        let answer = answer.filter(is_sound);
+        if answer.is_none() {
+            tracing::warn!(%partition, command = %id, "an answer that no node of this version tells");
+        }
+        answer
+    }
+
+    /// Commands of this node begin that are answered in parts. Partitions that are not hosted here are asked for those of
+    /// split reads.
+    fn begin_gatherings(&mut self) {
+        for InParts { id, destinations, command } in self.commands.take_in_parts() {
+            let is_split = S::only_reads(&command);
+            self.gatherings.begin(id, destinations, command);
+            for partition in destinations.iter().filter(|p| is_split && !self.commands.is_hosted(*p)) {
+                self.enquiries.part(partition, id);
+            }
+        }
+    }
+
+    /// A part of the answer to a split read of this node has come.
+    fn gather(&mut self, part: Answer<S>) {
+        if let Some((destinations, whole)) = self.gatherings.put(part) {
+            self.withdraw_parts(whole.id, destinations);
+            self.answer(&whole);
+        }
+    }
+
+    /// A split read of this node ends without its parts.
+    fn end_split(&mut self, id: CommandId, outcome: Outcome<S>) {
+        if let Some(destinations) = self.gatherings.end(id) {
+            self.withdraw_parts(id, destinations);
+            let answer = self.ended(id, outcome);
+            self.answer(&answer);
+        }
+    }
+
+    /// The hosts need not keep their parts of a split read.
+    fn withdraw_parts(&mut self, id: CommandId, destinations: Destinations) {
+        self.enquiries.end(id);
+        for partition in destinations.iter().filter(|partition| !self.commands.is_hosted(*partition)) {
+            let hosts = self.enquiries.hosts(partition).iter();
+            self.withdrawn.extend(hosts.map(|host| (*host, Message::Withdraw { partition, id })));
+        }
+    }
+
+    /// Clients have gone: nothing of theirs is sent again, fetched or kept.
+    fn abandon(&mut self) {
+        for Abandoned { client, epoch, ids } in self.commands.take_abandoned() {
+            let reads = self.enquiries.forget(client, epoch);
+            self.commands.reads_answered(reads);
+            for id in ids {
+                self.multicast.withdraw(id);
+                if let Some(destinations) = self.gatherings.end(id) {
+                    self.withdraw_parts(id, destinations);
+                }
+            }
+        }
+    }
+
+    fn hand_read(&mut self, asker: u64, answer: &Answer<S>) {
+        self.commands.reads_answered(1);
+        self.front.read(asker, answer, &mut self.commands);
     }
 
     /// A node can be told something from now on.
     pub fn found(&mut self, peer: NodeId) {
+        self.desk.lost(peer);
+        self.enquiries.found(peer);
         if let Some(correspondence) = &mut self.correspondence {
             correspondence.found(peer);
         }
@@ -221,6 +399,11 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// A node can be told nothing any more.
     pub fn lost(&mut self, peer: NodeId) {
+        self.desk.lost(peer);
+        self.enquiries.lost(peer);
+        for replica in self.replicas.iter_mut().flatten() {
+            replica.forget_reads(|read| matches!(read.asker, Asker::Node(node, _) if node == peer));
+        }
         if let Some(correspondence) = &mut self.correspondence {
             correspondence.lost(peer);
         }
@@ -235,6 +418,9 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             follows.iter().for_each(|partition| correspondence.follow(partition));
             told.extend(correspondence.drain());
         }
+        told.extend(self.enquiries.drain());
+        told.append(&mut self.withdrawn);
+        told.extend(self.desk.drain());
         told
     }
 
@@ -260,6 +446,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         if let Some(correspondence) = &mut self.correspondence {
             correspondence.tick(now_ms);
         }
+        self.enquiries.tick(now_ms);
+        self.hear_answers();
         self.look_who_leads();
         self.look_what_broke();
         self.front.tick(now_ms, wall_ms, &mut self.commands);
@@ -382,18 +570,36 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     pub fn check_invariants(&self) {
         self.replicas.iter().flatten().for_each(Replica::check_invariants);
         self.correspondence.iter().for_each(Correspondence::check_invariants);
+        self.gatherings.check_invariants();
+        self.enquiries.check_invariants();
+        self.desk.check_invariants();
         assert!(self.exchanges.is_empty(), "exchanges between replicas of one node are calls");
     }
 
     /// Asks once for all reads that have come of a partition.
     fn ask(&mut self) {
         let mut questions = vec![None; self.replicas.len()];
-        for read in self.commands.take_reads() {
+        let asked = std::mem::take(&mut self.asked);
+        for read in self.commands.take_reads().into_iter().chain(asked) {
             let partition = read.partition;
+            if !self.commands.is_hosted(partition) {
+                self.enquire(read);
+                continue;
+            }
             let question = *questions[partition.index()].get_or_insert_with(|| self.multicast.ask(partition));
             let replica = self.replicas[partition.index()].as_mut().expect("it is hosted");
             replica.read(read, question);
         }
+    }
+
+    /// Has a read executed by a node that hosts its partition.
+    fn enquire(&mut self, read: Read<S>) {
+        let Read { partition, place, asker: Asker::Front(asker), command } = read else {
+            unreachable!("what another node asks for is hosted here")
+        };
+        let mut bytes = Vec::with_capacity(128);
+        codec::encode_into(&command, &mut bytes).expect("a command can be encoded into memory");
+        self.enquiries.read(partition, place, asker, bytes.into());
     }
 
     /// Executes reads whose index is delivered.
@@ -420,6 +626,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
                 self.stages.delivered(delivery.envelope.id);
                 let entry = self.multicast.delivered_entry(partition);
                 self.witness.note(|| Witnessed::Delivered { delivery: delivery.clone(), entry });
+                replica.set_replaying(entry < self.replayed[place]);
                 replica.deliver(delivery);
                 self.drain(place);
             }
@@ -473,10 +680,17 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
                 self.front.passed(partition, position, proposal, stamp);
             }
             Output::Answer(answer) => self.answer(&answer),
-            Output::Read(number, answer) => {
-                self.commands.read_answered();
-                self.front.read(number, &answer, &mut self.commands);
+            Output::Read(Asker::Front(number), answer) => self.hand_read(number, &answer),
+            Output::Read(Asker::Node(node, number), answer) => self.desk.answer(node, number, answer),
+            Output::Part(part) if part.origin == Some(self.id()) => self.gather(part),
+            Output::Part(part) => {
+                if let Some(origin) = part.origin {
+                    self.desk.keep(origin, part);
+                }
             }
+            Output::PartAgain(origin, id) if origin != self.id() => self.desk.repeated(partition, id),
+            // A part of a replica here is here since the command was complete.
+            Output::PartAgain(..) => {}
         }
     }
 
@@ -491,6 +705,14 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// Hands an answer to whoever submitted the command here; the first of several destinations' answers counts.
     fn answer(&mut self, answer: &Answer<S>) {
+        if self.gatherings.waits(answer.id) {
+            if matches!(*answer.outcome, Outcome::Reply(_)) {
+                return self.gather(answer.clone());
+            }
+            // Wherever it is not executed it is executed nowhere.
+            let destinations = self.gatherings.end(answer.id).unwrap_or_default();
+            self.withdraw_parts(answer.id, destinations);
+        }
         if self.multicast.withdraw(answer.id) {
             self.witness.note(|| Witnessed::Answered(answer.id));
             self.stages.answered(answer.id);
@@ -509,26 +731,33 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     }
 
     fn submit(&mut self) {
+        self.begin_gatherings();
         for envelope in self.commands.take() {
             let id = envelope.id;
             self.witness.note(|| Witnessed::Submitted(id));
             self.stages.submitted(id);
             if let Err(error) = self.multicast.submit(envelope) {
                 tracing::warn!(command = %id, %error, "a command was not submitted");
-                self.hand_out(&self.unsubmitted(id));
+                if let Some(destinations) = self.gatherings.end(id) {
+                    self.withdraw_parts(id, destinations);
+                }
+                let answer = self.ended(id, Outcome::Refused(Refusal::Unsubmitted));
+                self.hand_out(&answer);
             }
         }
+        self.abandon();
     }
 
-    fn unsubmitted(&self, id: multicast::CommandId) -> Answer<S> {
+    /// The answer of a command that ends so.
+    fn ended(&self, id: CommandId, outcome: Outcome<S>) -> Answer<S> {
         Answer {
             origin: Some(NodeId(self.id)),
             id,
             partition: PartitionId(0),
             position: Position::default(),
             stamp: Stamp::default(),
-            seen: Arc::default(),
-            outcome: Arc::new(Outcome::Refused(Refusal::Unsubmitted)),
+            seen: vec![Position::default(); self.replicas.len()].into(),
+            outcome: Arc::new(outcome),
         }
     }
 
@@ -557,6 +786,13 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             }
         }
     }
+}
+
+/// A read at another node has seen that node's replica, which may be ahead of what this node hears of the partition.
+fn with_own_place<S: StateMachine>(mut answer: Answer<S>) -> Answer<S> {
+    let own = &mut Arc::make_mut(&mut answer.seen)[answer.partition.index()];
+    *own = (*own).max(answer.position);
+    answer
 }
 
 fn replica_status<S: StateMachine>(

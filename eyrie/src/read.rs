@@ -28,20 +28,36 @@
 //! enough for the last point: between delivery and completion a read would see less than another has seen elsewhere.
 //!
 //! Nothing of a read is replicated, and nothing that is replicated depends on one.
+//!
+//! # From another node
+//!
+//! A node without a replica of the partition asks one that has one ([`Enquiries`](crate::enquiry::Enquiries)). The read
+//! arrives there and is executed as any other. The session's next command waits until its reads at other nodes are answered, so
+//! that none of them can be overtaken.
 
 use crate::branches::LAST_MOMENT;
 use crate::service::StateMachine;
-use multicast::{ClientId, CommandId, PartitionId, Position};
+use multicast::{ClientId, CommandId, NodeId, PartitionId, Position};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+
+/// The submitter of a read, and the number by which it knows the read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asker {
+    /// The front of this node.
+    Front(u64),
+    /// Another node.
+    Node(NodeId, u64),
+}
 
 /// A read that a front asks for.
 pub struct Read<S: StateMachine> {
-    /// The partition that it reads from. It has a replica on this node.
+    /// The partition that it reads from.
     pub partition: PartitionId,
     /// Its place: the request of this session that it comes before, submitted or not.
     pub place: CommandId,
-    /// What the front knows it by.
-    pub number: u64,
+    /// The submitter.
+    pub asker: Asker,
     /// What it executes: it reads variables of that partition, and writes none.
     pub command: S::Command,
 }
@@ -90,6 +106,12 @@ impl<S: StateMachine> Reads<S> {
             self.answered.pop_front();
         }
         self.reached > before
+    }
+
+    /// Forgets what these read: nobody waits for it.
+    pub fn forget(&mut self, gone: impl Fn(&Read<S>) -> bool) {
+        self.waiting.values_mut().for_each(|reads| reads.retain(|waiting| !gone(&waiting.read)));
+        self.waiting.retain(|_, reads| !reads.is_empty());
     }
 
     /// Whether nothing waits.

@@ -8,6 +8,7 @@
 //! the crate's tests keep the schedule that shows it.
 
 mod reading;
+mod splitting;
 
 use crate::answer::{Answer, Outcome};
 use crate::branches::{
@@ -15,9 +16,12 @@ use crate::branches::{
     STAMP_RAISED, UNKNOWN_CLIENT,
 };
 use crate::client::{Clients, Refusal, Verdict};
-use crate::exchange::{Exchange, Inbox, Seen, Signal};
-use crate::faults::{NO_SIGNAL, OWN_STAMP, PAST_FORGOTTEN, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT};
-use crate::read::Reads;
+use crate::codec;
+use crate::exchange::{Exchange, Inbox, LETTER_BYTES_MAX, Seen, Signal};
+use crate::faults::{
+    NO_SIGNAL, OWN_STAMP, PART_AT_DELIVERY, PAST_FORGOTTEN, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT,
+};
+use crate::read::{Asker, Reads};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::{Proposals, Stamp, StampNumber};
@@ -50,8 +54,12 @@ pub enum Output<S: StateMachine> {
     },
     /// For the client.
     Answer(Answer<S>),
-    /// For the front here that asked for a read, which knows it by this number.
-    Read(u64, Answer<S>),
+    /// For the one that asked for a read.
+    Read(Asker, Answer<S>),
+    /// This partition's part of the answer to a split read, for the node that it names.
+    Part(Answer<S>),
+    /// A split read came again, for this node. It is not executed again: if its part is not kept, it is lost.
+    PartAgain(NodeId, CommandId),
     /// For those who wait until the partition has passed a place: after the events of the envelope there, before its
     /// answer.
     Passed {
@@ -79,6 +87,8 @@ pub struct ReplicaCounts {
     pub not_taken: u64,
     /// Reads off the log.
     pub read: u64,
+    /// Split reads that a part of the answer was given for.
+    pub parts: u64,
 }
 
 /// An envelope that was delivered here and is not complete.
@@ -90,10 +100,17 @@ struct Delivered<S: StateMachine> {
     proposal: Stamp,
     age_ms: u64,
     request: Option<Request<S>>,
+    /// Whether it is a split read.
+    is_split: bool,
+    /// Whether a part of its answer is to be given.
+    gives_part: bool,
 }
 
 /// The exchange of the command at the head: it is ready, and waits for the other destinations.
 struct Ready<S: StateMachine> {
+    /// What the client table said.
+    judged: Verdict,
+    /// What the signal said.
     verdict: Verdict,
     sent: FxHashSet<S::Key>,
 }
@@ -115,6 +132,11 @@ pub struct Replica<S: StateMachine> {
     effects: Effects<S>,
     seen: Seen,
     reads: Reads<S>,
+    letter_bytes_max: usize,
+    /// The nodes that are given parts of answers; `None` if all are.
+    audience: Option<Vec<NodeId>>,
+    /// Whether what is delivered was delivered before, by an earlier process of this node.
+    replaying: bool,
     /// The last place completed, and what its stamp was.
     completed: (Position, Stamp),
     /// The partition's proposal for the envelope there.
@@ -141,6 +163,9 @@ impl<S: StateMachine> Replica<S> {
             effects: Effects::default(),
             seen,
             reads: Reads::default(),
+            letter_bytes_max: LETTER_BYTES_MAX,
+            audience: None,
+            replaying: false,
             completed: (Position::default(), Stamp::default()),
             proposed: StampNumber::default(),
             state_hash: 0,
@@ -148,6 +173,11 @@ impl<S: StateMachine> Replica<S> {
             witness: Witness::default(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Sends so many bytes of values for a command at most: for tests. Alike at all replicas.
+    pub fn limit_letters(&mut self, letter_bytes_max: usize) {
+        self.letter_bytes_max = letter_bytes_max;
     }
 
     /// What happened here since the last call.
@@ -172,7 +202,11 @@ impl<S: StateMachine> Replica<S> {
         let request = Request::decode(&delivery.envelope.body);
         let request = request.filter(|request: &Request<S>| self.oracle.is_sound(&request.command));
         let floor = request.as_ref().map(|request| request.past.stamp).unwrap_or_default();
+        let is_split = delivery.shared.is_some()
+            && request.as_ref().is_some_and(|request| S::only_reads(&request.command));
         let delivered = Delivered {
+            is_split,
+            gives_part: is_split && request.as_ref().is_some_and(|request| self.is_audience(request.origin)),
             id: delivery.envelope.id,
             destinations: delivery.envelope.destinations,
             shared: delivery.shared,
@@ -183,6 +217,9 @@ impl<S: StateMachine> Replica<S> {
         };
         if SIGNAL_ON_DELIVERY.is_planted() && delivered.shared.is_some() {
             self.signal(&delivered, Verdict::Taken, Vec::new());
+        }
+        if PART_AT_DELIVERY.is_planted() {
+            self.give_part(&delivered, delivered.proposal);
         }
         self.queue.push_back(delivered);
         if self.queue.len() == 1 {
@@ -305,10 +342,11 @@ impl<S: StateMachine> Replica<S> {
 
     fn become_ready(&mut self, head: &Delivered<S>) -> Ready<S> {
         self.counts.multi_partition += 1;
-        let verdict = self.judge(head);
+        let judged = self.judge(head);
+        let mut verdict = judged;
         let mut sent = FxHashSet::default();
         let mut values = Vec::new();
-        if let (Verdict::Taken, Some(request)) = (verdict, &head.request) {
+        if let (Verdict::Taken, Some(request), false) = (verdict, &head.request, head.is_split) {
             for key in self.oracle.local_variables(&request.command, self.partition) {
                 if sent.insert(key.clone()) {
                     let value = self.variables.get(&key);
@@ -316,12 +354,16 @@ impl<S: StateMachine> Replica<S> {
                 }
             }
         }
+        if bytes_of::<S>(&values) > self.letter_bytes_max {
+            values.clear();
+            verdict = Verdict::Refused(Refusal::TooLarge);
+        }
         if !SIGNAL_ON_DELIVERY.is_planted() {
             self.signal(head, if VERDICT_KEPT.is_planted() { Verdict::Taken } else { verdict }, values);
         } else {
             self.send(head, None, values);
         }
-        Ready { verdict, sent }
+        Ready { judged, verdict, sent }
     }
 
     fn try_complete(&mut self, head: &Delivered<S>, command: SharedIndex, ready: &mut Ready<S>) -> bool {
@@ -338,7 +380,13 @@ impl<S: StateMachine> Replica<S> {
         if verdict != Verdict::Taken {
             self.see_others(command);
             self.inbox.complete(command);
-            return self.not_taken_together(head, ready.verdict, verdict);
+            return self.not_taken_together(head, ready.judged, verdict);
+        }
+        if head.is_split {
+            self.see_others(command);
+            self.inbox.complete(command);
+            self.complete_split(head, stamp);
+            return true;
         }
         let Ok(outcome) = self.execute(head, stamp, Some((command, ready))) else {
             self.counts.run_again += 1;
@@ -403,10 +451,18 @@ impl<S: StateMachine> Replica<S> {
         self.apply(head.position, head.destinations);
         self.clients.stamped(head.id.client, stamp.number);
         let answer = self.answer(head, stamp, outcome);
-        self.clients.answered(head.id, answer.clone());
+        // A part goes to the node that has this replica: it cannot be lost, and nobody asks for it again.
+        if !self.is_part(head) {
+            self.clients.answered(head.id, answer.clone());
+        }
         self.note_completion(head, true, &answer);
         self.pass(head, stamp);
         self.outputs.push_back(Output::Answer(answer));
+    }
+
+    fn is_part(&self, head: &Delivered<S>) -> bool {
+        let is_part = |request: &Request<S>| S::is_answered_in_parts(&request.command);
+        head.shared.is_some() && head.request.as_ref().is_some_and(is_part)
     }
 
     /// What lives at another destination is written there. A command of one partition writes nothing else, so where its
@@ -478,8 +534,14 @@ impl<S: StateMachine> Replica<S> {
         self.counts.not_taken += 1;
         self.note_completion(head, false, &verdict);
         self.pass(head, head.proposal);
+        if head.is_split && verdict == Verdict::Repeat {
+            self.give_part_again(head);
+            return true;
+        }
         let answer = match verdict {
             Verdict::Refused(refusal) => Some(self.answer(head, head.proposal, Outcome::Refused(refusal))),
+            // Its part went to the front beside this replica.
+            Verdict::Repeat if self.is_part(head) => None,
             Verdict::Repeat => self.repeat(head.id),
             Verdict::Gap | Verdict::Taken => None,
         };
@@ -538,17 +600,27 @@ impl<S: StateMachine> Replica<S> {
         self.send(head, Some(Signal { verdict, stamp, position, seen }), values);
     }
 
+    /// Sends values, in letters of a bounded size: the hint's are in one, beside them there may be any number.
     fn send(&mut self, head: &Delivered<S>, signal: Option<Signal>, values: Vec<(S::Key, Option<S::Value>)>) {
+        let (mut signal, mut letter, mut bytes) = (signal, Vec::new(), 0);
+        for value in values {
+            let more = codec::encoded_len(&value);
+            if !letter.is_empty() && bytes + more > self.letter_bytes_max {
+                self.send_letter(head, signal.take(), std::mem::take(&mut letter));
+                bytes = 0;
+            }
+            bytes += more;
+            letter.push(value);
+        }
+        self.send_letter(head, signal, letter);
+    }
+
+    fn send_letter(&mut self, head: &Delivered<S>, signal: Option<Signal>, values: Values<S>) {
         let command = head.shared.expect("only commands of several partitions are exchanged");
-        for to in head.destinations.without(self.partition).iter() {
+        let from = self.partition;
+        for to in head.destinations.without(from).iter() {
             let (signal, values) = (signal.clone(), values.clone());
-            self.outputs.push_back(Output::Exchange(Exchange {
-                command,
-                from: self.partition,
-                to,
-                signal,
-                values,
-            }));
+            self.outputs.push_back(Output::Exchange(Exchange { command, from, to, signal, values }));
         }
     }
 }
@@ -561,6 +633,13 @@ fn reached_by(verdict: Verdict) {
         Verdict::Refused(Refusal::UnknownClient) => UNKNOWN_CLIENT.reached(),
         Verdict::Taken | Verdict::Repeat | Verdict::Refused(_) => {}
     }
+}
+
+/// Values that are sent.
+type Values<S> = Vec<(<S as StateMachine>::Key, Option<<S as StateMachine>::Value>)>;
+
+fn bytes_of<S: StateMachine>(values: &[(S::Key, Option<S::Value>)]) -> usize {
+    values.iter().map(codec::encoded_len).sum()
 }
 
 /// Of two verdicts on one command, the one that decides: a refusal is final, and says the same whoever folds.

@@ -33,6 +33,25 @@ pub trait StateMachine: Clone + Debug + 'static {
     /// on with `?` as it came.
     fn execute(command: &Self::Command, view: &mut View<'_, Self>) -> Result<Self::Reply, Interrupt>;
 
+    /// Whether a command changes nothing, and each of its destinations can execute its share alone. Over several partitions
+    /// such a command is a *split read*: no value is sent from one partition to another, each execution reads variables of
+    /// its own partition only, and the replies are [joined](StateMachine::join) at the node that asked.
+    fn only_reads(_command: &Self::Command) -> bool {
+        false
+    }
+
+    /// Whether the reply at one destination is only a part of the whole reply: always so of split reads. A command that changes
+    /// something may be answered so only where the node that submits it has replicas of all its destinations.
+    fn is_answered_in_parts(command: &Self::Command) -> bool {
+        Self::only_reads(command)
+    }
+
+    /// Joins the replies to a command of several partitions that [is answered in parts](StateMachine::is_answered_in_parts): one
+    /// from each of its destinations, in the order of the partitions.
+    fn join(_command: &Self::Command, parts: Vec<Self::Reply>) -> Self::Reply {
+        parts.into_iter().next().expect("a command has a destination")
+    }
+
     /// What a partition's leader should submit by itself when the partition has the age `age_ms`
     /// ([`Variables::tick`]), such as the removal of what has outlived its time. It is asked every second or so, and whatever
     /// it returns may run late, twice or not at all.

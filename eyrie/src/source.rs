@@ -4,23 +4,43 @@
 //! that its clients wait for, and what concerns every node. Mostly none of its clients watches anything there, and a partition
 //! puts out much: so it is told the events, and how far the replica is, only from when it *follows* the partition. It gets
 //! everything in the order in which it was put out, so a partition that it follows looks to it as one of its own.
+//!
+//! The subscriber says from time to time how many bytes it has heard. No more than a window goes out beyond that, so a stream that
+//! has much to tell, such as the letters that a node has missed, does not fill the link that it shares.
 
 use crate::codec;
 use crate::message::Message;
 use crate::replica::Output;
-use crate::retained::{Letter, Retained};
+use crate::retained::{Letter, RETAINED_BYTES_MAX, Retained};
 use crate::service::StateMachine;
 use bytes::{BufMut, Bytes, BytesMut};
 use multicast::log::SharedLog;
 use multicast::{Destinations, NodeId, PartitionId, SharedIndex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How long a source is silent before it says that there is nothing to say.
 pub const SILENCE_MS: u64 = 500;
-/// What is put out is one stream, cut into messages of so many bytes.
-const MESSAGE_BYTES: usize = 1 << 20;
+/// What is put out is one stream, cut into messages of so many bytes at most.
+const MESSAGE_BYTES: usize = 256 << 10;
+/// How many bytes of all streams to one node are on their way at most; each partition's stream has an equal share.
+pub const WINDOWS_BYTES: usize = 8 << 20;
+/// How many bytes wait for one subscriber at most. One that is further behind is told nothing more, and subscribes anew.
+pub const QUEUE_BYTES_MAX: usize = RETAINED_BYTES_MAX + (64 << 20);
+/// Before each output stands its length.
+const LENGTH_BYTES: usize = 4;
+
+/// An output that waits.
+#[derive(Debug)]
+struct Queued {
+    output: Bytes,
+    /// Whether it says how far the replica is: a later one takes its place.
+    is_passed: bool,
+}
 
 /// One node that is told what the partition's replica puts out.
+///
+/// Invariants: `queued_bytes` counts those of `queue`, with their lengths. No more than the window is sent beyond what the
+/// subscriber has said to have heard.
 #[derive(Debug)]
 struct Subscriber {
     /// The subscription's number, which the subscriber chose.
@@ -29,40 +49,85 @@ struct Subscriber {
     follows: bool,
     /// How many messages it was sent.
     sequence: u64,
+    queue: VecDeque<Queued>,
+    queued_bytes: usize,
+    /// Taken off the queue, and not sent.
     batch: BytesMut,
-    /// The place of the last output of the batch, if that says how far the replica is: a later one takes its place.
-    passed: Option<usize>,
+    sent_bytes: u64,
+    heard_bytes: u64,
     told_ms: u64,
 }
 
 impl Subscriber {
+    fn new(number: u64) -> Subscriber {
+        Subscriber {
+            number,
+            follows: false,
+            sequence: 0,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            batch: BytesMut::new(),
+            sent_bytes: 0,
+            heard_bytes: 0,
+            told_ms: 0,
+        }
+    }
+
     fn follow<S: StateMachine>(&mut self, passed: &Output<S>) {
         self.follows = true;
-        self.push(&encode(passed), true);
+        self.push(encode(passed), true);
     }
 
-    fn push(&mut self, output: &[u8], is_passed: bool) {
-        if let Some(place) = self.passed.take().filter(|_| is_passed) {
-            self.batch.truncate(place);
+    fn push(&mut self, output: Bytes, is_passed: bool) {
+        let is_replaced = self.queue.back().is_some_and(|last| is_passed && last.is_passed);
+        if let Some(last) = if is_replaced { self.queue.pop_back() } else { None } {
+            self.queued_bytes -= LENGTH_BYTES + last.output.len();
         }
-        self.passed = is_passed.then_some(self.batch.len());
-        self.batch.put_u32_le(u32::try_from(output.len()).expect("an output is smaller than 4 GiB"));
-        self.batch.put_slice(output);
+        self.queued_bytes += LENGTH_BYTES + output.len();
+        self.queue.push_back(Queued { output, is_passed });
     }
 
-    fn take(&mut self, partition: PartitionId, now_ms: u64) -> Vec<Message> {
+    fn heard(&mut self, bytes: u64) {
+        if bytes <= self.sent_bytes {
+            self.heard_bytes = self.heard_bytes.max(bytes);
+        }
+    }
+
+    fn take(&mut self, partition: PartitionId, window_bytes: usize, now_ms: u64) -> Vec<Message> {
         let silent = now_ms >= self.told_ms + SILENCE_MS;
-        self.passed = None;
-        let mut stream = std::mem::take(&mut self.batch).freeze();
         let mut messages = Vec::new();
-        while !stream.is_empty() || (silent && messages.is_empty()) {
-            let outputs = stream.split_to(stream.len().min(MESSAGE_BYTES));
-            let (number, sequence) = (self.number, self.sequence);
-            messages.push(Message::Outputs { partition, number, sequence, outputs });
-            self.sequence += 1;
+        while let Some(outputs) = self.take_outputs(window_bytes) {
+            messages.push(self.message(partition, outputs));
+        }
+        if silent && messages.is_empty() {
+            messages.push(self.message(partition, Bytes::new()));
+        }
+        if !messages.is_empty() {
             self.told_ms = now_ms;
         }
         messages
+    }
+
+    fn message(&mut self, partition: PartitionId, outputs: Bytes) -> Message {
+        let (number, sequence) = (self.number, self.sequence);
+        self.sequence += 1;
+        Message::Outputs { partition, number, sequence, outputs }
+    }
+
+    /// The next piece of the stream, as far as the window goes.
+    fn take_outputs(&mut self, window_bytes: usize) -> Option<Bytes> {
+        let on_the_way = (self.sent_bytes - self.heard_bytes) as usize;
+        let room = window_bytes.saturating_sub(on_the_way).min(MESSAGE_BYTES);
+        while self.batch.len() < room
+            && let Some(next) = self.queue.pop_front()
+        {
+            self.queued_bytes -= LENGTH_BYTES + next.output.len();
+            self.batch.put_u32_le(u32::try_from(next.output.len()).expect("an output is smaller than 4 GiB"));
+            self.batch.put_slice(&next.output);
+        }
+        let piece = self.batch.split_to(self.batch.len().min(room)).freeze();
+        self.sent_bytes += piece.len() as u64;
+        (!piece.is_empty()).then_some(piece)
     }
 }
 
@@ -74,17 +139,20 @@ pub struct Source {
     /// The nodes that do not host the partition, with what they do host.
     outside: BTreeMap<NodeId, Destinations>,
     subscribers: BTreeMap<NodeId, Subscriber>,
+    window_bytes: usize,
 }
 
 impl Source {
-    /// The source of a partition that these nodes do not host; with what each of them hosts.
+    /// The source of a partition that these nodes do not host; with what each of them hosts. So many bytes are on their way
+    /// to each at most.
     pub fn recover(
         partition: PartitionId,
         outside: BTreeMap<NodeId, Destinations>,
+        window_bytes: usize,
         log: SharedLog,
     ) -> Source {
         let retained = Retained::recover(partition, outside.clone(), log);
-        Source { partition, retained, outside, subscribers: BTreeMap::new() }
+        Source { partition, retained, outside, subscribers: BTreeMap::new(), window_bytes }
     }
 
     /// A node wants what the replica puts out for it from now on, and the letters for commands after `after`. If it follows
@@ -97,16 +165,11 @@ impl Source {
         passed: Option<&Output<S>>,
     ) {
         let Some(hosts) = self.outside.get(&node).copied() else { return };
-        let mut subscriber = Subscriber {
-            number,
-            follows: false,
-            sequence: 0,
-            batch: BytesMut::new(),
-            passed: None,
-            told_ms: 0,
-        };
+        let mut subscriber = Subscriber::new(number);
         match self.retained.after(after, hosts) {
-            Ok(letters) => letters.into_iter().for_each(|letter| subscriber.push(&letter.bytes, false)),
+            Ok(letters) => {
+                letters.into_iter().for_each(|letter| subscriber.push(letter.bytes.clone(), false))
+            }
             Err(given_up) => tracing::error!(
                 %node,
                 partition = %self.partition,
@@ -140,11 +203,17 @@ impl Source {
         self.retained.acknowledge(node, command);
     }
 
+    /// A node that has subscribed under this number has heard so many bytes.
+    pub fn heard(&mut self, node: NodeId, number: u64, bytes: u64) {
+        let subscriber = self.subscribers.get_mut(&node).filter(|subscriber| subscriber.number == number);
+        subscriber.into_iter().for_each(|subscriber| subscriber.heard(bytes));
+    }
+
     /// The replica has put something out.
     pub fn put_out<S: StateMachine>(&mut self, output: &Output<S>) {
         match output {
             Output::Exchange(letter) => self.keep(letter.command, letter.to, output),
-            Output::Read(..) => {}
+            Output::Read(..) | Output::Part(_) | Output::PartAgain(..) => {}
             Output::Event { event, .. } if S::concerns_all(event) => self.tell(output, |_, _| true),
             Output::Event { .. } | Output::Passed { .. } => {
                 self.tell(output, |_, subscriber| subscriber.follows);
@@ -156,8 +225,15 @@ impl Source {
     /// What is to be told now.
     pub fn take(&mut self, now_ms: u64) -> Vec<(NodeId, Message)> {
         let mut messages = Vec::new();
+        self.subscribers.retain(|node, subscriber| {
+            let keeps_up = subscriber.queued_bytes <= QUEUE_BYTES_MAX;
+            if !keeps_up {
+                tracing::warn!(%node, partition = %self.partition, "does not keep up: it is told nothing more until it asks anew");
+            }
+            keeps_up
+        });
         for (node, subscriber) in &mut self.subscribers {
-            let told = subscriber.take(self.partition, now_ms);
+            let told = subscriber.take(self.partition, self.window_bytes, now_ms);
             messages.extend(told.into_iter().map(|message| (*node, message)));
         }
         messages
@@ -167,6 +243,11 @@ impl Source {
     pub fn check_invariants(&self) {
         self.retained.check_invariants();
         assert!(self.subscribers.keys().all(|node| self.outside.contains_key(node)));
+        for subscriber in self.subscribers.values() {
+            let bytes = subscriber.queue.iter().map(|queued| LENGTH_BYTES + queued.output.len());
+            assert_eq!(subscriber.queued_bytes, bytes.sum::<usize>());
+            assert!(subscriber.sent_bytes - subscriber.heard_bytes <= self.window_bytes as u64);
+        }
     }
 
     fn keep<S: StateMachine>(&mut self, command: SharedIndex, to: PartitionId, output: &Output<S>) {
@@ -176,7 +257,7 @@ impl Source {
         let bytes = encode(output);
         for (node, subscriber) in &mut self.subscribers {
             if self.outside[node].contains(to) {
-                subscriber.push(&bytes, false);
+                subscriber.push(bytes.clone(), false);
             }
         }
         self.retained.keep(Letter { command, to, bytes });
@@ -188,7 +269,7 @@ impl Source {
         let mut wanting = all.filter(|(node, subscriber)| wants(**node, subscriber)).peekable();
         if wanting.peek().is_some() {
             let (bytes, is_passed) = (encode(output), matches!(output, Output::Passed { .. }));
-            wanting.for_each(|(_, subscriber)| subscriber.push(&bytes, is_passed));
+            wanting.for_each(|(_, subscriber)| subscriber.push(bytes.clone(), is_passed));
         }
     }
 }

@@ -22,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Before each output stands its length.
 const LENGTH_BYTES: usize = 4;
+/// After so many bytes heard, the source is told so.
+const HEARD_BYTES: u64 = 32 << 10;
 /// A source that says nothing for so long is given up.
 const SILENCE_MS_MAX: u64 = 4 * SILENCE_MS;
 
@@ -47,12 +49,16 @@ pub struct Subscription {
     source: Option<NodeId>,
     number: u64,
     sequence: u64,
+    /// How many bytes were heard under this number, and of how many the source was told.
+    heard_bytes: (u64, u64),
     /// The beginning of an output whose end has not come.
     partial: BytesMut,
     heard_ms: u64,
     following: Following,
     mailboxes: BTreeMap<PartitionId, Mailbox>,
     last: SharedIndex,
+    /// The letters for `last` that have come since the start: a source that is asked again says them again.
+    of_last: Vec<Bytes>,
     /// Up to which command everything has come, as of log positions that are not durable yet.
     unsynced: VecDeque<(LogPosition, SharedIndex)>,
     durable: SharedIndex,
@@ -84,11 +90,13 @@ impl Subscription {
             source: None,
             number: 0,
             sequence: 0,
+            heard_bytes: (0, 0),
             partial: BytesMut::new(),
             heard_ms: 0,
             following: Following::No,
             mailboxes,
             last,
+            of_last: Vec::new(),
             unsynced: VecDeque::new(),
             durable: before(last),
             log,
@@ -113,6 +121,7 @@ impl Subscription {
     pub fn ask_again(&mut self, now_ms: u64) -> Option<(NodeId, Message)> {
         self.number += 1;
         self.sequence = 0;
+        self.heard_bytes = (0, 0);
         self.partial.clear();
         self.heard_ms = now_ms;
         let follows = self.following != Following::No;
@@ -159,15 +168,17 @@ impl Subscription {
         }
         self.sequence += 1;
         self.heard_ms = now_ms;
+        self.heard_bytes.0 += outputs.len() as u64;
         self.partial.extend_from_slice(&outputs);
         let mut heard = Vec::new();
         while let Some(output) = self.next_whole()? {
-            let output = codec::decode::<Output<S>>(&output).map_err(|_| MalformedOutputs)?;
+            let outputs = output;
+            let output = codec::decode::<Output<S>>(&outputs).map_err(|_| MalformedOutputs)?;
             if !self.may_say(&output) {
                 return Err(MalformedOutputs);
             }
             match output {
-                Output::Exchange(letter) => self.put(letter),
+                Output::Exchange(letter) => self.put(letter, &outputs),
                 output => {
                     if matches!(output, Output::Passed { .. }) {
                         self.following = Following::Told;
@@ -187,8 +198,18 @@ impl Subscription {
             Output::Event { seen, .. } => is_seen(seen),
             Output::Answer(answer) => answer.partition == self.partition && is_seen(&answer.seen),
             Output::Passed { .. } => true,
-            Output::Read(..) => false,
+            Output::Read(..) | Output::Part(_) | Output::PartAgain(..) => false,
         }
+    }
+
+    /// What the source is to be told of how much has come, now and then.
+    pub fn tell_heard(&mut self) -> Option<Message> {
+        let (heard, told) = &mut self.heard_bytes;
+        if *heard < *told + HEARD_BYTES {
+            return None;
+        }
+        *told = *heard;
+        Some(Message::Heard { partition: self.partition, number: self.number, bytes: *heard })
     }
 
     /// The next output that has come whole.
@@ -228,13 +249,18 @@ impl Subscription {
         self.hosts.iter().map(move |host| (*host, Message::Acknowledge { partition, command }))
     }
 
-    fn put<S: StateMachine>(&mut self, letter: Exchange<S>) {
+    fn put<S: StateMachine>(&mut self, letter: Exchange<S>, output: &Bytes) {
         // Who is asked again, or restarts, says some of it again.
-        if letter.from != self.partition || letter.command < self.last {
+        let is_known = letter.command == self.last && self.of_last.contains(output);
+        if letter.from != self.partition || letter.command < self.last || is_known {
             return;
         }
         let Some(mailbox) = self.mailboxes.get_mut(&letter.to) else { return };
         mailbox.put(&letter);
+        if letter.command > self.last {
+            self.of_last.clear();
+        }
+        self.of_last.push(Bytes::copy_from_slice(output));
         if letter.command > self.last {
             self.last = letter.command;
             self.unsynced.push_back((self.log.lock().appended(), before(letter.command)));

@@ -4,7 +4,7 @@
 
 use crate::acl::{Caller, Readers};
 use crate::session::{Password, SessionId};
-use crate::wire::{Acl, CreateMode, ErrorCode, Reply as WireReply};
+use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Reply as WireReply};
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{Destinations, Epoch, PartitionId};
@@ -77,6 +77,27 @@ impl Operation {
             Operation::Change(_) | Operation::Sync(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether it changes nothing, and each partition can answer its share alone: over several partitions no value of it
+    /// crosses from one to another.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Operation::Look(_)
+            | Operation::MultiRead(_)
+            | Operation::GetEphemerals(_)
+            | Operation::CountDescendants(_) => true,
+            Operation::Change(_)
+            | Operation::Multi(_)
+            | Operation::Sync(_)
+            | Operation::Probe(_)
+            | Operation::Burst(_) => false,
+        }
+    }
+
+    /// Whether each partition answers its share of it.
+    pub fn is_answered_in_parts(&self) -> bool {
+        self.only_reads() || matches!(self, Operation::Burst(_))
     }
 
     /// Roughly how many bytes it takes.
@@ -156,7 +177,8 @@ pub enum Command {
     Operate { caller: Caller, operation: Operation },
     /// Opens a session at its home. Submitted by a node, as is everything below.
     CreateSession { session: SessionId, password: Password, timeout_ms: u32 },
-    /// A session's first operation at some partitions: attaches it there. Over its home and all destinations.
+    /// A session's first operation at some partitions: attaches it there. Over its home and all destinations. One that is
+    /// answered in parts is not executed: it is asked for again once the session is attached.
     Attach { session: SessionId, epoch: Epoch, caller: Caller, operation: Operation },
     /// A client is back, at whichever gateway. Over the session's home and wherever it is attached.
     Move { session: SessionId, password: Password, timeout_ms: u32 },
@@ -174,13 +196,38 @@ pub enum Command {
     Reign { partition: PartitionId },
 }
 
+/// The result of one operation of a burst: its zxid where it changed something, and what it is answered.
+pub type BurstResult = (Zxid, Result<WireReply, ErrorCode>);
+
+/// One partition's share of the answer to an operation over several partitions that only reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Part {
+    /// Of a multiRead: the results of the looks at this partition's znodes, with their places in the request.
+    Results(Vec<(u32, OpResult)>),
+    /// Paths of this partition.
+    Names(Vec<Arc<str>>),
+    /// How many znodes it has.
+    Count(u64),
+    /// The operation fails, whatever other partitions say.
+    Failed(ErrorCode),
+    /// The reply, whole.
+    Whole(WireReply),
+    /// Nothing: other partitions say it.
+    Nothing,
+}
+
 /// What a command is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     /// An operation's result. The zxid is the command's, where it changed something.
     Operation { zxid: Zxid, result: Result<WireReply, ErrorCode> },
-    /// A burst's results, one by one: zxid and result as an operation's.
-    Burst(Vec<(Zxid, Result<WireReply, ErrorCode>)>),
+    /// A burst's results, one by one: zxid and result as an operation's. Each partition leaves out the looks at znodes
+    /// elsewhere.
+    Burst(Vec<Option<BurstResult>>),
+    /// A partition's share of the answer to an operation that only reads.
+    Part(Part),
+    /// The session is attached, and its first operation, which is answered in parts, may be asked for.
+    Attached,
     /// What a probe found, path by path; nothing where there is no znode.
     Probed(Vec<Option<Found>>),
     /// The session is open here and there: in this epoch, with this timeout, attached at these partitions.

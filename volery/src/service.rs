@@ -1,6 +1,6 @@
 //! The service: what eyrie is told of Volery's commands and of where they go.
 
-use crate::command::{Change, Command, Event, Look, Operation, Reply};
+use crate::command::{Change, Command, Event, Operation, Reply};
 use crate::execute;
 use crate::key::{Key, Value};
 use crate::path;
@@ -47,6 +47,19 @@ impl StateMachine for Volery {
             chores.push(Command::Advance { partition: slots.partition() });
         }
         chores
+    }
+
+    fn only_reads(command: &Command) -> bool {
+        matches!(command, Command::Operate { operation, .. } if operation.only_reads())
+    }
+
+    /// A burst is submitted only where all its destinations have replicas.
+    fn is_answered_in_parts(command: &Command) -> bool {
+        matches!(command, Command::Operate { operation, .. } if operation.is_answered_in_parts())
+    }
+
+    fn join(command: &Command, parts: Vec<Reply>) -> Reply {
+        execute::join(command, parts)
     }
 
     /// Whichever gateway has a session's connection drops it when the session has ended.
@@ -116,10 +129,10 @@ impl PartitioningOracle<Volery> for Placement {
     fn local_variables(&self, command: &Command, partition: PartitionId) -> Vec<Key> {
         let mut keys = Vec::new();
         match command {
-            Command::Operate { operation, .. } => read_by_operation(self, operation, None, &mut keys),
+            Command::Operate { operation, .. } => read_by_operation(operation, &mut keys),
             Command::Attach { session, operation, .. } => {
                 keys.push(Key::Session(*session));
-                read_by_operation(self, operation, Some(*session), &mut keys);
+                read_by_operation(operation, &mut keys);
             }
             Command::CreateSession { session, .. } | Command::Move { session, .. } => {
                 keys.push(Key::Session(*session))
@@ -173,38 +186,21 @@ fn of_change(placement: &Placement, change: &Change) -> Destinations {
     }
 }
 
-/// What an operation reads, as far as its words tell.
-fn read_by_operation(
-    placement: &Placement,
-    operation: &Operation,
-    by: Option<SessionId>,
-    keys: &mut Vec<Key>,
-) {
+/// What an operation reads of other partitions, as far as its words tell. What it only looks at stays where it is.
+fn read_by_operation(operation: &Operation, keys: &mut Vec<Key>) {
     match operation {
         Operation::Change(change) => read_by_change(change, keys),
         Operation::Multi(changes) => changes.iter().for_each(|change| read_by_change(change, keys)),
-        Operation::Look(look) => read_by_look(look, keys),
-        Operation::MultiRead(looks) => looks.iter().for_each(|look| read_by_look(look, keys)),
-        Operation::CountDescendants(path) => {
-            keys.push(Key::Facts(path.clone()));
-            keys.extend(everywhere(placement).map(|partition| Key::Descendants(partition, path.clone())));
-        }
-        Operation::GetEphemerals(_) => {
-            let session = by.into_iter();
-            keys.extend(session.flat_map(|session| {
-                everywhere(placement).map(move |partition| Key::Ephemerals(partition, session))
-            }));
-        }
         Operation::Probe(paths) => keys.extend(paths.iter().cloned().map(Key::Facts)),
         Operation::Burst(operations) => {
-            operations.iter().for_each(|operation| read_by_operation(placement, operation, by, keys));
+            operations.iter().for_each(|operation| read_by_operation(operation, keys));
         }
-        Operation::Sync(_) => {}
+        Operation::Look(_)
+        | Operation::MultiRead(_)
+        | Operation::CountDescendants(_)
+        | Operation::GetEphemerals(_)
+        | Operation::Sync(_) => {}
     }
-}
-
-fn everywhere(placement: &Placement) -> impl Iterator<Item = PartitionId> + use<> {
-    PartitionId::all(placement.partitions())
 }
 
 fn read_by_change(change: &Change, keys: &mut Vec<Key>) {
@@ -228,13 +224,4 @@ fn read_by_change(change: &Change, keys: &mut Vec<Key>) {
 fn facts_with_parent(path: &Arc<str>) -> impl Iterator<Item = Key> {
     let parent = path::parent(path).map(|parent| Key::Facts(parent.into()));
     std::iter::once(Key::Facts(path.clone())).chain(parent)
-}
-
-fn read_by_look(look: &Look, keys: &mut Vec<Key>) {
-    keys.push(Key::Facts(look.path().clone()));
-    match look {
-        Look::GetData(path) => keys.push(Key::Data(path.clone())),
-        Look::GetChildren { path, .. } => keys.push(Key::Children(path.clone())),
-        Look::Exists(_) | Look::GetAcl(_) => {}
-    }
 }

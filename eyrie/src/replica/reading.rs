@@ -16,6 +16,11 @@ impl<S: StateMachine> Replica<S> {
         self.reads.put(read, question);
     }
 
+    /// Forgets reads that nobody waits for.
+    pub fn forget_reads(&mut self, gone: impl Fn(&Read<S>) -> bool) {
+        self.reads.forget(gone);
+    }
+
     /// A question for the read index is answered, and everything up to there is delivered.
     pub fn answer_reads(&mut self, question: u64) {
         let undelivered = self.queue.back().filter(|_| !READ_AT_DELIVERY.is_planted());
@@ -59,7 +64,7 @@ impl<S: StateMachine> Replica<S> {
             Err(refusal) => Outcome::Refused(refusal),
         };
         let answer = self.answer_at(self.completed, None, read.place, outcome);
-        self.outputs.push_back(Output::Read(read.number, answer));
+        self.outputs.push_back(Output::Read(read.asker, answer));
     }
 
     /// Executes a command that changes nothing.

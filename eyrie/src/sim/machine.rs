@@ -2,6 +2,7 @@
 
 use super::disk::SimDisk;
 use super::process::{Membership, Process};
+use crate::desk::AnswerLimits;
 use crate::front::Front;
 use crate::node::Node;
 use crate::service::StateMachine;
@@ -50,6 +51,8 @@ pub struct Blueprint<S: StateMachine, F: Front<S>> {
     pub front: Box<dyn Fn(NodeId) -> F>,
     /// How large the log's files are, and what of it stays in memory.
     pub limits: LogLimits,
+    /// How large answers between nodes may be.
+    pub answers: AnswerLimits,
 }
 
 /// How a machine's clocks run.
@@ -120,13 +123,14 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
         let ids = &blueprint.ids;
         let me = ids[self.me];
         let (front, log, oracle) = ((blueprint.front)(me), SharedLog::new(log), blueprint.oracle.clone());
-        let node = if ids[..] == [NodeId(0)] {
+        let mut node = if ids[..] == [NodeId(0)] {
             Node::solo(0, oracle, log, front)
         } else {
             let layout = Layout::new(me, ids.clone(), partitions, replicas);
             Node::clustered(&layout, RingTiming::default(), oracle, log, front)
                 .map_err(|error| error.to_string())?
         };
+        node.limit_answers(blueprint.answers);
         let membership = Membership { me: self.me, ids: ids.clone(), partitions, nonce: self.nonce };
         self.process = Some(Process::new(node, membership, self.durable.clone()));
         self.started_us = now_us;

@@ -2,8 +2,9 @@
 
 use super::draw::Draw;
 use eyrie::{
-    Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, NodeId, Output,
-    PartitionId, PartitioningOracle as _, Past, Position, Replica, Request, SharedIndex, node_client,
+    Answer, ClientId, CommandId, Delivery, Destinations, Envelope, Epoch, Exchange, NodeId, Outcome, Output,
+    PartitionId, PartitioningOracle as _, Past, Position, Replica, Request, SharedIndex, StateMachine as _,
+    node_client,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,9 +126,31 @@ impl Replicas {
             envelope.destinations.len() as usize * NODES,
             "every replica answers {envelope:?}"
         );
-        let said: Vec<String> = answers.values().map(|answer| format!("{:?}", answer.outcome)).collect();
-        assert!(said.iter().all(|other| *other == said[0]), "replicas disagree: {said:#?}");
-        answers.into_values().next().expect("a command has a destination")
+        let request = Request::<Volery>::decode(&envelope.body).expect("it was encoded here");
+        let in_parts = envelope.destinations.len() > 1 && Volery::is_answered_in_parts(&request.command);
+        let mut said: BTreeMap<Option<PartitionId>, Vec<String>> = BTreeMap::new();
+        for ((_, partition), answer) in &answers {
+            let alike = said.entry(in_parts.then_some(*partition)).or_default();
+            alike.push(format!("{:?}", answer.outcome));
+        }
+        for said in said.values() {
+            assert!(said.iter().all(|other| *other == said[0]), "replicas disagree: {said:#?}");
+        }
+        let firsts: BTreeMap<PartitionId, &Answer<Volery>> =
+            answers.iter().map(|((_, partition), answer)| (*partition, answer)).collect();
+        let replies = firsts.values().map(|answer| match &*answer.outcome {
+            Outcome::Reply(reply) => Some(reply.clone()),
+            _ => None,
+        });
+        let whole = match replies.collect::<Option<Vec<_>>>() {
+            Some(parts) if in_parts => Some(Outcome::Reply(Volery::join(&request.command, parts))),
+            _ => None,
+        };
+        let first = answers.into_values().next().expect("a command has a destination");
+        match whole {
+            Some(outcome) => Answer { outcome: outcome.into(), ..first },
+            None => first,
+        }
     }
 
     /// Panics unless the replicas of each partition are alike and sound. Says how many znodes there are.
@@ -163,11 +186,12 @@ impl Replicas {
                     let listeners = (0..NODES).filter(|listener| self.heard[*listener][partition] == node);
                     self.mail.extend(listeners.map(|listener| (listener, exchange.clone())));
                 }
-                Output::Answer(answer) => {
+                Output::Answer(answer) | Output::Part(answer) => {
                     let answers = self.answers.entry(answer.id).or_default();
                     answers.entry((node, answer.partition)).or_insert(answer);
                 }
-                Output::Event { .. } | Output::Passed { .. } | Output::Read(..) => {}
+                Output::Event { .. } | Output::Passed { .. } => {}
+                Output::Read(..) | Output::PartAgain(..) => {}
             }
         }
     }

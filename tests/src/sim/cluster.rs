@@ -1,12 +1,16 @@
 //! Volery's nodes in a simulated world.
 
 use eyrie::sim::{Blueprint, Shape, World};
-use eyrie::{LogLimits, NodeId};
+use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, LogLimits, NodeId};
 use std::sync::Arc;
 use volery::config::{GatewayConfig, GatewayLimits};
 use volery::gateway::Gateway;
 use volery::placement::{Placement, PlacementConfig};
 use volery::service::Volery;
+
+/// Answers between nodes come in many pieces, and few parts are kept.
+const ANSWERS: AnswerLimits =
+    AnswerLimits { first_piece: 64, piece: 96, answer: ANSWER_BYTES_MAX, kept: 1_024, fetched: 512 };
 
 /// A world of Volery's nodes.
 pub type Cluster = World<Volery, Gateway>;
@@ -61,5 +65,5 @@ pub fn blueprint_of(
         Gateway::new(config, shape.partitions)
     });
     let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
-    Blueprint { shape, ids, oracle, front, limits }
+    Blueprint { shape, ids, oracle, front, limits, answers: ANSWERS }
 }

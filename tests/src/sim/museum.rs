@@ -62,7 +62,7 @@ fn runs_for(fault: Fault) -> Runs {
 
 /// Where a bug shows in few runs only, runs are drawn that have what it takes.
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
-    use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, PROPOSALS_FALL, VALUES_DROPPED};
+    use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, PART_AT_DELIVERY, PROPOSALS_FALL, VALUES_DROPPED};
     use eyrie::multicast_faults::{
         ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CLOCK_NEVER_OVERRULED, CURSOR_KEPT, NO_FENCING,
         NO_PREV_CHECK, SEND_BEFORE_SYNC,
@@ -82,6 +82,7 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         LETTER_ACKNOWLEDGED_UNSYNCED => |seed| apart(meeting(seed, &[(PowerLoss, 700), (SlowDisk, 700)])),
         PROPOSALS_FALL => |seed| meeting(seed, &[(ClockLeap, 1_000)]),
         BURST_SHOWS_BEFORE => Plan::usual,
+        PART_AT_DELIVERY => |seed| apart(Plan::usual(seed)),
         _ => Plan::of,
     }
 }

@@ -130,6 +130,7 @@ impl World {
                     operation.answered.get_or_insert((self.step, reply));
                 }
                 Output::Event { .. } | Output::Passed { .. } | Output::Read(..) => {}
+                Output::Part(_) | Output::PartAgain(..) => {}
             }
         }
     }

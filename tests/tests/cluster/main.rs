@@ -6,7 +6,7 @@ mod bank;
 
 use bank::{Bank, Branches, Ledger, Teller};
 use eyrie::sim::{Blueprint, Misfortune, Shape, Swarm, World};
-use eyrie::{LogLimits, NodeId};
+use eyrie::{AnswerLimits, LogLimits, NodeId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,7 +27,7 @@ fn blueprint(shape: Shape, ledger: &Rc<RefCell<Ledger>>) -> Blueprint<Bank, Tell
     let front = move |node: NodeId| Teller::new(ledger.clone(), node.0.into(), ERRANDS);
     let limits = LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() };
     let (ids, oracle) = (shape.dense_ids(), Arc::new(Branches));
-    Blueprint { shape, ids, oracle, front: Box::new(front), limits }
+    Blueprint { shape, ids, oracle, front: Box::new(front), limits, answers: AnswerLimits::default() }
 }
 
 fn run(seed: u64, shape: Shape, swarm: &[(Misfortune, u64)]) {

@@ -74,19 +74,25 @@ pub(super) fn ephemerals(
     prefix: &str,
 ) -> Result<WireReply, Stop> {
     let Some(session) = session else { return Err(ErrorCode::SessionExpired.into()) };
-    let all = matches!(prefix.trim(), "" | "/");
     let mut paths = Vec::new();
     for partition in everywhere(view) {
         let owned = view.read(&Key::Ephemerals(partition, session))?.map(Value::into_names);
         let owned = owned.iter().flat_map(|names| names.iter());
-        paths.extend(owned.filter(|path| all || path.starts_with(prefix)).cloned());
+        paths.extend(owned.filter(|path| begins_with(path, prefix)).cloned());
     }
     paths.sort();
+    Ok(listed(paths)?)
+}
+
+/// Whether a path begins with the prefix that getEphemerals asks for.
+pub(super) fn begins_with(path: &str, prefix: &str) -> bool {
+    matches!(prefix.trim(), "" | "/") || path.starts_with(prefix)
+}
+
+/// The reply that lists paths, if one can carry them.
+pub(super) fn listed(paths: Vec<Arc<str>>) -> Result<WireReply, ErrorCode> {
     let reply = WireReply::Names(paths);
-    if reply.bytes() > REPLY_BYTES_MAX {
-        return Err(ErrorCode::MarshallingError.into());
-    }
-    Ok(reply)
+    if reply.bytes() > REPLY_BYTES_MAX { Err(ErrorCode::MarshallingError) } else { Ok(reply) }
 }
 
 /// How many znodes are below one, wherever they live.

@@ -18,14 +18,16 @@
 //!
 //! **Order of checks.** Which of several errors a client is told is ZooKeeper's order, operation by operation.
 //!
-//! **Caveats.** Quotas are kept as znodes under `/zookeeper/quota` and not enforced. A list read at a session's end is
-//! sent to the other destinations, which do not need it.
+//! **Reads over several partitions** are answered in parts ([`parts`]): no value of them crosses.
+//!
+//! **Caveats.** Quotas are kept as znodes under `/zookeeper/quota` and not enforced.
 
 mod change;
 mod create;
 mod delete;
 mod look;
 mod multi;
+mod parts;
 mod reap;
 mod session;
 mod tree;
@@ -34,13 +36,14 @@ mod tree;
 mod tests;
 
 use crate::acl::Caller;
-use crate::command::{Change, Command, Operation, Reply};
+use crate::command::{Change, Command, Operation, Part, Reply};
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::wire::{ErrorCode, Reply as WireReply};
 use crate::zxid::Zxid;
 use change::Asker;
 use eyrie::{Interrupt, View};
+pub(crate) use parts::join;
 use tree::Tree;
 
 /// Why a part of an execution ends early.
@@ -81,7 +84,10 @@ pub(crate) fn execute(command: &Command, view: &mut View<'_, Volery>) -> Result<
             session::create(view, *session, *password, *timeout_ms)
         }
         Command::Attach { session, epoch, caller, operation } => {
-            session::attach(view, *session, *epoch, |view| operate(view, Some(*session), caller, operation))
+            session::attach(view, *session, *epoch, |view| match operation.is_answered_in_parts() {
+                true => Ok(Reply::Attached),
+                false => operate(view, Some(*session), caller, operation),
+            })
         }
         Command::Move { session, password, timeout_ms } => {
             session::go(view, *session, *password, *timeout_ms)
@@ -107,6 +113,9 @@ fn operate(
         Operation::Burst(operations) => return burst(view, asker, operations),
         Operation::Multi(changes) => return multi::multi(view, asker, changes),
         Operation::Probe(paths) => return look::probe(view, caller, paths),
+        reads if reads.only_reads() && !view.is_alone() => {
+            return Ok(Reply::Part(part(view, asker, reads)?));
+        }
         Operation::Look(look) => look::look(&mut Tree::beyond(view, Zxid::ZERO), caller, look),
         Operation::MultiRead(looks) => multi::multi_read(&mut Tree::beyond(view, Zxid::ZERO), caller, looks),
         Operation::GetEphemerals(prefix) => look::ephemerals(view, session, prefix),
@@ -116,7 +125,19 @@ fn operate(
     Ok(Reply::Operation { zxid: Zxid::ZERO, result: outcome(result)? })
 }
 
-/// Executes operations as if they had come one by one, each change with a zxid beyond those before it.
+/// Executes this partition's share of an operation that only reads.
+fn part(view: &mut View<'_, Volery>, asker: Asker<'_>, operation: &Operation) -> Result<Part, Interrupt> {
+    match operation {
+        Operation::MultiRead(looks) => parts::multi_read(view, asker.caller, looks),
+        Operation::GetEphemerals(prefix) => Ok(parts::ephemerals(view, asker.session, prefix)),
+        Operation::CountDescendants(path) => parts::count_descendants(view, asker.caller, path),
+        Operation::Look(look) => parts::look(view, asker.caller, look),
+        _ => unreachable!("it does not only read"),
+    }
+}
+
+/// Executes operations as if they had come one by one, each change with a zxid beyond those before it. Looks at znodes of
+/// other partitions are left to those.
 fn burst(
     view: &mut View<'_, Volery>,
     asker: Asker<'_>,
@@ -127,13 +148,21 @@ fn burst(
     for operation in operations {
         let reply = match operation {
             Operation::Change(change) => alone(view, asker, change, last)?,
+            Operation::Look(look) if !parts::is_local(view, look.path()) => {
+                results.push(None);
+                continue;
+            }
+            Operation::Look(look) => {
+                let result = outcome(look::look(&mut Tree::here(view), asker.caller, look))?;
+                Reply::Operation { zxid: Zxid::ZERO, result }
+            }
             other => operate(view, asker.session, asker.caller, other)?,
         };
         let Reply::Operation { zxid, result } = reply else {
             unreachable!("what fits a burst is answered as an operation")
         };
         last = last.max(zxid);
-        results.push((zxid, result));
+        results.push(Some((zxid, result)));
     }
     Ok(Reply::Burst(results))
 }

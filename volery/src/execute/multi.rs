@@ -64,12 +64,7 @@ pub(super) fn multi_read(
     let mut results = Vec::with_capacity(looks.len());
     let mut bytes = OpResult::END_BYTES;
     for look in looks {
-        let result = match outcome(look::look(tree, caller, look))? {
-            Ok(WireReply::Data { data, stat }) => OpResult::Data { data, stat },
-            Ok(WireReply::Names(names)) => OpResult::Children(names),
-            Ok(_) => OpResult::Failed(ErrorCode::Unimplemented),
-            Err(code) => OpResult::Failed(code),
-        };
+        let result = read(tree, caller, look)?;
         bytes += result.bytes();
         if bytes > REPLY_BYTES_MAX {
             return Err(ErrorCode::MarshallingError.into());
@@ -77,4 +72,14 @@ pub(super) fn multi_read(
         results.push(result);
     }
     Ok(WireReply::Results(results))
+}
+
+/// Executes one look of a multiRead.
+pub(super) fn read(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Result<OpResult, Interrupt> {
+    Ok(match outcome(look::look(tree, caller, look))? {
+        Ok(WireReply::Data { data, stat }) => OpResult::Data { data, stat },
+        Ok(WireReply::Names(names)) => OpResult::Children(names),
+        Ok(_) => OpResult::Failed(ErrorCode::Unimplemented),
+        Err(code) => OpResult::Failed(code),
+    })
 }

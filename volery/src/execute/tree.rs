@@ -38,17 +38,28 @@ pub(super) struct Tree<'a, 'v> {
     /// What the zxid must be beyond.
     newest: Zxid,
     zxid: Option<Zxid>,
+    /// Whether it is only looked at, in one partition, and what is read is sent nowhere.
+    is_here: bool,
 }
 
 impl<'a, 'v> Tree<'a, 'v> {
     /// The tree, to be changed under a zxid beyond `last`.
     pub(super) fn beyond(view: &'a mut View<'v, Volery>, last: Zxid) -> Tree<'a, 'v> {
-        Tree { view, newest: last, zxid: None }
+        Tree { view, newest: last, zxid: None, is_here: false }
+    }
+
+    /// The tree of the partition where this runs, to be looked at.
+    pub(super) fn here(view: &'a mut View<'v, Volery>) -> Tree<'a, 'v> {
+        Tree { view, newest: Zxid::ZERO, zxid: None, is_here: true }
+    }
+
+    fn read(&mut self, key: &Key) -> Result<Option<Value>, Interrupt> {
+        if self.is_here { Ok(self.view.read_here(key)) } else { self.view.read(key) }
     }
 
     /// The tree, to be changed under `zxid`.
     pub(super) fn under(view: &'a mut View<'v, Volery>, zxid: Zxid) -> Tree<'a, 'v> {
-        Tree { view, newest: zxid, zxid: Some(zxid) }
+        Tree { view, newest: zxid, zxid: Some(zxid), is_here: false }
     }
 
     /// The command's zxid.
@@ -63,7 +74,7 @@ impl<'a, 'v> Tree<'a, 'v> {
 
     /// The facts of a znode.
     pub(super) fn look_up(&mut self, path: &Arc<str>) -> Result<Option<Facts>, Interrupt> {
-        let facts = read_facts(self.view, path)?;
+        let facts = self.read(&Key::Facts(path.clone()))?.map(Value::into_facts);
         self.newest = facts.as_ref().map_or(self.newest, |facts| self.newest.max(facts.newest()));
         Ok(facts)
     }
@@ -80,12 +91,12 @@ impl<'a, 'v> Tree<'a, 'v> {
 
     /// A znode's data.
     pub(super) fn data(&mut self, path: &Arc<str>) -> Result<Option<Bytes>, Interrupt> {
-        Ok(self.view.read(&Key::Data(path.clone()))?.and_then(Value::into_data))
+        Ok(self.read(&Key::Data(path.clone()))?.and_then(Value::into_data))
     }
 
     /// The names of a znode's children.
     pub(super) fn children(&mut self, path: &Arc<str>) -> Result<Arc<[Arc<str>]>, Interrupt> {
-        let names = self.view.read(&Key::Children(path.clone()))?;
+        let names = self.read(&Key::Children(path.clone()))?;
         Ok(names.map_or_else(|| Arc::from([]), Value::into_names))
     }
 

@@ -72,7 +72,9 @@ impl Front<Volery> for Gateway {
             Some(Purpose::Open { connection, request, session }) => {
                 match answer.outcome.as_ref() {
                     Outcome::Reply(reply) => self.opened(connection, &request, session, answer, reply),
-                    Outcome::Retry(_) | Outcome::Refused(_) => self.drop_connection(connection),
+                    Outcome::Retry(_) | Outcome::Refused(_) | Outcome::Lost | Outcome::TooLarge => {
+                        self.drop_connection(connection);
+                    }
                 }
                 self.unsettle(connection);
             }
@@ -179,6 +181,9 @@ impl Front<Volery> for Gateway {
         for (leader, telling) in self.hearings.take_tellings().into_iter().filter(|(leader, _)| *leader != me)
         {
             commands.tell(leader, telling.encode());
+        }
+        for gone in std::mem::take(&mut self.gone) {
+            commands.abandon(gone.client, gone.epoch, gone.commands);
         }
         self.made_bytes = 0;
         self.is_behind = false;
@@ -307,6 +312,6 @@ impl Front<Volery> for Gateway {
 fn is_attached(answer: &Answer<Volery>) -> bool {
     matches!(
         answer.outcome.as_ref(),
-        Outcome::Reply(Reply::Operation { .. } | Reply::Burst(_) | Reply::Probed(_))
+        Outcome::Reply(Reply::Operation { .. } | Reply::Burst(_) | Reply::Probed(_) | Reply::Attached)
     )
 }

@@ -16,6 +16,10 @@
 //! fires again: a doubtful change fires, so events are repeated rather than lost. Partitions whose marks lag are advanced
 //! (`marks`), so that little is in doubt.
 //!
+//! **Reads of a client that has gone are dropped**, and its commands that are not answered are not sent again: whether they took
+//! effect is unknown to it, as after any lost connection. One that was ordered already is executed. What a node submits in its own
+//! name goes on until it is answered: the commands that open, attach, move and close sessions.
+//!
 //! **A partition without a replica here is followed once somebody here watches something there.** What may arm a watch waits until
 //! the partition is heard of: what happened before could not be told. So replies are held for followed partitions alone.
 
@@ -56,7 +60,7 @@ use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, PartitionId, Ti
 use hearings::{Hearings, Ping};
 use latency::Latency;
 use marks::Marks;
-use pipeline::{Due, Next, SendLimits, Sending};
+use pipeline::{Due, Next, SendLimits, Sending, Unanswered};
 use plan::{Here, Plan};
 use reigns::Reigns;
 use rustc_hash::FxHashMap;
@@ -109,6 +113,8 @@ pub struct Gateway {
     marks: Marks,
     /// The greatest zxid that this node knows of.
     newest: Zxid,
+    /// What clients had asked for that have gone.
+    gone: Vec<Unanswered>,
     /// Connections to be settled at the end of the turn: something was answered, or a reply waits for watch sources.
     unsettled: Vec<ConnectionId>,
     /// Connections that wait for the answer to four letters.
@@ -146,6 +152,7 @@ impl Gateway {
             reigns: Reigns::new(partitions),
             marks: Marks::new(partitions),
             newest: Zxid::ZERO,
+            gone: Vec::new(),
             unsettled: Vec::new(),
             asking: Vec::new(),
             ready: Vec::new(),
@@ -613,6 +620,7 @@ impl Gateway {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Phase::Open(pipeline) = &connection.phase {
             let session = pipeline.session();
+            self.gone.push(pipeline.unanswered());
             if self.sessions.get(&session) == Some(&id) {
                 self.sessions.remove(&session);
             }

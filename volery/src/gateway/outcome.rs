@@ -47,11 +47,26 @@ impl Gateway {
             // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.
             Outcome::Refused(Refusal::Unsubmitted) => self.drop_connection(id),
             Outcome::Reply(Reply::Burst(results)) => {
-                for (number, (zxid, result)) in numbers.zip(results) {
-                    let reply = Reply::Operation { zxid: *zxid, result: result.clone() };
-                    self.settle_one(id, Look { number, answer }, &reply, commands);
+                for (number, result) in numbers.zip(results) {
+                    // Every look is answered by the partition of its znode.
+                    let (zxid, result) = result.clone().unwrap_or((Zxid::ZERO, Err(ErrorCode::SystemError)));
+                    self.settle_one(
+                        id,
+                        Look { number, answer },
+                        &Reply::Operation { zxid, result },
+                        commands,
+                    );
                 }
             }
+            // The session is attached: what it asked for first may be read.
+            Outcome::Reply(Reply::Attached) => pipeline.ask_again(),
+            Outcome::Lost => {
+                if !pipeline.ask_lost_again() {
+                    tracing::warn!(session = %pipeline.session(), "connection closed: what it read is lost");
+                    self.drop_connection(id);
+                }
+            }
+            Outcome::TooLarge => self.fail(id, numbers, ErrorCode::MarshallingError, answer),
             Outcome::Reply(reply) => {
                 numbers.for_each(|number| self.settle_one(id, Look { number, answer }, reply, commands));
             }
@@ -122,7 +137,13 @@ impl Gateway {
             (Reply::SessionMoved, _) => Some(Err(ErrorCode::SessionMoved)),
             (Reply::NoSession, _) => Some(Err(ErrorCode::SessionExpired)),
             (
-                Reply::Done | Reply::Session { .. } | Reply::Burst(_) | Reply::Probed(_) | Reply::Reign(_),
+                Reply::Done
+                | Reply::Session { .. }
+                | Reply::Burst(_)
+                | Reply::Part(_)
+                | Reply::Attached
+                | Reply::Probed(_)
+                | Reply::Reign(_),
                 _,
             ) => Some(Ok(wire::Reply::Empty)),
         }
@@ -178,7 +199,7 @@ fn code_of(refusal: Refusal) -> ErrorCode {
             SESSION_MOVED.reached();
             ErrorCode::SessionMoved
         }
-        Refusal::Malformed => ErrorCode::MarshallingError,
+        Refusal::Malformed | Refusal::TooLarge => ErrorCode::MarshallingError,
         Refusal::Unsubmitted => ErrorCode::ThrottledOp,
     }
 }

@@ -4,6 +4,14 @@
 //! each other as a *run* without waiting; a run with other destinations starts when everything before it is answered. The
 //! first request that needs a partition where the session is not attached goes out as `Attach`, alone.
 //!
+//! **Reads.** What only reads in one partition is not ordered: it is asked for in its place among the session's requests. Where the
+//! partition has a replica on another node only, what the session orders next waits for the answer.
+//! A read that arms a watch in such a partition is ordered all the same: its answer must come in the order of the events.
+//!
+//! **Reads of several partitions** are ordered, and answered in parts. A part that comes from another node can be lost; then the read
+//! is asked for again under a new id. So it goes alone: after everything before it is answered, and nothing is sent behind it.
+//! Where all its partitions have replicas here, no part is lost, and it goes like any other request.
+//!
 //! A session that spreads its requests over several partitions would wait at every change of destinations. Where several such
 //! changes stand in line, what waits goes out as one command over all of their partitions, a *burst* (`bursts`).
 
@@ -18,7 +26,7 @@ use crate::session::SessionId;
 use crate::wire::{ErrorCode, Reply, XID_SET_WATCHES};
 use crate::zxid::Zxid;
 use eyrie::{
-    Answer, CausalHistory, ClientId, CommandId, Commands, Destinations, Epoch, PartitionId,
+    Answer, Asker, CausalHistory, ClientId, CommandId, Commands, Destinations, Epoch, PartitionId,
     PartitioningOracle, Position, Read, Request, Seen, Ticket,
 };
 use std::collections::VecDeque;
@@ -33,6 +41,9 @@ const REPLY_BYTES: usize = 128;
 const REPLY_BYTES_FIRST: usize = 16 << 10;
 /// A pipeline that is empty gives room for more requests than this back.
 const IDLE_REQUESTS: usize = 64;
+
+/// How often in a row a read of several partitions is asked for again; then its client must come back.
+const LOST_MAX: u32 = 8;
 
 /// How many requests a run may have; numbers within it have half of a word to spare.
 const RUN_MAX: u32 = 1 << 31;
@@ -120,6 +131,8 @@ struct Item {
     destinations: Destinations,
     /// Whether its reply is the last one.
     ends: bool,
+    /// Whether it is read at another node.
+    is_elsewhere: bool,
     received_ms: u64,
     /// What it takes.
     bytes: usize,
@@ -205,11 +218,32 @@ impl Run {
     }
 }
 
+/// A read that may have to be asked for again, as it was; it is the only request under way.
+#[derive(Debug)]
+struct Alone {
+    number: u64,
+    caller: Caller,
+    operation: Operation,
+    /// How often it was lost.
+    lost: u32,
+}
+
+/// What a client had asked for when it left.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// The client.
+    pub client: ClientId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// The commands that were sent for it and are not answered.
+    pub commands: Vec<CommandId>,
+}
+
 /// One session's requests on one connection.
 ///
 /// Invariants:
 /// - `items[..unsent]` are sent, answered or need no sending; `items[unsent..]` wait.
-/// - `in_flight` of them are sent and not answered; while an errand is out it is the only one.
+/// - `in_flight` of them are sent and not answered; while an errand is out, or something goes `alone`, it is the only one.
 /// - `bytes` and `promised` are the sums over all items.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -222,6 +256,11 @@ pub struct Pipeline {
     unsent: usize,
     in_flight: usize,
     errand: Option<(Ticket, u64, Destinations)>,
+    alone: Option<Box<Alone>>,
+    /// How often the request was lost that waits to go alone again.
+    lost: Option<u32>,
+    /// How many of its reads at other nodes are not answered.
+    unanswered_elsewhere: usize,
     run: Run,
     history: CausalHistory,
     closing: bool,
@@ -243,6 +282,9 @@ impl Pipeline {
             unsent: 0,
             in_flight: 0,
             errand: None,
+            alone: None,
+            lost: None,
+            unanswered_elsewhere: 0,
             run: Run::default(),
             history: CausalHistory::default(),
             closing: false,
@@ -351,6 +393,7 @@ impl Pipeline {
             stage,
             destinations,
             ends,
+            is_elsewhere: false,
             received_ms,
             bytes,
             promised,
@@ -375,6 +418,7 @@ impl Pipeline {
             stage: Stage::Waiting(Operation::Probe(paths)),
             destinations: partition.into(),
             ends: false,
+            is_elsewhere: false,
             received_ms: 0,
             bytes,
             promised: 0,
@@ -388,7 +432,7 @@ impl Pipeline {
         limits: SendLimits,
         hears: impl Fn(PartitionId) -> bool,
     ) -> Sending {
-        while self.errand.is_none() && self.unsent < self.items.len() {
+        while self.errand.is_none() && self.alone.is_none() && self.unsent < self.items.len() {
             if !self.may_promise(0, &self.items[self.unsent].stage, limits.promised_bytes) {
                 return Sending::Done;
             }
@@ -435,21 +479,72 @@ impl Pipeline {
             self.send_burst(number, &burst, commands);
             return true;
         }
-        let destinations = self.items[self.unsent].destinations;
-        if self.in_flight > 0 && !self.run.takes(destinations) && !RUNS_OVERLAP.is_planted() {
+        let item = &self.items[self.unsent];
+        let destinations = item.destinations;
+        let Stage::Waiting(operation) = &item.stage else { unreachable!("only what waits is sent") };
+        let off_log = readable(operation, item, commands);
+        let goes_alone = goes_alone(operation, destinations, commands);
+        if !self.may_send(destinations, off_log, goes_alone) {
             RUN_WAITS.reached();
             return false;
         }
         self.promise(self.unsent);
         let (caller, operation) = self.items[self.unsent].take();
         self.unsent += 1;
-        let off_log = readable_here(&operation, destinations, commands);
+        if goes_alone {
+            let lost = self.lost.take().unwrap_or(0);
+            self.alone =
+                Some(Box::new(Alone { number, caller: caller.clone(), operation: operation.clone(), lost }));
+        }
         let command = Command::Operate { caller, operation };
         match off_log {
             Some(partition) => self.look(number, partition, command, commands),
             None => self.follow(number..number + 1, destinations, command, commands),
         }
         true
+    }
+
+    /// Whether the next request may be sent beside those under way.
+    fn may_send(&self, destinations: Destinations, off_log: Option<PartitionId>, goes_alone: bool) -> bool {
+        let is_of_run = self.in_flight == 0 || self.run.takes(destinations) || RUNS_OVERLAP.is_planted();
+        let may_overtake = off_log.is_some() || self.unanswered_elsewhere == 0;
+        is_of_run && may_overtake && (self.in_flight == 0 || !goes_alone)
+    }
+
+    /// What went alone waits again: it may be asked for now.
+    pub fn ask_again(&mut self) {
+        if let Some(alone) = self.alone.take() {
+            let Alone { number, caller, operation, lost } = *alone;
+            let place = self.index(number);
+            let item = &mut self.items[place];
+            (item.stage, item.caller) = (Stage::Waiting(operation), Some(caller));
+            self.promised -= std::mem::take(&mut item.promised);
+            self.unsent = place;
+            self.in_flight -= 1;
+            self.lost = Some(lost);
+            // Its id is used up.
+            self.run.destinations = Destinations::NONE;
+        }
+    }
+
+    /// What went alone is lost, and is asked for again under another id; says whether it may be.
+    pub fn ask_lost_again(&mut self) -> bool {
+        match &mut self.alone {
+            Some(alone) if alone.lost < LOST_MAX => {
+                alone.lost += 1;
+                self.ask_again();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What is under way, for a client that leaves.
+    pub fn unanswered(&self) -> Unanswered {
+        let client = ClientId(self.session.0);
+        let (epoch, run) = (self.epoch, self.run.number);
+        let id = |place: usize| CommandId { client, epoch, run, i: self.run.acknowledged + place as u32 };
+        Unanswered { client, epoch, commands: (0..self.run.sent.len()).map(id).collect() }
     }
 
     /// The burst that goes out now, if one is worth its while.
@@ -471,7 +566,7 @@ impl Pipeline {
             let arms = item.effect != Effect::None;
             let alike = may_share(item.caller.as_ref(), caller) && within.covers(item.destinations);
             let is_here = item.destinations.iter().all(|partition| commands.is_hosted(partition));
-            let is_read = readable_here(operation, item.destinations, commands).is_some();
+            let is_read = readable(operation, item, commands).is_some();
             let has_room = self.may_promise(promised, &item.stage, limits.promised_bytes);
             let may = alike && is_here && has_room && (!arms || burst.requests() == 0);
             if !may || !burst.take(operation, item.destinations, is_read, limits.znode_bytes) || arms {
@@ -531,7 +626,12 @@ impl Pipeline {
     ) {
         let place = self.next_of_run(partition.into());
         self.in_flight += 1;
-        commands.read(Read { partition, place, number, command });
+        if !commands.is_hosted(partition) {
+            self.unanswered_elsewhere += 1;
+            let place = self.index(number);
+            self.items[place].is_elsewhere = true;
+        }
+        commands.read(Read { partition, place, asker: Asker::Front(number), command });
     }
 
     /// What the next request of the run is named, or the first of another one where it goes elsewhere.
@@ -543,10 +643,15 @@ impl Pipeline {
         CommandId { client, epoch: self.epoch, run: self.run.number, i: self.run.next }
     }
 
-    /// Sends the first request that needs other partitions: everything before it is answered.
+    /// Sends the first request that needs other partitions: everything before it is answered. One that only reads attaches the
+    /// session, and is asked for then.
     fn attach(&mut self, number: u64, commands: &mut Commands<Volery>) -> Ticket {
         self.promise(self.unsent);
         let (caller, operation) = self.items[self.unsent].take();
+        if operation.only_reads() {
+            let (caller, operation) = (caller.clone(), operation.clone());
+            self.alone = Some(Box::new(Alone { number, caller, operation, lost: 0 }));
+        }
         let (session, epoch) = (self.session, self.epoch);
         self.go(number, commands, Command::Attach { session, epoch, caller, operation })
     }
@@ -601,9 +706,11 @@ impl Pipeline {
         if !matches!(self.items[place].stage, Stage::Sent) {
             return;
         }
+        self.unanswered_elsewhere -= usize::from(self.items[place].is_elsewhere);
         self.keep_promise(place, &response);
         self.items[place].stage = Stage::Done(response);
         self.in_flight -= 1;
+        self.alone.take_if(|alone| alone.number == number);
         self.acknowledge();
     }
 
@@ -698,14 +805,16 @@ fn may_share(caller: Option<&Caller>, first: Option<&Caller>) -> bool {
     caller == first || BURST_OF_ANY_CALLER.is_planted()
 }
 
-/// The partition whose replica here may tell what is asked without its being ordered.
-fn readable_here(
-    operation: &Operation,
-    destinations: Destinations,
-    commands: &Commands<Volery>,
-) -> Option<PartitionId> {
-    let only_looks = matches!(operation, Operation::Look(_) | Operation::MultiRead(_));
-    destinations.single().filter(|partition| only_looks && commands.is_hosted(*partition))
+/// The partition of which one replica may tell what is asked without its being ordered.
+fn readable(operation: &Operation, item: &Item, commands: &Commands<Volery>) -> Option<PartitionId> {
+    let in_order = |partition| commands.is_hosted(partition) || item.effect == Effect::None;
+    item.destinations.single().filter(|partition| operation.only_reads() && in_order(*partition))
+}
+
+/// Whether an operation is answered in parts of which some come from other nodes.
+fn goes_alone(operation: &Operation, destinations: Destinations, commands: &Commands<Volery>) -> bool {
+    let is_split = operation.only_reads() && destinations.single().is_none();
+    is_split && !destinations.iter().all(|partition| commands.is_hosted(partition))
 }
 
 /// Whether an operation goes unattached: with a planted fault only.

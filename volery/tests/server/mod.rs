@@ -148,6 +148,16 @@ pub fn get(path: &str) -> Request {
     Request::GetData { path: path.into(), watch: false }
 }
 
+/// What a server answers to four letters.
+pub fn four_letters(address: SocketAddr, word: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a server that listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream.write_all(word.as_bytes()).expect("a connection");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer in time");
+    answer
+}
+
 /// Waits until a look sees something.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

@@ -34,7 +34,7 @@ pub(super) struct Cluster {
     /// What is on its way, with the replica that it is for.
     mail: Vec<(usize, Exchange<Volery>)>,
     answers: BTreeMap<CommandId, Vec<Answer<Volery>>>,
-    addressed: BTreeMap<CommandId, Destinations>,
+    addressed: BTreeMap<CommandId, (Destinations, Command)>,
     /// What the first replica of each partition has told.
     pub(super) events: Vec<(PartitionId, Event)>,
     ran: u32,
@@ -74,6 +74,11 @@ impl Cluster {
         self.replicas.iter().map(|replicas| &replicas[0])
     }
 
+    /// Every replica sends so many bytes of values for a command at most.
+    pub(super) fn limit_letters(&mut self, letter_bytes_max: usize) {
+        self.replicas.iter_mut().flatten().for_each(|replica| replica.limit_letters(letter_bytes_max));
+    }
+
     /// Orders a command at some partitions.
     pub(super) fn order(
         &mut self,
@@ -84,7 +89,7 @@ impl Cluster {
     ) -> CommandId {
         self.ran += 1;
         let id = CommandId { client, epoch, run: self.ran, i: 0 };
-        self.addressed.insert(id, to);
+        self.addressed.insert(id, (to, command.clone()));
         let past = self.floors.get(&client).map_or(Past::default(), |zxid| Past::at(zxid.stamp()));
         let body = Request::<Volery> { origin: NodeId(0), acknowledged: 0, past, command }.encode();
         let shared = (to.len() > 1).then(|| self.shared.next());
@@ -117,8 +122,11 @@ impl Cluster {
                 Output::Event { event, .. } if replica == 0 => {
                     self.events.push((PartitionId(at as u16), event))
                 }
-                Output::Exchange(_) | Output::Event { .. } | Output::Passed { .. } | Output::Read(..) => {}
-                Output::Answer(answer) => self.answers.entry(answer.id).or_default().push(answer),
+                Output::Exchange(_) | Output::Event { .. } | Output::Passed { .. } => {}
+                Output::Read(..) | Output::PartAgain(..) => {}
+                Output::Answer(answer) | Output::Part(answer) => {
+                    self.answers.entry(answer.id).or_default().push(answer)
+                }
             }
         }
     }
@@ -137,11 +145,28 @@ impl Cluster {
     /// The one answer of all replicas of all destinations.
     pub(super) fn answer(&mut self, id: CommandId) -> Answer<Volery> {
         let answers = self.answers.remove(&id).expect("the command was ordered and carried");
-        let addressed = self.addressed.remove(&id).unwrap();
+        let (addressed, command) = self.addressed.remove(&id).unwrap();
         assert_eq!(answers.len(), addressed.len() as usize * REPLICAS, "every replica answers once");
-        let said: Vec<String> = answers.iter().map(|answer| format!("{:?}", answer.outcome)).collect();
-        assert!(said.iter().all(|other| *other == said[0]), "replicas disagree: {said:#?}");
-        answers[0].clone()
+        let in_parts = addressed.len() > 1 && Volery::is_answered_in_parts(&command);
+        let mut said: BTreeMap<Option<PartitionId>, Vec<&Answer<Volery>>> = BTreeMap::new();
+        for answer in &answers {
+            said.entry(in_parts.then_some(answer.partition)).or_default().push(answer);
+        }
+        for alike in said.values() {
+            let said: Vec<String> = alike.iter().map(|answer| format!("{:?}", answer.outcome)).collect();
+            assert!(said.iter().all(|other| *other == said[0]), "replicas disagree: {said:#?}");
+        }
+        let replies = said.values().map(|alike| match &*alike[0].outcome {
+            Outcome::Reply(reply) => Some(reply.clone()),
+            _ => None,
+        });
+        match replies.collect::<Option<Vec<Reply>>>() {
+            Some(parts) if in_parts => {
+                let outcome = Outcome::Reply(Volery::join(&command, parts));
+                Answer { outcome: outcome.into(), ..answers[0].clone() }
+            }
+            _ => answers[0].clone(),
+        }
     }
 
     /// Runs a command to its end, with whatever partitions it asks for.
@@ -156,6 +181,7 @@ impl Cluster {
             match &*self.answer(id).outcome {
                 Outcome::Reply(reply) => return Ok(reply.clone()),
                 Outcome::Refused(refusal) => return Err(*refusal),
+                Outcome::Lost | Outcome::TooLarge => unreachable!("no part travels"),
                 Outcome::Retry(needed) => {
                     assert!(!to.covers(*needed), "what was addressed is asked for again");
                     to = to.union(*needed);
@@ -183,7 +209,11 @@ impl Cluster {
         let command = Command::Operate { caller: caller.clone(), operation: operation.clone() };
         let reply = match self.run(ClientId(id.0), epoch, &command) {
             Err(Refusal::UnknownClient) => {
-                self.node(Command::Attach { session: id, epoch, caller, operation })
+                let attach = Command::Attach { session: id, epoch, caller, operation: operation.clone() };
+                match self.node(attach) {
+                    Reply::Attached => return self.operate(session, operation),
+                    reply => reply,
+                }
             }
             Err(Refusal::OldEpoch) => Reply::SessionMoved,
             Err(refusal) => panic!("{refusal}"),

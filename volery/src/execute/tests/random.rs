@@ -203,6 +203,7 @@ fn history(partitions: u16, config: &PlacementConfig, seed: u64) -> u64 {
                 let expected: Vec<_> = operations.iter().map(one).collect();
                 let reply = cluster.operate(&sessions[place], Operation::Burst(operations.clone()));
                 let Reply::Burst(results) = reply else { panic!("{reply:?}") };
+                let results: Vec<_> = results.into_iter().map(|result| result.expect("a part")).collect();
                 let zxids = results.iter().map(|(zxid, _)| *zxid).filter(|zxid| *zxid != Zxid::ZERO);
                 assert!(zxids.is_sorted_by(|a, b| a < b), "seed {seed}, step {step}: {results:?}");
                 let results: Vec<_> = results.into_iter().map(|(_, result)| result.map(blank)).collect();

@@ -9,6 +9,7 @@ use crate::wire::{
 use crate::zxid::Zxid;
 use ErrorCode::*;
 use bytes::Bytes;
+use eyrie::{ClientId, Refusal};
 use std::sync::Arc;
 
 /// Runs a scenario in clusters of one and of three partitions, with a session open.
@@ -539,4 +540,33 @@ fn a_multi_read_that_no_reply_can_carry_is_a_marshalling_error() {
         assert_eq!(read(&["/half/a", "/half/b", "/none"]), Err(MarshallingError));
         assert_eq!(read(&["/half/a"; 2_200]), Err(MarshallingError));
     });
+}
+
+#[test]
+fn a_command_whose_letters_are_too_large_is_refused_everywhere() {
+    let mut cluster = Cluster::new(3);
+    let session = cluster.open(1);
+    for path in ["/a", "/b", "/c", "/d"] {
+        cluster.create(&session, path, CreateMode::Persistent).unwrap();
+    }
+    let operation = Operation::Multi(["/a", "/b", "/c", "/d"].map(|path| set(path, "new", -1)).into());
+    let command = Command::Operate { caller: session.caller.clone(), operation };
+    // The size of the facts of a few znodes is somewhere between.
+    let mut came = |bytes| {
+        cluster.limit_letters(bytes);
+        let came = cluster.run(ClientId(session.id.0), 0, &command);
+        cluster.check();
+        let version = cluster.stat(&session, "/a").expect("a znode").version;
+        (came, version)
+    };
+    let first = (0..4_096).find(|bytes| came(*bytes).0.is_ok()).expect("they are smaller");
+    assert!(first > 50, "{first} bytes are no facts");
+    for (bytes, fits) in [(first - 1, false), (first, true), (first + 1, true), (first / 10, false)] {
+        let before = came(0).1;
+        let (came, version) = came(bytes);
+        match came {
+            Ok(_) => assert!(fits && version == before + 1, "{bytes} bytes"),
+            Err(refusal) => assert_eq!((refusal, fits, version), (Refusal::TooLarge, false, before)),
+        }
+    }
 }
