@@ -173,7 +173,7 @@ impl Message {
     pub fn encode(&self) -> Bytes {
         let carried = match self {
             Message::Front(rest)
-             | Message::Free(rest)
+            | Message::Free(rest)
             | Message::Outputs { outputs: rest, .. }
             | Message::Read { command: rest, .. }
             | Message::Piece { bytes: rest, .. } => rest.len(),

@@ -455,7 +455,7 @@ impl Multicast {
 
 /// A node's clock, for another.
 fn clock_for(to: NodeId, wall_ms: u64) -> Sent {
-    Sent { to, stream: CLOCKS, after: None, message: Message::Clock(wall_ms).encode() }
+    Sent { to, stream: CLOCKS, after: None, is_free: true, message: Message::Clock(wall_ms).encode() }
 }
 
 /// A ring as the layout has it on this node. A ring of one member needs no consensus.

@@ -95,7 +95,9 @@ fn calm(seed: u64, shape: Shape, paper_bytes: usize) -> World<Bank, Teller> {
     };
     let limits = LogLimits::default();
     let ids = shape.dense_ids();
-    let blueprint = Blueprint { shape, ids, oracle: Arc::new(Branches), front: Box::new(front), limits };
+    let oracle = Arc::new(Branches);
+    let answers = AnswerLimits::default();
+    let blueprint = Blueprint { shape, ids, oracle, front: Box::new(front), limits, answers };
     let mut world = World::new(seed, blueprint, Swarm(BTreeMap::new()));
     assert_eq!(world.next(QUIET_US), None, "nobody is outside");
     world
