@@ -351,8 +351,9 @@ mod tests {
         assert_eq!(Message::decode(outputs.encode().slice(..11)), Err(MalformedMessage { length: 11 }));
         assert_eq!(Message::decode(outputs.encode()), Ok(outputs));
         assert_eq!(Message::decode(Bytes::from_static(&[1, 0])), Err(MalformedMessage { length: 2 }));
-        assert_eq!(Message::decode(Bytes::from_static(&[2, 13])), Err(MalformedMessage { length: 2 }));
+        assert_eq!(Message::decode(Bytes::from_static(&[2, 14])), Err(MalformedMessage { length: 2 }));
     }
+
     #[test]
     fn the_format_of_enquiries_is_fixed() {
         let (partition, number) = (PartitionId(3), 7);

@@ -109,7 +109,7 @@ pub struct Teller {
     ledger: Rc<RefCell<Ledger>>,
     rng: SmallRng,
     /// How many errands it still does.
-    left: u32,
+    pub left: u32,
     /// How many bytes it wraps its deposits in.
     pub paper_bytes: usize,
     /// What it has asked for and has no answer to.
