@@ -249,7 +249,7 @@ mod tests {
         let mut story = Story::new(draw);
         let session = story.sessions[0].clone();
         let expected = Expected::Operation(Ok(WireReply::Count(7)));
-        story.submit(&session, Operation::CountDescendants("/".into()), expected, draw);
+        story.submit(&session, Operation::Sync("/".into()), expected, draw);
         story.check();
     }
 }
