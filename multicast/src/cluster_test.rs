@@ -333,6 +333,17 @@ impl World {
 }
 
 #[test]
+fn a_connection_begins_with_the_clock_which_travels_with_the_rings() {
+    let mut multicast = recover(&layout(0, 3), &Arc::new(MemoryDisk::new()));
+    multicast.tick(0, 1_700_000_000_000);
+    multicast.meet(NodeId(1), 7).expect("a disk it has not met");
+    let sent = multicast.drain();
+    let first = sent.iter().find(|sent| sent.to == NodeId(1)).expect("a clock");
+    assert_eq!(Message::decode(first.message.clone()), Ok(Message::Clock(1_700_000_000_000)));
+    assert_eq!((first.is_free, first.after), (false, None), "it travels where the rings' messages do");
+}
+
+#[test]
 fn nodes_agree_through_the_death_of_any_of_them() {
     for (seed, nodes) in (0..60).zip([3, 4].into_iter().cycle()) {
         let mut world = World::new(seed, nodes);

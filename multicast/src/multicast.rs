@@ -204,8 +204,8 @@ impl Multicast {
     pub fn meet(&mut self, peer: NodeId, nonce: u64) -> Result<(), Amnesiac> {
         self.gather();
         self.sent.retain(|sent| sent.to != peer);
-        // It comes before anything of the rings: a leader knows a majority's clocks before it proposes.
-        self.sent.push(clock_for(peer, self.clock.own_ms()));
+        // It travels before anything of the rings, on their channel: a leader knows a majority's clocks before it proposes.
+        self.sent.push(Sent { is_free: false, ..clock_for(peer, self.clock.own_ms()) });
         for lane in self.lanes() {
             lane.meet(peer, nonce)?;
         }
