@@ -116,7 +116,9 @@ impl Peers {
                         node.lost(peer);
                     }
                 }
-                LinkEvent::Message { peer, channel: Channel::Ring, bytes } => step(node, peer, bytes),
+                LinkEvent::Message { peer, channel: Channel::Ring | Channel::Bulk, bytes } => {
+                    step(node, peer, bytes)
+                }
                 LinkEvent::Message { peer, channel: Channel::Exchange, bytes } => {
                     self.told(node, peer, bytes)
                 }
@@ -137,7 +139,7 @@ impl Peers {
                 self.links.send(sent.to, Channel::Exchange, StreamId(0), None, message);
                 continue;
             }
-            self.links.send(sent.to, Channel::Ring, sent.stream, sent.after, sent.message);
+            self.links.send(sent.to, sent.channel, sent.stream, sent.after, sent.message);
         }
         for (to, message) in node.drain_told() {
             self.links.send(to, Channel::Exchange, StreamId(0), None, message.encode());
@@ -176,6 +178,7 @@ impl Peers {
         tracing::info!(%peer, %channel, "a link is up");
         match channel {
             Channel::Exchange => node.found(peer),
+            Channel::Bulk => {}
             Channel::Ring => {
                 let nonce = self.nonces.get(&peer).expect("a peer is met before its links are up");
                 if let Err(amnesiac) = node.meet(peer, short(*nonce)) {

@@ -6,7 +6,7 @@ use crate::entry::{EntryBuilder, EntryTime};
 use crate::envelope::{Envelope, Relayed};
 use crate::faults::{CURSOR_KEPT, NO_PREV_CHECK};
 use crate::layout::Layout;
-use crate::link::StreamId;
+use crate::link::{Channel, StreamId};
 use crate::log::SharedLog;
 use crate::message::Message;
 use crate::multicast::{ENTRY_BYTES, LEADS_SURELY_MS, Sent};
@@ -17,6 +17,10 @@ use crate::ring_id::RingId;
 use crate::sequence::Sequence;
 use crate::{NodeId, PartitionId};
 use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// As many bytes of entries wait for a ring that has no room; what comes beyond is forgotten, and sent again.
+pub const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// What this node is in a ring.
 enum Part {
@@ -49,6 +53,9 @@ pub(crate) struct Lane {
     part: Part,
     ring: Box<dyn Ring>,
     batch: EntryBuilder,
+    /// Entries for which the ring has no room yet, and their bytes.
+    waiting: VecDeque<Bytes>,
+    waiting_bytes: usize,
     /// Entries proposed since the last look.
     proposed: u64,
     age: Age,
@@ -75,6 +82,8 @@ impl Lane {
             members,
             ring,
             batch: EntryBuilder::default(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
             proposed: 0,
             age: Age::default(),
             forwarded: EntryBuilder::default(),
@@ -99,8 +108,12 @@ impl Lane {
         matches!(self.part, Part::Member(_))
     }
 
-    /// Puts an envelope into the entry that this turn builds.
+    /// Puts an envelope into the entry that this turn builds. Where too much waits for the ring already it is forgotten: what was
+    /// submitted is sent again. What is relayed is not, so it must not be pushed then.
     pub(crate) fn push(&mut self, envelope: &Envelope, relayed: Option<Relayed>, now: Now) {
+        if relayed.is_none() && self.is_full() {
+            return;
+        }
         self.batch.push(envelope, relayed);
         if self.batch.len() >= ENTRY_BYTES {
             self.propose(now);
@@ -125,22 +138,47 @@ impl Lane {
         let (ring, envelopes) = (self.ring.id(), self.forwarded.take(EntryTime::default()));
         let to = self.leader.filter(|leader| *leader != self.me)?;
         let message = Message::Submit(ring, envelopes).encode();
-        Some(Sent { to, stream: unordered(ring), after: None, is_free: false, message })
+        Some(Sent {
+            to,
+            channel: Channel::Ring,
+            stream: unordered(ring),
+            after: None,
+            is_free: false,
+            message,
+        })
     }
 
     pub(crate) fn propose(&mut self, now: Now) {
-        if self.batch.is_empty() {
-            return;
+        if !self.batch.is_empty() {
+            let time = EntryTime { wall_ms: now.wall_ms, age_ms: self.age.at(now.monotonic_ms) };
+            let entry = self.batch.take(time);
+            self.waiting_bytes += entry.len();
+            self.waiting.push_back(entry);
         }
-        let time = EntryTime { wall_ms: now.wall_ms, age_ms: self.age.at(now.monotonic_ms) };
-        let entry = self.batch.take(time);
-        // Leadership may have been lost since; what was submitted is sent again, to whoever leads.
-        if self.ring.leads() {
+        if !self.waiting.is_empty() {
+            self.append_waiting();
+        }
+    }
+
+    /// Leadership may have been lost since these entries were built; what was submitted is sent again, to whoever leads.
+    fn append_waiting(&mut self) {
+        if !self.ring.leads() {
+            REIGN_LOST.reached();
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+        }
+        while self.ring.has_room()
+            && let Some(entry) = self.waiting.pop_front()
+        {
+            self.waiting_bytes -= entry.len();
             self.ring.append(entry);
             self.proposed += 1;
-        } else {
-            REIGN_LOST.reached();
         }
+    }
+
+    /// Whether as much waits for the ring as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting_bytes >= WAITING_BYTES_MAX
     }
 
     /// Who leads now, if that is another than before.
@@ -258,6 +296,21 @@ impl Lane {
         self.ring.leads() && 2 * (late + 1) > self.members.len()
     }
 
+    /// Takes over a piece of the decided log that a member has asked for. Says whether there was one to read.
+    pub(crate) fn serve(&mut self, into: &mut Vec<Sent>) -> bool {
+        let (id, mut pieces) = (self.ring.id(), Vec::new());
+        let served = self.ring.serve(&mut pieces);
+        into.extend(pieces.into_iter().map(|Outgoing { to, message, after, is_free }| Sent {
+            to,
+            is_free,
+            channel: Channel::Bulk,
+            stream: unordered(id),
+            after,
+            message: Message::Step(id, message).encode(),
+        }));
+        served
+    }
+
     /// Takes over what is to be sent to the ring's members and followers.
     pub(crate) fn drain(&mut self, log: &SharedLog, into: &mut Vec<Sent>) {
         into.extend(self.take_forwarded());
@@ -273,6 +326,7 @@ impl Lane {
         into.extend(outgoing.into_iter().map(|Outgoing { to, message: bytes, after, is_free }| Sent {
             to,
             is_free,
+            channel: Channel::Ring,
             stream: if after.is_some() { ordered(id) } else { unordered(id) },
             after,
             message: message(id, bytes).encode(),
@@ -283,7 +337,7 @@ impl Lane {
 /// A message that vouches for nothing and keeps no order: a question for the read index, an answer to one, which its number
 /// belongs to, or a request to lead.
 fn free(ring: RingId, to: NodeId, message: Bytes) -> Sent {
-    Sent { to, stream: unordered(ring), after: None, is_free: true, message }
+    Sent { to, channel: Channel::Ring, stream: unordered(ring), after: None, is_free: true, message }
 }
 
 /// The stream of what a ring says about its log, in order.
@@ -341,7 +395,10 @@ impl PartitionLane {
             Some((began, relay)) if began == reign || keeps_cursor() => relay,
             _ => Relay::begin(&self.survey, self.sequence.fold(self.lane.ring.as_ref())?),
         };
-        relay.follow(shared, |envelope, relayed| self.lane.push(envelope, Some(relayed), now))?;
+        let lane = &mut self.lane;
+        while !lane.is_full()
+            && relay.follow(shared, |envelope, relayed| lane.push(envelope, Some(relayed), now))?
+        {}
         self.relay = Some((reign, relay));
         Ok(())
     }
@@ -356,7 +413,9 @@ fn keeps_cursor() -> bool {
 mod tests {
     use super::*;
     use crate::disk::{Disk, MemoryDisk};
-    use crate::log::{LogLimits, LogNonce, NodeLog};
+    use crate::entry::Entry;
+    use crate::envelope::{ClientId, CommandId};
+    use crate::log::{LogError, LogLimits, LogNonce, LogPosition, NodeLog};
     use crate::ring::SoloRing;
     use std::sync::Arc;
 
@@ -380,6 +439,86 @@ mod tests {
         let mut sent = Vec::new();
         lane.drain(log, &mut sent);
         sent.into_iter().map(|sent| sent.to).collect()
+    }
+
+    /// A ring that leads and has room for so many entries.
+    struct Crowded(usize, Vec<Bytes>);
+
+    impl Ring for Crowded {
+        fn id(&self) -> RingId {
+            RingId(0)
+        }
+        fn leads(&self) -> bool {
+            true
+        }
+        fn leader(&self) -> Option<NodeId> {
+            Some(ME)
+        }
+        fn reigns(&self) -> u64 {
+            1
+        }
+        fn entered_accept_with(&self) -> u64 {
+            0
+        }
+        fn has_room(&self) -> bool {
+            self.1.len() < self.0
+        }
+        fn append(&mut self, entry: Bytes) {
+            self.1.push(entry);
+        }
+        fn meet(&mut self, _: NodeId, _: u64) -> Result<(), Amnesiac> {
+            Ok(())
+        }
+        fn reconnected(&mut self, _: NodeId) {}
+        fn step(&mut self, _: NodeId, _: Bytes) -> Result<(), StepError> {
+            Ok(())
+        }
+        /// The time is how many entries there is room for.
+        fn tick(&mut self, room: u64) {
+            self.0 = room as usize;
+        }
+        fn synced(&mut self, _: LogPosition) {}
+        fn drain(&mut self, _: &mut Vec<Outgoing>) {}
+        fn decided(&self) -> u64 {
+            0
+        }
+        fn accepted(&self) -> u64 {
+            self.1.len() as u64
+        }
+        fn read(&self, index: u64) -> Result<Bytes, LogError> {
+            Ok(self.1[index as usize].clone())
+        }
+    }
+
+    #[test]
+    fn entries_wait_for_room_in_order_and_so_many_only() {
+        let layout = Layout::new(ME, [0, 1, 2].map(NodeId).to_vec(), 2, 3);
+        let mut lane = Lane::new(&layout, Box::new(Crowded(1, Vec::new())));
+        let body = Bytes::from(vec![0; 1 << 20]);
+        let submit = |lane: &mut Lane, i: u32| {
+            let id = CommandId { client: ClientId(1), epoch: 0, run: 0, i };
+            lane.push(
+                &Envelope { id, destinations: PartitionId(0).into(), body: body.clone() },
+                None,
+                Now::default(),
+            );
+            lane.propose(Now::default());
+        };
+        let most = 1 + (WAITING_BYTES_MAX >> 20) as u32;
+        (0..most + 5).for_each(|i| submit(&mut lane, i));
+        assert!(lane.is_full());
+        assert_eq!(lane.ring().accepted(), 1);
+        lane.ring_mut().tick(1_000);
+        lane.propose(Now::default());
+        assert!(!lane.is_full());
+        submit(&mut lane, most + 5);
+        let first = |index| {
+            let mut entry = Entry::open(lane.ring().read(index).expect("it is held")).expect("an entry");
+            entry.next_envelope().expect("an entry").expect("an envelope").0.id.i
+        };
+        let held: Vec<u32> = (0..lane.ring().accepted()).map(first).collect();
+        let expected: Vec<u32> = (0..most).chain([most + 5]).collect();
+        assert_eq!(held, expected, "what came while it was full was forgotten");
     }
 
     #[test]

@@ -7,14 +7,14 @@ use crate::entry::Entry;
 use crate::envelope::{CommandId, Envelope};
 use crate::lane::{Lane, PartitionLane};
 use crate::layout::Layout;
-use crate::link::StreamId;
+use crate::link::{Channel, StreamId};
 use crate::log::{Buffer, LogPosition, SharedLog};
 use crate::message::{MalformedMessage, Message};
 use crate::read_index::Told;
 use crate::relay::FollowError;
 use crate::ring::{
-    Amnesiac, FollowerRing, Following, PaxosRing, RecoverError, Ring, RingConfig, RingTiming, SoloRing,
-    StepError,
+    Amnesiac, CatchUpCounts, FollowerRing, Following, PaxosRing, RecoverError, Ring, RingConfig, RingLimits,
+    RingTiming, SoloRing, StepError,
 };
 use crate::ring_id::RingId;
 use crate::sequence::{Delivery, Position};
@@ -64,6 +64,8 @@ pub struct RingStatus {
     pub elections: u64,
     /// Of these, its own.
     pub terms: u64,
+    /// How far this member is behind the others, and how it has caught up before.
+    pub catch_ups: CatchUpCounts,
     /// The last place delivered; none for the shared ring, which nobody delivers from.
     pub delivered: Option<Position>,
 }
@@ -73,6 +75,8 @@ pub struct RingStatus {
 pub struct Sent {
     /// The node it is for.
     pub to: NodeId,
+    /// On which of the connections it travels.
+    pub channel: Channel,
     /// What it keeps its order with.
     pub stream: StreamId,
     /// It leaves only when the node's log is durable up to here; at once if none.
@@ -123,6 +127,10 @@ pub struct Multicast {
     submitted: u64,
     delivered: u64,
     sent: Vec<Sent>,
+    /// Whether this turn may still read a piece of a decided log for a member that is behind.
+    may_serve: bool,
+    /// The lane that is asked first for the next one.
+    serves_next: usize,
 }
 
 impl Multicast {
@@ -160,6 +168,8 @@ impl Multicast {
             submitted: 0,
             delivered: 0,
             sent: Vec::new(),
+            may_serve: false,
+            serves_next: 0,
         })
     }
 
@@ -189,6 +199,7 @@ impl Multicast {
     pub fn tick(&mut self, now_ms: u64, wall_ms: u64) {
         let last_ms = self.partitions.iter().map(|partition| partition.sequence.last_ms()).max();
         self.clock.tick(now_ms, wall_ms, last_ms.unwrap_or_default());
+        self.may_serve = true;
         for lane in self.lanes() {
             lane.ring_mut().tick(now_ms);
         }
@@ -442,6 +453,23 @@ impl Multicast {
         for lane in partitions.iter_mut().map(|partition| &mut partition.lane).chain([shared]) {
             lane.drain(log, sent);
         }
+        self.serve();
+    }
+
+    /// Reads at most one piece a turn, of one ring, so that a member that is behind holds nobody up. The rings take turns.
+    fn serve(&mut self) {
+        if !std::mem::take(&mut self.may_serve) {
+            return;
+        }
+        let lanes = self.partitions.len() + 1;
+        for lane in (0..lanes).map(|step| (self.serves_next + step) % lanes) {
+            let Multicast { partitions, shared, sent, .. } = self;
+            let served = partitions.get_mut(lane).map_or(shared, |partition| &mut partition.lane).serve(sent);
+            if served {
+                self.serves_next = lane + 1;
+                return;
+            }
+        }
     }
 
     fn lanes(&mut self) -> impl Iterator<Item = &mut Lane> {
@@ -455,7 +483,8 @@ impl Multicast {
 
 /// A node's clock, for another.
 fn clock_for(to: NodeId, wall_ms: u64) -> Sent {
-    Sent { to, stream: CLOCKS, after: None, is_free: true, message: Message::Clock(wall_ms).encode() }
+    let message = Message::Clock(wall_ms).encode();
+    Sent { to, channel: Channel::Ring, stream: CLOCKS, after: None, is_free: true, message }
 }
 
 /// A ring as the layout has it on this node. A ring of one member needs no consensus.
@@ -473,7 +502,14 @@ fn recover(
     if members.len() == 1 {
         return Ok(Box::new(SoloRing::recover(ring, log)));
     }
-    let config = RingConfig { ring, node, members, preferred: layout.preferred(ring), timing };
+    let config = RingConfig {
+        ring,
+        node,
+        members,
+        preferred: layout.preferred(ring),
+        timing,
+        limits: RingLimits::default(),
+    };
     Ok(Box::new(PaxosRing::recover(config, log)?))
 }
 
@@ -491,6 +527,7 @@ fn status(ring: &dyn Ring, delivered: Option<Position>) -> RingStatus {
         accepted: ring.accepted(),
         elections: ring.elections(),
         terms: ring.reigns(),
+        catch_ups: ring.catch_ups(),
         delivered,
     }
 }

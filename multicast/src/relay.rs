@@ -189,21 +189,23 @@ impl Relay {
         Relay { partition: survey.partition, held: held.last(), count: survey.done }
     }
 
-    /// Hands out, in order, what the shared ring has decided since the last call and the partition does not hold.
+    /// Hands out, in order, what of the next entry that the shared ring has decided the partition does not hold. Says whether there
+    /// was an entry.
     pub fn follow(
         &mut self,
         shared: &dyn Ring,
         mut relay: impl FnMut(&Envelope, Relayed),
-    ) -> Result<(), FollowError> {
+    ) -> Result<bool, FollowError> {
         let held = self.held;
-        while self.count.cursor < shared.decided() {
-            self.count.next_entry(self.partition, shared, |envelope, relayed| {
-                if relayed.k > held {
-                    relay(envelope, relayed);
-                }
-            })?;
+        if self.count.cursor >= shared.decided() {
+            return Ok(false);
         }
-        Ok(())
+        self.count.next_entry(self.partition, shared, |envelope, relayed| {
+            if relayed.k > held {
+                relay(envelope, relayed);
+            }
+        })?;
+        Ok(true)
     }
 }
 
@@ -243,7 +245,7 @@ mod tests {
 
     fn followed(relay: &mut Relay, shared: &dyn Ring) -> Vec<(u64, u64)> {
         let mut handed = Vec::new();
-        relay.follow(shared, |_, relayed| handed.push((relayed.k.0, relayed.prev.0))).expect("a log");
+        while relay.follow(shared, |_, relayed| handed.push((relayed.k.0, relayed.prev.0))).expect("a log") {}
         handed
     }
 

@@ -112,7 +112,7 @@ fn an_index_covers_what_was_decided_before_it_was_asked_for() {
     for (seed, nodes) in (0..24).zip(sizes) {
         let asking = Asking::new(seed, nodes).go();
         assert_eq!(asking.stale, 0, "seed {seed}");
-        assert!(asking.answered > nodes * TURNS_A_NODE / 2, "seed {seed}: {} answers", asking.answered);
+        assert!(asking.answered > nodes * TURNS_A_NODE / 3, "seed {seed}: {} answers", asking.answered);
         assert_eq!(asking.open.len(), 0, "seed {seed}: questions without an answer when all is mended");
     }
 }

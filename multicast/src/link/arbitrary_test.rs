@@ -36,7 +36,7 @@ fn peer() -> impl Strategy<Value = u16> {
 }
 
 fn from_host() -> impl Strategy<Value = Input> {
-    let lane = || (peer(), 0..2_usize);
+    let lane = || (peer(), 0..3_usize);
     prop_oneof![
         2 => Just(Input::Accepted),
         2 => lane().prop_map(|(peer, channel)| Input::Dialled(peer, channel)),
@@ -48,7 +48,7 @@ fn from_host() -> impl Strategy<Value = Input> {
 }
 
 fn from_above() -> impl Strategy<Value = Input> {
-    let message = (peer(), 0..2_usize, 0..2_u16, prop::option::of(0..20_u64), 0..300_usize);
+    let message = (peer(), 0..3_usize, 0..2_u16, prop::option::of(0..20_u64), 0..300_usize);
     prop_oneof![
         2 => message.prop_map(|(peer, channel, stream, after, bytes)| {
             Input::Send(peer, channel, stream, after, bytes)
@@ -112,7 +112,7 @@ impl Driver {
                 let mut body = BytesMut::new();
                 let identity = identity(start, nonce);
                 let epoch = ConnectionEpoch { incarnation: identity.incarnation, dial };
-                let (from, to, channel) = (NodeId(from), NodeId(to), Channel::ALL[dial as usize % 2]);
+                let (from, to, channel) = (NodeId(from), NodeId(to), Channel::ALL[dial as usize % 3]);
                 let (cluster, partitions) = ("birds".into(), 4);
                 let fixed = config(2, 3).fixed.digests();
                 Hello { cluster, partitions, from, to, identity, channel, epoch, fixed }.encode(&mut body);
@@ -144,7 +144,12 @@ impl Driver {
 }
 
 fn driver() -> Driver {
-    let limits = LinkLimits { frame_bytes: 500, ring_outbox_bytes: 1_000, exchange_outbox_bytes: 1_000 };
+    let limits = LinkLimits {
+        frame_bytes: 500,
+        ring_outbox_bytes: 1_000,
+        exchange_outbox_bytes: 1_000,
+        bulk_outbox_bytes: 1_000,
+    };
     let mut links = Links::new(LinkConfig { limits, ..config(2, 3) });
     links.tick(0);
     Driver { links, next: 0, now_ms: 0, ups: 0 }

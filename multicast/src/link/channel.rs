@@ -4,14 +4,16 @@ use std::fmt;
 
 /// One connection between a pair of nodes. Each is ordered in itself; nothing is ordered between them.
 ///
-/// The numbers stand in the hello and never change; 3 is kept for the transfer of state.
+/// The numbers stand in the hello and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Channel {
-    /// Bulk: the rings' own messages, and submissions on their way to a leader.
+    /// The rings' own messages, and submissions on their way to a leader.
     Ring = 1,
-    /// Signals and variables, which so never wait behind bulk.
+    /// Signals and variables, which so never wait behind the rings.
     Exchange = 2,
+    /// Pieces of the decided log for a member that is behind, which so never hold up the others.
+    Bulk = 3,
 }
 
 /// What becomes of a message for which the outbox has no room.
@@ -26,13 +28,13 @@ pub enum Overflow {
 
 impl Channel {
     /// Every channel.
-    pub const ALL: [Channel; 2] = [Channel::Ring, Channel::Exchange];
+    pub const ALL: [Channel; 3] = [Channel::Ring, Channel::Exchange, Channel::Bulk];
 
     /// What a full outbox does.
     pub fn overflow(self) -> Overflow {
         match self {
             Channel::Ring => Overflow::Reconnect,
-            Channel::Exchange => Overflow::Drop,
+            Channel::Exchange | Channel::Bulk => Overflow::Drop,
         }
     }
 
@@ -50,6 +52,7 @@ impl fmt::Display for Channel {
         f.write_str(match self {
             Channel::Ring => "ring",
             Channel::Exchange => "exchange",
+            Channel::Bulk => "bulk",
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What a node's links are told at the start.
 
+use super::channel::Channel;
 use super::frame::FRAME_HEADER_BYTES;
 use super::hello::{CLUSTER_BYTES_MAX, Hello};
 use super::identity::Identity;
@@ -34,9 +35,11 @@ impl LinkConfig {
     pub(super) fn check(&self) {
         assert!(self.cluster.len() <= CLUSTER_BYTES_MAX, "a cluster's name is short");
         assert!(!self.peers.contains_key(&self.me), "a node is not its own peer");
-        let outbox_bytes = self.limits.ring_outbox_bytes.min(self.limits.exchange_outbox_bytes);
         let frame_bytes = FRAME_HEADER_BYTES + self.limits.frame_bytes;
-        assert!(outbox_bytes >= frame_bytes, "an outbox has room for the longest frame");
+        for channel in Channel::ALL {
+            let has_room = self.limits.outbox_bytes(channel) >= frame_bytes;
+            assert!(has_room, "an outbox has room for the longest frame");
+        }
     }
 
     /// Whether a hello is of this cluster and meant for this node. What concerns only its sender is judged elsewhere.

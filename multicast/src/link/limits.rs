@@ -8,6 +8,8 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 pub const RING_OUTBOX_BYTES_MAX: usize = 64 << 20;
 /// The most bytes that wait for one peer on [`Channel::Exchange`].
 pub const EXCHANGE_OUTBOX_BYTES_MAX: usize = 32 << 20;
+/// The most bytes that wait for one peer on [`Channel::Bulk`]. A peer asks for one piece at a time.
+pub const BULK_OUTBOX_BYTES_MAX: usize = 32 << 20;
 /// The most accepted connections that have not said yet, to the end, who they are; a further one is closed at once.
 pub const HANDSHAKES_MAX: usize = 256;
 
@@ -20,6 +22,8 @@ pub struct LinkLimits {
     pub ring_outbox_bytes: usize,
     /// Cap on what waits for a peer on [`Channel::Exchange`], in bytes of frames.
     pub exchange_outbox_bytes: usize,
+    /// Cap on what waits for a peer on [`Channel::Bulk`], in bytes of frames.
+    pub bulk_outbox_bytes: usize,
 }
 
 impl Default for LinkLimits {
@@ -28,6 +32,7 @@ impl Default for LinkLimits {
             frame_bytes: FRAME_BYTES_MAX,
             ring_outbox_bytes: RING_OUTBOX_BYTES_MAX,
             exchange_outbox_bytes: EXCHANGE_OUTBOX_BYTES_MAX,
+            bulk_outbox_bytes: BULK_OUTBOX_BYTES_MAX,
         }
     }
 }
@@ -37,6 +42,7 @@ impl LinkLimits {
         match channel {
             Channel::Ring => self.ring_outbox_bytes,
             Channel::Exchange => self.exchange_outbox_bytes,
+            Channel::Bulk => self.bulk_outbox_bytes,
         }
     }
 }

@@ -305,6 +305,7 @@ impl Links {
     }
 
     fn overflow(&mut self, id: ConnectionId, channel: Channel) {
+        tracing::warn!(connection = id.0, %channel, "a peer takes too little: the channel's outbox is full");
         match channel.overflow() {
             Overflow::Drop => self.counts.dropped_full += 1,
             Overflow::Reconnect => {

@@ -1,8 +1,9 @@
 //! # The links between nodes
 //!
-//! Between every pair of nodes there are two connections, the *channels*: [`Channel::Ring`] for bulk, and
-//! [`Channel::Exchange`] for signals and variables, which so never wait behind it. [`Links`] holds all of one node's. It
-//! opens no socket and reads no clock: it is given bytes and times, and gives back bytes and [`LinkEvent`]s.
+//! Between every pair of nodes there are three connections, the *channels*: [`Channel::Ring`] for the rings' messages,
+//! [`Channel::Exchange`] for signals and variables, which so never wait behind those, and [`Channel::Bulk`] for what a member that is
+//! behind fetches, for which nothing else waits. [`Links`] holds all of one node's. It opens no socket and reads no clock: it
+//! is given bytes and times, and gives back bytes and [`LinkEvent`]s.
 //!
 //! ```text
 //!           send(peer, channel, stream, after, message)          durable(position)
@@ -80,7 +81,7 @@
 //! # Bounds
 //!
 //! A frame is at most [`FRAME_BYTES_MAX`] long, which is judged by its header. An outbox that is full breaks the connection
-//! on [`Channel::Ring`] and drops the message on [`Channel::Exchange`] ([`Overflow`]). At most [`HANDSHAKES_MAX`] accepted
+//! on [`Channel::Ring`] and drops the message on the others ([`Overflow`]). At most [`HANDSHAKES_MAX`] accepted
 //! connections may be unknown. A connection idle for [`HEARTBEAT_MS`] gets a heartbeat; one on which nothing came for
 //! [`SILENCE_MS_MAX`] is broken.
 //!
@@ -139,7 +140,8 @@ pub use event::{LinkEvent, Refuser};
 pub use hello::{CLUSTER_BYTES_MAX, PROTOCOL_VERSION};
 pub use identity::{Identity, Incarnation, Nonce};
 pub use limits::{
-    EXCHANGE_OUTBOX_BYTES_MAX, FRAME_BYTES_MAX, HANDSHAKES_MAX, LinkLimits, RING_OUTBOX_BYTES_MAX,
+    BULK_OUTBOX_BYTES_MAX, EXCHANGE_OUTBOX_BYTES_MAX, FRAME_BYTES_MAX, HANDSHAKES_MAX, LinkLimits,
+    RING_OUTBOX_BYTES_MAX,
 };
 pub use links::Links;
 pub use reason::Reason;

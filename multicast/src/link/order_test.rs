@@ -19,7 +19,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        3 => (0..2_usize, 0..2_usize, 0..3_u16, prop::option::of(0..40_u64))
+        3 => (0..2_usize, 0..3_usize, 0..3_u16, prop::option::of(0..40_u64))
             .prop_map(|(peer, channel, stream, ahead)| Op::Send { peer, channel, stream, ahead }),
         1 => (0..30_u64).prop_map(Op::Sync),
     ]

@@ -174,6 +174,11 @@ impl NodeLog {
         Ok(Bytes::from(bytes))
     }
 
+    /// The lengths of entries, in bytes. Panics if one is not held.
+    pub fn lengths(&self, ring: RingId, range: Range<u64>) -> impl Iterator<Item = u32> {
+        range.map(move |index| self.rings.entry(ring, index).0.length)
+    }
+
     /// Reads entries in order, and stops behind the one with which they reach `bytes_max`. Panics if one is not held.
     pub fn read_range(
         &self,

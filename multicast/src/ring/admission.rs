@@ -8,10 +8,9 @@ use omnipaxos::messages::ballot_leader_election::HeartbeatMsg;
 use omnipaxos::messages::sequence_paxos::{AcceptSync, PaxosMsg};
 use omnipaxos::util::NodeId as Pid;
 
-/// What this member holds, to judge a message by. Entries `first..accepted` are held.
+/// What this member holds, to judge a message by.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
-    pub(super) first: u64,
     pub(super) decided: u64,
     pub(super) accepted: u64,
     pub(super) promise: Ballot,
@@ -24,8 +23,6 @@ pub(super) enum Verdict {
     Handle,
     /// It is dropped; a member that keeps to the protocol may have sent it.
     Drop,
-    /// It is dropped, and its sender lacks entries that are trimmed here: it needs a checkpoint first.
-    Behind,
     /// No member sends it.
     Forged(&'static str),
 }
@@ -62,9 +59,8 @@ fn judge_paxos<T: omnipaxos::storage::Entry>(
         }
     };
     match message {
-        PaxosMsg::PrepareReq(_) | PaxosMsg::NotAccepted(_) => Verdict::Handle,
-        PaxosMsg::Prepare(prepare) => below(held, prepare.decided_idx).unwrap_or(led_by_sender(&prepare.n)),
-        PaxosMsg::Promise(promise) => below(held, promise.decided_idx).unwrap_or(Verdict::Handle),
+        PaxosMsg::PrepareReq(_) | PaxosMsg::NotAccepted(_) | PaxosMsg::Promise(_) => Verdict::Handle,
+        PaxosMsg::Prepare(prepare) => led_by_sender(&prepare.n),
         PaxosMsg::AcceptSync(sync) => match led_by_sender(&sync.n) {
             Verdict::Handle => judge_sync(held, sync),
             forged => forged,
@@ -83,12 +79,6 @@ fn judge_paxos<T: omnipaxos::storage::Entry>(
         | PaxosMsg::AcceptStopSign(_)
         | PaxosMsg::ForwardStopSign(_) => Verdict::Drop,
     }
-}
-
-/// Judged by the decided index that the sender knows of, which may be less than it holds: at worst it gets a checkpoint
-/// that it did not need.
-fn below(held: Held, decided: usize) -> Option<Verdict> {
-    ((decided as u64) < held.first).then_some(Verdict::Behind)
 }
 
 /// A synchronization of the ballot promised here joins the log and leaves what is decided; where it does not, the crate

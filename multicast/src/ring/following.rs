@@ -5,10 +5,11 @@
 //! answer    number u64 | leader | from u64 | (length u32 | entry)*
 //! leader    0 u8, or 1 u8 and node u16
 //! ```
-//! Little-endian. An answer travels in frames, which have a version and cut what is long.
+//! Little-endian. An answer travels in frames, which have a version and cut what is long. A member that is behind is sent
+//! answers too: its request is a level, whose number the answer repeats.
 
 use super::codec::Malformed;
-use super::fragment::{WHOLE_HEAD, frames};
+use super::fragment::{PIECE_HEAD, WHOLE_HEAD, frames};
 use crate::NodeId;
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 
@@ -70,7 +71,16 @@ impl Request {
 impl Answer {
     /// The frames that carry it.
     pub(super) fn frames(&self) -> Vec<Bytes> {
-        let mut bytes = BytesMut::from(&WHOLE_HEAD[..]);
+        self.frames_behind(WHOLE_HEAD)
+    }
+
+    /// The frames that carry it to a member, as a piece of the decided log.
+    pub(super) fn piece_frames(&self) -> Vec<Bytes> {
+        self.frames_behind(PIECE_HEAD)
+    }
+
+    fn frames_behind(&self, head: [u8; 2]) -> Vec<Bytes> {
+        let mut bytes = BytesMut::from(&head[..]);
         bytes.put_u64_le(self.number);
         put_leader(&mut bytes, self.leader);
         bytes.put_u64_le(self.from);
@@ -151,6 +161,8 @@ mod tests {
             &[2, 0, 0, 0, b'a', b'b', 0, 0, 0, 0],
         ];
         assert_eq!(answer.frames(), [golden.concat()]);
+        assert_eq!(answer.piece_frames()[0][..2], [1, 4]);
+        assert_eq!(answer.piece_frames()[0][2..], golden.concat()[2..]);
     }
 
     #[test]

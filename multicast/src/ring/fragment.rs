@@ -1,52 +1,74 @@
 //! Frames: what a link carries for a ring.
 //!
 //! ```text
-//! whole   version u8 | 0 | message
-//! part    version u8 | 1 | total u32 | offset u32 | bytes offset.. of the message
+//! whole   version u8 | kind u8 | bytes
+//! part    version u8 | kind u8, plus 1 | total u32 | offset u32 | bytes offset..
+//! kind    0 a message of the consensus crate | 2 a level | 4 a piece of the decided log
 //! ```
-//! Little-endian. A promise or a synchronization carries all that a peer lacks, so a message may be as large as a log. It
-//! is cut into parts, between which a link can carry a heartbeat, and which no frame limit refuses.
+//! Little-endian. A promise or a synchronization carries what a peer lacks, and a piece carries entries. Where they are long
+//! they are cut into parts, between which a link can carry a heartbeat, and which no frame limit refuses.
 
 use super::codec::Malformed;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// A longer message is cut into parts of this many bytes.
 pub(super) const PART_BYTES: usize = 256 << 10;
-/// A longer message is not sent: a peer that lacks so much needs a checkpoint.
+/// Nothing longer is joined. Nothing longer is made either: what a member may lack before the ring's messages are sent to it,
+/// what a leader may leave undecided, and an entry are together far less.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 const VERSION: u8 = 1;
-const WHOLE: u8 = 0;
 const PART: u8 = 1;
-/// What stands before the bytes of a whole message.
-pub(super) const WHOLE_HEAD: [u8; 2] = [VERSION, WHOLE];
+/// What stands before the bytes of a message of the consensus crate.
+pub(super) const WHOLE_HEAD: [u8; 2] = [VERSION, Stream::Message as u8];
+/// What stands before the bytes of a level.
+pub(super) const LEVEL_HEAD: [u8; 2] = [VERSION, Stream::Level as u8];
+/// What stands before the bytes of a piece.
+pub(super) const PIECE_HEAD: [u8; 2] = [VERSION, Stream::Piece as u8];
 const PART_HEAD_BYTES: usize = 2 + 4 + 4;
 
-/// The frames of a message, which comes behind [`WHOLE_HEAD`]: itself, unless it is too long. The parts of one that is
-/// longer than [`MESSAGE_BYTES_MAX`] would be refused, so there are none.
+/// What a frame belongs to. Parts are joined with others of the same stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Stream {
+    /// What the consensus crates of two members tell each other.
+    Message = 0,
+    /// How far a member is.
+    Level = 2,
+    /// Decided entries.
+    Piece = 4,
+}
+
+impl Stream {
+    pub(super) fn of(frame: &Bytes) -> Result<Stream, Malformed> {
+        let kind = *frame.get(1).ok_or(Malformed)? & !PART;
+        let all = [Stream::Message, Stream::Level, Stream::Piece];
+        all.into_iter().find(|stream| *stream as u8 == kind).ok_or(Malformed)
+    }
+}
+
+/// The frames of what comes behind one of the heads: itself, unless it is too long for one.
 pub(super) fn frames(whole: Bytes) -> Vec<Bytes> {
     let length = whole.len() - WHOLE_HEAD.len();
+    assert!(length <= MESSAGE_BYTES_MAX, "a ring made a message of {length} bytes, and each is bounded");
     if length <= PART_BYTES {
         return vec![whole];
     }
-    if length > MESSAGE_BYTES_MAX {
-        return Vec::new();
-    }
-    let message = whole.slice(WHOLE_HEAD.len()..);
-    (0..length).step_by(PART_BYTES).map(|offset| part(&message, offset)).collect()
+    let (kind, message) = (whole[1] | PART, whole.slice(WHOLE_HEAD.len()..));
+    (0..length).step_by(PART_BYTES).map(|offset| part(kind, &message, offset)).collect()
 }
 
-fn part(message: &Bytes, offset: usize) -> Bytes {
+fn part(kind: u8, message: &Bytes, offset: usize) -> Bytes {
     let end = message.len().min(offset + PART_BYTES);
     let mut frame = BytesMut::with_capacity(PART_HEAD_BYTES + end - offset);
-    frame.put_slice(&[VERSION, PART]);
+    frame.put_slice(&[VERSION, kind]);
     frame.put_u32_le(message.len() as u32);
     frame.put_u32_le(offset as u32);
     frame.put_slice(&message[offset..end]);
     frame.freeze()
 }
 
-/// Joins one peer's frames. Whole messages may come between the parts of another.
+/// Joins one peer's frames of one [`Stream`]. Whole messages may come between the parts of another.
 #[derive(Debug, Default)]
 pub(super) struct Joiner {
     total: usize,
@@ -59,9 +81,9 @@ impl Joiner {
         if frame.len() < WHOLE_HEAD.len() {
             return Err(Malformed);
         }
-        match (frame.get_u8(), frame.get_u8()) {
-            (VERSION, WHOLE) => Ok(Some(frame)),
+        match (frame.get_u8(), frame.get_u8() & PART) {
             (VERSION, PART) => self.join(frame),
+            (VERSION, _) => Ok(Some(frame)),
             _ => Err(Malformed),
         }
     }
@@ -123,7 +145,21 @@ mod tests {
         let other = frames(whole(&[1; PART_BYTES * 3]));
         assert_eq!(join([parts[0].clone(), other[1].clone()]), Err(Malformed));
         assert_eq!(join([Bytes::from_static(&[2, 0])]), Err(Malformed));
-        assert!(frames(whole(&vec![0; MESSAGE_BYTES_MAX + 1])).is_empty());
+        let mut endless = parts[0].to_vec();
+        endless[2..6].copy_from_slice(&(MESSAGE_BYTES_MAX as u32 + 1).to_le_bytes());
+        assert_eq!(join([Bytes::from(endless)]), Err(Malformed));
+    }
+
+    #[test]
+    fn a_frame_tells_its_stream() {
+        for (head, stream) in
+            [(WHOLE_HEAD, Stream::Message), (LEVEL_HEAD, Stream::Level), (PIECE_HEAD, Stream::Piece)]
+        {
+            let frames = frames(Bytes::from([&head[..], &[7; PART_BYTES + 1]].concat()));
+            assert!(frames.iter().all(|frame| Stream::of(frame) == Ok(stream)));
+        }
+        assert_eq!(Stream::of(&Bytes::from_static(&[1, 6])), Err(Malformed));
+        assert_eq!(Stream::of(&Bytes::from_static(&[1])), Err(Malformed));
     }
 
     #[test]

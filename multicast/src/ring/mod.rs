@@ -26,6 +26,7 @@
 //!    older one is dropped at both ends, and not handled after a newer one has begun.
 //! 3. When a connection begins, both ends call [`meet`](Ring::meet) and then [`reconnected`](Ring::reconnected), before
 //!    they step the first message of it. What was lost with the old connection is not sent again otherwise.
+//!    What [`serve`](Ring::serve) gives travels on a connection of its own, and has no order with the rest.
 //! 4. Peers are authenticated: `from` is who the link says it is.
 //!
 //! # When a message leaves
@@ -39,8 +40,37 @@
 //! | AcceptDecide | the messages before it | it asks for votes and is none: the leader's own counts once it is synced (`Votes`), so its sync and its followers' overlap |
 //! | Accepted | the log | it is the vote |
 //! | Decide | the messages before it | what it says needs no sync here, but it is numbered in one sequence with AcceptSync and AcceptDecide: overtaking one, it would look like a loss |
+//! | level | the messages before it | it vouches for nothing, and ends the session of the messages before it |
+//! | piece | nothing | it holds what a quorum has synced |
 //! | PrepareReq, NotAccepted | the messages before them | they vouch for nothing; in order, an answer never meets a state that the messages before it would have changed |
 //! | ProposalForward, Compaction, AcceptStopSign, ForwardStopSign | never sent | only a leader appends, the log is trimmed by its owner, and there is one configuration |
+//!
+//! # Sessions, and members that are behind
+//!
+//! What answers a Prepare or a Promise carries all that the other member lacks. So two members tell each other their *levels*
+//! (first entry held, decided, accepted) when a connection begins, before any message of the consensus crate. Each computes what
+//! the other lacks of its decided entries, and tells it in its answer; the session opens only where neither lacks more than
+//! [`LAG_WEIGHT_MAX`] (`session.rs` shows the exchange). Before that, the crate's messages pass in neither direction,
+//! heartbeats included. So to the others a member that is behind is as good as dead: it votes in nothing, they elect nobody on its
+//! word, and it sees no quorum that would make it stand for election.
+//!
+//! A member that is behind gives up its reign or candidacy, if it has one, and asks one peer that is ahead for a *piece*, of
+//! [`PIECE_WEIGHT_MAX`]. It installs the piece below the crate, and lets the crate recover from the log, as after a restart:
+//!
+//! - The promise and the accepted round stay. They speak of what this member has voted for, and a piece is no vote.
+//! - Entries that equal the piece's stay, and so do those above. Where an entry differs, the piece's replaces it and all above it:
+//!   nothing there was decided in the accepted round, or the entries would not differ.
+//! - The decided index rises. A piece that ends at or below it, or begins beyond it, changes nothing.
+//! - Every session begins anew with new levels, and the piece's successor is asked for.
+//!
+//! So one piece is under way per ring at a time, and a node reads one a turn, for all its rings. Nothing of this waits for the
+//! log: the entries were synced by a quorum, and a promise or a vote that follows vouches for the log as it is then.
+//!
+//! A Prepare or Promise over an open session whose sender has come to lack twice [`LAG_WEIGHT_MAX`] is not handled: the session begins
+//! anew by levels. A leader that is told of decisions which its own log holds waits for them before it fetches them.
+//!
+//! A quorum may need a member that is behind: of three members one has died, and one lacks a gigabyte. Then nothing is decided
+//! until that member is level, which takes as long as it takes to fetch and write what it lacks, and an election more.
 //!
 //! # Following
 //!
@@ -83,13 +113,15 @@
 //! - `decided()` does not fall while the process lives. After a restart it may be less than was decided before, because
 //!   the index is no reason for a sync.
 //! - A ring's own memory is bounded: what is proposed is in the log at once, and nothing is proposed without leading.
+//! - What a leader leaves undecided is bounded by [`TAIL_WEIGHT_MAX`], what a member may lack by twice [`LAG_WEIGHT_MAX`]; so is what a
+//!   Promise or an AcceptSync carries.
 //!
 //! # Caveats
 //!
 //! - A leader that is cut off goes on leading until it hears of another; what it appends meanwhile stays undecided.
 //! - Only what a node relays makes it ask for another leader: what it submits to one that it cannot reach waits for the link.
-//! - A peer that lacks more than is held, or more than one message carries, is left behind until checkpoints exist:
-//!   [`PaxosRing::behind`], [`RingCounts::oversized`].
+//! - A member that lacks entries which its peers have trimmed stays behind until checkpoints exist.
+//! - A member that is behind becomes level only if it fetches faster than the others write.
 //! - The members are those the log was begun with; nothing records them.
 //! - A follower that lacks what the members have trimmed waits for ever.
 //! - Members may name different leaders while some are cut off; a follower believes each as long as it asks it.
@@ -100,6 +132,7 @@ mod follower;
 mod followers;
 mod following;
 mod fragment;
+mod level;
 mod membership;
 mod nonces;
 mod outbox;
@@ -108,15 +141,20 @@ mod patience;
 mod paxos;
 #[cfg(test)]
 mod rows_test;
+mod session;
 #[cfg(test)]
 mod sim;
 mod solo;
 mod storage;
+mod tail;
 mod votes;
 
 pub use follower::{FOLLOW_PATIENCE_MS, FollowerRing, Following};
 pub(crate) use followers::Followers;
-pub use paxos::{PaxosRing, RecoverError, RingConfig, RingCounts, RingTiming};
+pub use paxos::{
+    CatchUpCounts, LAG_WEIGHT_MAX, PIECE_WEIGHT_MAX, PaxosRing, RecoverError, RingConfig, RingCounts,
+    RingLimits, RingTiming, TAIL_WEIGHT_MAX,
+};
 pub use solo::SoloRing;
 
 use crate::NodeId;
@@ -219,6 +257,17 @@ pub trait Ring {
         Promise::default()
     }
 
+    /// How far this member is behind the others, and how it has caught up before.
+    fn catch_ups(&self) -> CatchUpCounts {
+        CatchUpCounts::default()
+    }
+
+    /// Whether an entry may be appended now, as far as what is not decided yet is bounded. A leader without a quorum has no room in
+    /// the end.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// Appends one entry. Panics unless this member leads: the ring never forwards.
     fn append(&mut self, entry: Bytes);
 
@@ -240,6 +289,12 @@ pub trait Ring {
 
     /// Appends to `into` what is to be sent for all that was done before.
     fn drain(&mut self, into: &mut Vec<Outgoing>);
+
+    /// Appends to `into` one piece of the decided log for a member that is behind and has asked for it, if any has. It is bulk, and
+    /// has no order with the rest. Says whether anything was read for it.
+    fn serve(&mut self, _into: &mut Vec<Outgoing>) -> bool {
+        false
+    }
 
     /// How many entries are decided, from the first one on, as far as this node has heard or fetched.
     fn decided(&self) -> u64;

@@ -51,12 +51,11 @@ pub(super) struct Outbox {
     queue: Vec<Outgoing>,
     /// What the last message to a peer waits for.
     last: BTreeMap<NodeId, LogPosition>,
-    oversized: u64,
 }
 
 impl Outbox {
     pub(super) fn new(log: SharedLog) -> Outbox {
-        Outbox { log, queue: Vec::new(), last: BTreeMap::new(), oversized: 0 }
+        Outbox { log, queue: Vec::new(), last: BTreeMap::new() }
     }
 
     /// Takes messages that were made before anything else was appended.
@@ -88,9 +87,17 @@ impl Outbox {
         self.last.remove(&peer);
     }
 
-    /// Messages that were too long to be sent.
-    pub(super) fn oversized(&self) -> u64 {
-        self.oversized
+    /// Drops what has not been drained to this peer: it belongs to a session that is over. What is drained still leaves, and
+    /// what comes later leaves behind it.
+    pub(super) fn drop_queued(&mut self, peer: NodeId) {
+        self.queue.retain(|outgoing| outgoing.to != peer);
+    }
+
+    /// Takes a level, which leaves behind the messages of the session before.
+    pub(super) fn push_level(&mut self, to: NodeId, message: Bytes) {
+        let durable = self.log.lock().durable();
+        let after = self.last.get(&to).copied().filter(|position| *position > durable);
+        self.queue.push(Outgoing { to, message, after, is_free: false });
     }
 
     fn position(&mut self, to: NodeId, class: Class, appended: LogPosition) -> Option<LogPosition> {
@@ -107,12 +114,7 @@ impl Outbox {
     fn encode(&mut self, to: NodeId, message: &PaxosMessage, after: Option<LogPosition>, is_free: bool) {
         let mut whole = WHOLE_HEAD.to_vec();
         encode_message(message, &mut whole);
-        let bytes = whole.len();
         let frames = frames(Bytes::from(whole));
-        if frames.is_empty() {
-            tracing::warn!(%to, bytes, "a message is too long to be sent: the peer needs a checkpoint");
-            self.oversized += 1;
-        }
         self.queue.extend(frames.into_iter().map(|message| Outgoing { to, message, after, is_free }));
     }
 }

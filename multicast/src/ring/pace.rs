@@ -83,6 +83,11 @@ impl Pace {
         self.answers_us.values_mut().chain([&mut self.late_us]).for_each(forget);
     }
 
+    /// The consensus crate counts its rounds from the first again.
+    pub(super) fn begin_anew(&mut self) {
+        self.rounds.clear();
+    }
+
     /// When a round was asked, if it is one of the latest.
     pub(super) fn asked_ms(&self, round: u32) -> Option<u64> {
         self.rounds.iter().find(|(asked, _)| *asked == round).map(|(_, asked_ms)| *asked_ms)

@@ -1,15 +1,18 @@
 //! The ring of several members: OmniPaxos over the node's log.
 
+mod catch_up;
 mod watch;
 
 use super::admission::{Held, Verdict, judge};
 use super::codec::{Malformed, PaxosMessage, decode_message};
-use super::fragment::Joiner;
+use super::fragment::{Joiner, Stream};
 use super::membership::Membership;
 use super::nonces::Nonces;
 use super::outbox::{Outbox, class};
 use super::pace::Pace;
+use super::session::Session;
 use super::storage::{LogEntry, NONCES, RingStorage};
+use super::tail::Tail;
 use super::votes::Votes;
 use super::{Amnesiac, Outgoing, Promise, Ring, StepError};
 use crate::branches::{AMNESIAC_REFUSED, TOOK_OVER};
@@ -18,16 +21,19 @@ use crate::faults::ACKNOWLEDGE_BEFORE_SYNC;
 use crate::log::{LogError, LogPosition, SharedLog};
 use crate::{NodeId, RingId};
 use bytes::Bytes;
+use catch_up::{CatchUp, weight_of};
 use omnipaxos::ballot_leader_election::Ballot;
 use omnipaxos::messages::Message;
 use omnipaxos::messages::ballot_leader_election::{BLEMessage, HeartbeatMsg};
 use omnipaxos::messages::sequence_paxos::{Accepted, PaxosMessage as PaxosMessageOf, PaxosMsg};
 use omnipaxos::util::NodeId as Pid;
 use omnipaxos::{ClusterConfig, OmniPaxos, OmniPaxosConfig, ServerConfig};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use thiserror::Error;
 use watch::Waits;
+
+pub use catch_up::{CatchUpCounts, LAG_WEIGHT_MAX, PIECE_WEIGHT_MAX, RingLimits, TAIL_WEIGHT_MAX};
 
 /// OmniPaxos numbers configurations from 1; there is one.
 const CONFIGURATION: u32 = 1;
@@ -66,6 +72,8 @@ pub struct RingConfig {
     pub preferred: NodeId,
     /// The clock.
     pub timing: RingTiming,
+    /// How far a member may be behind.
+    pub limits: RingLimits,
 }
 
 /// The log holds values of the ring that no version of this crate wrote.
@@ -90,8 +98,10 @@ pub struct RingCounts {
     pub heartbeats: u64,
     /// Messages dropped that the consensus crate must not handle.
     pub dropped: u64,
-    /// Messages not sent because they were too long.
-    pub oversized: u64,
+    /// Messages dropped that belong to no open session.
+    pub fenced: u64,
+    /// Sessions begun anew because the peer's message showed that it lacks too much.
+    pub refused: u64,
 }
 
 /// A member of a ring on OmniPaxos.
@@ -108,11 +118,14 @@ pub struct PaxosRing {
     paxos: OmniPaxos<LogEntry, RingStorage>,
     made: Vec<PaxosMessage>,
     outbox: Outbox,
-    joiners: BTreeMap<NodeId, Joiner>,
+    joiners: BTreeMap<(NodeId, Stream), Joiner>,
     nonces: Nonces,
-    behind: BTreeSet<NodeId>,
+    sessions: BTreeMap<NodeId, Session>,
+    catch_up: CatchUp,
     /// Of this member's reign.
     votes: Votes,
+    /// Of this member's reign.
+    tail: Tail,
     /// When each peer was asked last to which it has answered that it follows this member's reign.
     support: BTreeMap<NodeId, u64>,
     waits: Waits,
@@ -140,7 +153,7 @@ impl PaxosRing {
     /// The member as the log tells it, blank or after a restart. Panics if the members are not at least two different
     /// ones, this node and the preferred one among them.
     pub fn recover(config: RingConfig, log: SharedLog) -> Result<PaxosRing, RecoverError> {
-        let RingConfig { ring, node, members, preferred, timing } = config;
+        let RingConfig { ring, node, members, preferred, timing, limits } = config;
         assert!(members.contains(&preferred), "the preferred leader {preferred} is a member");
         let membership = Membership::new(node, &members);
         let malformed = |Malformed| RecoverError(ring);
@@ -163,8 +176,10 @@ impl PaxosRing {
             log,
             joiners: BTreeMap::new(),
             nonces,
-            behind: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            catch_up: CatchUp::new(limits, &timing),
             votes: Votes::default(),
+            tail: Tail::default(),
             support: BTreeMap::new(),
             is_needed: false,
             asks: None,
@@ -179,15 +194,9 @@ impl PaxosRing {
         })
     }
 
-    /// The peers that lack entries which are trimmed here, as their messages since the last connection show. They need a
-    /// checkpoint before their messages are handled.
-    pub fn behind(&self) -> impl Iterator<Item = NodeId> {
-        self.behind.iter().copied()
-    }
-
     /// Counts since the start.
     pub fn counts(&self) -> RingCounts {
-        RingCounts { oversized: self.outbox.oversized(), ..self.counts }
+        self.counts
     }
 
     /// Takes note of what the crate has changed.
@@ -204,8 +213,11 @@ impl PaxosRing {
             self.counts.reigns += 1;
             self.votes = Votes::default();
             self.note_own_vote();
+            let lengths = decided..self.accepted();
+            self.tail = Tail::of(decided, self.log.lock().lengths(self.id, lengths).map(weight_of));
         }
         self.reign = reign;
+        self.tail.decide(decided);
     }
 
     /// Takes note of what this member holds and has yet to sync.
@@ -236,12 +248,7 @@ impl PaxosRing {
     }
 
     pub(super) fn held(&self) -> Held {
-        Held {
-            first: self.log.lock().first(self.id),
-            decided: self.decided,
-            accepted: self.accepted(),
-            promise: self.paxos.get_promise(),
-        }
+        Held { decided: self.decided, accepted: self.accepted(), promise: self.paxos.get_promise() }
     }
 
     /// A heartbeat says whom its sender follows, and how long its sender takes.
@@ -279,29 +286,49 @@ impl PaxosRing {
     fn handle(&mut self, from: NodeId, pid: u64, message: PaxosMessage) -> Result<(), StepError> {
         self.note_heartbeat(from, pid, &message);
         match judge(&self.membership, pid, self.held(), &message) {
-            Verdict::Handle => match accepted_in(self.reign, &message) {
-                Some(accepted) => {
-                    self.votes.accept(pid, accepted);
-                    self.count_votes();
-                }
-                None => {
-                    self.paxos.handle_incoming(message);
-                    self.observe();
-                }
-            },
+            Verdict::Handle => self.handle_sound(from, pid, message),
             Verdict::Drop => self.counts.dropped += 1,
-            Verdict::Behind => {
-                self.counts.dropped += 1;
-                self.behind.insert(from);
-            }
             Verdict::Forged(what) => return Err(StepError::Malformed { from, what }),
         }
         Ok(())
     }
 
-    /// Moves what the crate has made into the outbox, where its position is set.
+    /// What answers a Prepare or a Promise carries all that its sender lacks. One that lacks too much catches up first.
+    fn handle_sound(&mut self, from: NodeId, pid: u64, message: PaxosMessage) {
+        if let Some(decided) = decided_in(&message)
+            && self.lacked_from(decided) >= 2 * self.catch_up.limits.lag
+        {
+            self.counts.refused += 1;
+            self.begin_with(from, Some(decided));
+        } else if let Some(accepted) = accepted_in(self.reign, &message) {
+            self.votes.accept(pid, accepted);
+            self.count_votes();
+        } else {
+            self.paxos.handle_incoming(self.synced_from_decided(message));
+            self.observe();
+        }
+    }
+
+    /// A leader's crate synchronizes a member that has voted in no later round from where the reign began, at the latest. One that has
+    /// caught up in pieces has decided more than that. Its accepted round is withheld, so that it is synchronized from there.
+    fn synced_from_decided(&self, mut message: PaxosMessage) -> PaxosMessage {
+        if let Message::SequencePaxos(PaxosMessageOf { msg: PaxosMsg::Promise(promise), .. }) = &mut message
+            && self.reign == Some(promise.n)
+            && promise.n_accepted != promise.n
+            && promise.decided_idx as u64 > self.entered_accept_with
+        {
+            promise.n_accepted = Ballot::with(CONFIGURATION, 0, u32::MAX, self.membership.me());
+        }
+        message
+    }
+
+    /// Moves what the crate has made for open sessions into the outbox, where its position is set.
     fn collect(&mut self) {
         self.paxos.take_outgoing_messages(&mut self.made);
+        let (sessions, membership) = (&self.sessions, &self.membership);
+        self.made.retain(|message| {
+            sessions.get(&membership.node(message.get_receiver())).is_some_and(Session::is_open)
+        });
         for message in &self.made {
             if let Message::BLE(BLEMessage { msg: HeartbeatMsg::Request(request), .. }) = message {
                 self.pace.asked(request.round);
@@ -327,6 +354,16 @@ fn accepted_in(reign: Option<Ballot>, message: &PaxosMessage) -> Option<u64> {
         Message::SequencePaxos(PaxosMessageOf { msg: PaxosMsg::Accepted(accepted), .. }) => {
             (reign == Some(accepted.n)).then_some(accepted.accepted_idx as u64)
         }
+        _ => None,
+    }
+}
+
+/// How many entries the sender of a message knows to be decided, if what answers the message depends on that.
+fn decided_in(message: &PaxosMessage) -> Option<u64> {
+    let Message::SequencePaxos(message) = message else { return None };
+    match &message.msg {
+        PaxosMsg::Prepare(prepare) => Some(prepare.decided_idx as u64),
+        PaxosMsg::Promise(promise) => Some(promise.decided_idx as u64),
         _ => None,
     }
 }
@@ -396,7 +433,7 @@ impl Ring for PaxosRing {
 
     fn take_over(&mut self) {
         let follows = self.is_accepting() && !self.leads();
-        if !follows || !self.hears_quorum() || self.next_tick_ms < self.rests_until_ms {
+        if !follows || self.is_behind() || !self.hears_quorum() || self.next_tick_ms < self.rests_until_ms {
             return;
         }
         let RingTiming { tick_ms, election_ticks, .. } = self.timing;
@@ -407,9 +444,18 @@ impl Ring for PaxosRing {
         self.observe();
     }
 
+    fn catch_ups(&self) -> CatchUpCounts {
+        self.catch_up_counts()
+    }
+
+    fn has_room(&self) -> bool {
+        self.tail.weight() < self.catch_up.limits.tail
+    }
+
     fn append(&mut self, entry: Bytes) {
         assert!(self.leads(), "ring {}: only the leader appends", self.id);
         let before = self.accepted();
+        self.tail.push(weight_of(entry.len() as u32));
         let appended = self.paxos.append(LogEntry(entry));
         assert!(appended.is_ok() && self.accepted() == before + 1, "a leader's entry is in its log at once");
         self.note_own_vote();
@@ -425,13 +471,7 @@ impl Ring for PaxosRing {
     }
 
     fn reconnected(&mut self, peer: NodeId) {
-        let pid = self.membership.peer(peer).expect("a link to a peer of the ring");
-        self.collect();
-        self.outbox.forget(peer);
-        self.joiners.remove(&peer);
-        self.behind.remove(&peer);
-        self.votes.forget(pid);
-        self.paxos.reconnected(pid);
+        self.connect(peer);
         self.observe();
     }
 
@@ -441,11 +481,19 @@ impl Ring for PaxosRing {
             return Err(StepError::Unmet(from));
         }
         let malformed = |what| StepError::Malformed { from, what };
-        let joined = self.joiners.entry(from).or_default().take(message);
-        let Some(message) = joined.map_err(|Malformed| malformed("a frame that does not join"))? else {
+        let stream = Stream::of(&message).map_err(|Malformed| malformed("a frame of no kind"))?;
+        if stream == Stream::Message && !self.sessions.get(&from).is_some_and(Session::is_open) {
+            self.counts.fenced += 1;
+            return Ok(());
+        }
+        let joined = self.joiners.entry((from, stream)).or_default().take(message);
+        let Some(bytes) = joined.map_err(|Malformed| malformed("a frame that does not join"))? else {
             return Ok(());
         };
-        let message = decode_message(&message).map_err(|Malformed| malformed("bytes that are no message"))?;
+        if stream != Stream::Message {
+            return self.step_beside(from, stream, bytes);
+        }
+        let message = decode_message(&bytes).map_err(|Malformed| malformed("bytes that are no message"))?;
         self.handle(from, pid, message)
     }
 
@@ -469,6 +517,10 @@ impl Ring for PaxosRing {
     fn drain(&mut self, into: &mut Vec<Outgoing>) {
         self.collect();
         self.outbox.drain(into);
+    }
+
+    fn serve(&mut self, into: &mut Vec<Outgoing>) -> bool {
+        self.serve_piece(into)
     }
 
     fn decided(&self) -> u64 {

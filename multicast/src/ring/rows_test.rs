@@ -2,12 +2,13 @@
 
 use super::admission::{Held, Verdict, judge};
 use super::codec::{PaxosMessage, decode_message, encode_message};
-use super::fragment::{PART_BYTES, WHOLE_HEAD};
+use super::following::Answer;
+use super::fragment::{PART_BYTES, Stream, WHOLE_HEAD};
 use super::membership::Membership;
 use super::outbox::{Class, class};
 use super::sim::Fault;
-use super::storage::{LogEntry, RingStorage};
-use super::{Amnesiac, Outgoing, PaxosRing, Ring, RingConfig, RingTiming, StepError};
+use super::storage::{ACCEPTED_ROUND, LogEntry, PROMISE, RingStorage};
+use super::{Amnesiac, Outgoing, PaxosRing, Ring, RingConfig, RingLimits, RingTiming, StepError};
 use crate::disk::{Disk, MemoryDisk};
 use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::{Entry, NodeId, RingId};
@@ -24,6 +25,8 @@ use std::sync::Arc;
 const RING: RingId = RingId(3);
 const NODES: [NodeId; 3] = [NodeId(10), NodeId(20), NodeId(30)];
 const TIMING: RingTiming = RingTiming { tick_ms: 10, election_ticks: 3, resend_ticks: 1_000 };
+/// A member may lack 16 small entries, and a piece has 4.
+const LIMITS: RingLimits = RingLimits { lag: 17 << 10, piece: 4 << 10, tail: 40 << 10 };
 
 /// After an election that was disputed, too.
 const SETTLED_TICKS: usize = 200;
@@ -38,6 +41,10 @@ struct Node {
 
 impl Node {
     fn start(at: usize, disk: Arc<MemoryDisk>) -> Node {
+        Node::start_within(at, disk, LIMITS)
+    }
+
+    fn start_within(at: usize, disk: Arc<MemoryDisk>, limits: RingLimits) -> Node {
         let log = open_log(disk.clone());
         let config = RingConfig {
             ring: RING,
@@ -45,6 +52,7 @@ impl Node {
             members: NODES.to_vec(),
             preferred: NODES[0],
             timing: TIMING,
+            limits,
         };
         let ring = PaxosRing::recover(config, log.clone()).expect("a member");
         Node { disk, log, ring, held: VecDeque::new(), syncs: true }
@@ -87,13 +95,21 @@ struct Trio {
     nodes: Vec<Node>,
     wire: VecDeque<(usize, usize, Bytes)>,
     now_ms: u64,
+    /// Whether pieces of the decided log pass.
+    bulk: bool,
+    /// Whom nothing reaches, and who reaches nobody.
+    absent: Option<usize>,
 }
 
 impl Trio {
     /// Members of which the first leads and the others follow.
     fn new() -> Trio {
-        let nodes = (0..3).map(|at| Node::start(at, Arc::new(MemoryDisk::new()))).collect();
-        let mut trio = Trio { nodes, wire: VecDeque::new(), now_ms: 0 };
+        Trio::within(LIMITS)
+    }
+
+    fn within(limits: RingLimits) -> Trio {
+        let nodes = (0..3).map(|at| Node::start_within(at, Arc::new(MemoryDisk::new()), limits)).collect();
+        let mut trio = Trio { nodes, wire: VecDeque::new(), now_ms: 0, bulk: true, absent: None };
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
             trio.connect(a, b);
         }
@@ -127,9 +143,14 @@ impl Trio {
             let (free, held): (Vec<_>, Vec<_>) =
                 node.held.drain(..).partition(|outgoing| outgoing.after.is_none_or(|after| after <= durable));
             node.held = held.into();
-            for Outgoing { to, message, .. } in free {
+            let mut pieces = Vec::new();
+            node.ring.serve(&mut pieces);
+            pieces.retain(|_| self.bulk);
+            for Outgoing { to, message, .. } in free.into_iter().chain(pieces) {
                 let to = NODES.iter().position(|node| *node == to).expect("a member");
-                self.wire.push_back((at, to, message));
+                if self.absent.is_none_or(|absent| absent != at && absent != to) {
+                    self.wire.push_back((at, to, message));
+                }
             }
         }
     }
@@ -177,6 +198,26 @@ impl Trio {
         assert_eq!(self.decided(), [self.nodes[0].ring.accepted(); 3]);
     }
 
+    /// The last member is away while so many entries are decided, and comes back.
+    fn miss(&mut self, absent: usize, count: u64) {
+        self.absent = Some(absent);
+        let leader = (0..3).find(|at| *at != absent && self.nodes[*at].ring.leads()).expect("a leader");
+        for _ in 0..count {
+            self.nodes[leader].ring.append(Bytes::from_static(b"entry"));
+            self.deliver();
+        }
+        self.absent = None;
+    }
+
+    /// The connections of a member begin.
+    fn come_back(&mut self, at: usize) {
+        (0..3).filter(|peer| *peer != at).for_each(|peer| self.connect(at, peer));
+    }
+
+    fn reigns(&self) -> [u64; 3] {
+        [0, 1, 2].map(|at: usize| self.nodes[at].ring.reigns())
+    }
+
     fn decided(&self) -> [u64; 3] {
         [0, 1, 2].map(|at: usize| self.nodes[at].ring.decided())
     }
@@ -205,8 +246,13 @@ fn paxos(from: u64, to: u64, msg: PaxosMsg<LogEntry>) -> PaxosMessage {
     Message::SequencePaxos(sequence_paxos::PaxosMessage { from, to, msg })
 }
 
+fn is_of(message: &Bytes, is: impl Fn(&PaxosMsg<LogEntry>) -> bool) -> bool {
+    Stream::of(message) == Ok(Stream::Message)
+        && matches!(decode(message), Message::SequencePaxos(message) if is(&message.msg))
+}
+
 fn is_sync(message: &Bytes) -> bool {
-    matches!(decode(message), Message::SequencePaxos(m) if matches!(m.msg, PaxosMsg::AcceptSync(_)))
+    is_of(message, |message| matches!(message, PaxosMsg::AcceptSync(_)))
 }
 
 fn is_accept(message: &Bytes) -> bool {
@@ -281,6 +327,29 @@ fn row_01_heartbeats_overtake_what_waits_for_the_log() {
 }
 
 #[test]
+fn row_01_a_heartbeat_that_overtakes_the_levels_is_dropped() {
+    let mut trio = Trio::new();
+    trio.ticks(2 * TIMING.election_ticks as usize);
+    (1..=3).for_each(|tick| trio.nodes[1].ring.tick(trio.now_ms + 100 * tick));
+    let sent = trio.nodes[1].drain();
+    let is_heartbeat = |outgoing: &&Outgoing| outgoing.to == NODES[0] && outgoing.is_free;
+    let heartbeat = sent.iter().find(is_heartbeat).expect("a heartbeat").message.clone();
+
+    trio.connect(0, 1);
+    trio.nodes[0].drain();
+    let fenced = trio.nodes[0].ring.counts().fenced;
+    assert_eq!(trio.nodes[0].ring.step(NODES[1], heartbeat.clone()), Ok(()), "it is no error");
+    assert_eq!(trio.nodes[0].ring.counts().fenced, fenced + 1);
+    let answers = trio.nodes[0].drain();
+    assert!(!answers.iter().any(|outgoing| outgoing.is_free), "it is not answered: {answers:?}");
+
+    trio.connect(0, 1);
+    trio.deliver();
+    assert_eq!(trio.nodes[0].ring.step(NODES[1], heartbeat), Ok(()));
+    assert!(trio.nodes[0].drain().iter().any(|outgoing| outgoing.is_free), "the session is open");
+}
+
+#[test]
 fn row_02_no_quorum_forms_on_a_vote_that_is_not_synced() {
     let mut trio = Trio::new();
     trio.nodes[0].syncs = false;
@@ -318,8 +387,7 @@ fn row_03_a_late_synchronization_leaves_what_is_decided() {
     trio.connect(0, 1);
     trio.send();
     while let Some((from, to, message)) = trio.wire.pop_front() {
-        let is_prepare =
-            matches!(decode(&message), Message::SequencePaxos(m) if matches!(m.msg, PaxosMsg::Prepare(_)));
+        let is_prepare = is_of(&message, |message| matches!(message, PaxosMsg::Prepare(_)));
         trio.nodes[to].ring.step(NODES[from], message).expect("a message");
         if to == 1 && is_prepare {
             break;
@@ -358,11 +426,11 @@ fn row_05_a_peer_below_the_trim_point_is_named_and_not_served() {
         log_sync: None,
     };
     trio.nodes[0].put_wrong(2, paxos(3, 1, PaxosMsg::Promise(blank.clone()))).expect("it is dropped");
-    assert_eq!(trio.nodes[0].ring.behind().collect::<Vec<_>>(), [NODES[2]]);
+    assert_eq!(trio.nodes[0].ring.counts().refused, 1);
     assert!(!trio.nodes[0].drain().iter().any(|outgoing| is_sync(&outgoing.message)));
 
     trio.connect(0, 2);
-    assert_eq!(trio.nodes[0].ring.behind().count(), 0, "it may have had a checkpoint since");
+    trio.deliver();
     let promise = Promise { decided_idx: 3, accepted_idx: 4, ..blank };
     trio.nodes[0].put_wrong(2, paxos(3, 1, PaxosMsg::Promise(promise))).expect("it is handled");
     assert!(trio.nodes[0].drain().iter().any(|outgoing| is_sync(&outgoing.message)));
@@ -523,7 +591,7 @@ fn row_11_an_entry_is_not_copied_to_be_held_or_read() {
 
 #[test]
 fn row_12_a_long_suffix_travels_in_parts() {
-    let mut trio = Trio::new();
+    let mut trio = Trio::within(RingLimits::default());
     for byte in 0..5 {
         trio.nodes[0].ring.append(Bytes::from(vec![byte; PART_BYTES / 2]));
         trio.send();
@@ -545,6 +613,152 @@ fn row_12_a_long_suffix_travels_in_parts() {
         trio.send();
     }
     assert_eq!((parts, trio.decided()), (3, [5; 3]));
+}
+
+#[test]
+fn row_12_a_member_that_lacks_much_catches_up_in_pieces_and_disturbs_nobody() {
+    let mut trio = Trio::new();
+    let reigns = trio.reigns();
+    trio.miss(2, 100);
+    assert_eq!(trio.decided(), [100, 100, 0]);
+    trio.come_back(2);
+    let mut longest = 0;
+    trio.send();
+    while let Some((from, to, message)) = trio.wire.pop_front() {
+        longest = longest.max(message.len());
+        trio.nodes[to].ring.step(NODES[from], message).expect("a message");
+        trio.send();
+    }
+    assert_eq!(trio.decided(), [100; 3], "without a tick");
+    assert!(longest < 300, "100 entries take more than {longest} bytes");
+    let counts = trio.nodes[2].ring.catch_ups();
+    assert_eq!((counts.installed, counts.ended), (21, 1), "what is left comes as a synchronization");
+    trio.append_everywhere(3);
+    trio.ticks(500);
+    assert_eq!(trio.reigns(), reigns, "nobody stood for leadership");
+}
+
+#[test]
+fn row_12_a_member_that_is_behind_does_not_stand_for_leadership_and_returns_when_it_is_level() {
+    let mut trio = Trio::new();
+    trio.absent = Some(0);
+    trio.until("another leader", |trio| trio.nodes[1].ring.leads() || trio.nodes[2].ring.leads());
+    trio.miss(0, 60);
+    let (reigns, before) = (trio.reigns(), trio.nodes[0].ring.counts());
+    trio.bulk = false;
+    trio.come_back(0);
+    trio.ticks(1_000);
+    assert_eq!(trio.reigns(), reigns, "the preferred member waits");
+    let counts = trio.nodes[0].ring.counts();
+    assert_eq!((counts.rescues, counts.preferences), (before.rescues, before.preferences));
+    trio.bulk = true;
+    trio.until("its part in the reign", |trio| {
+        trio.decided()[0] == 60 && trio.nodes[0].ring.leader().is_some()
+    });
+    assert_eq!(
+        trio.reigns(),
+        reigns,
+        "it is synchronized from what it has decided, in the reign that goes on"
+    );
+    trio.until("the return", |trio| trio.nodes[0].ring.leads());
+    let counts = trio.nodes[0].ring.counts();
+    assert_eq!((counts.rescues, counts.dropped), (before.rescues, before.dropped), "it was not stranded");
+}
+
+#[test]
+fn row_12_a_quorum_that_needs_a_member_that_is_behind_has_it_once_it_is_level() {
+    for dead in [0, 1] {
+        let mut trio = Trio::new();
+        trio.miss(2, 60);
+        trio.absent = Some(dead);
+        trio.connect(1 - dead, 2);
+        let healthy = 1 - dead;
+        trio.until("a leader", |trio| {
+            [healthy, 2].iter().any(|at| trio.nodes[*at].ring.leads() && trio.nodes[2].ring.decided() >= 60)
+        });
+        let leader = [healthy, 2].into_iter().find(|at| trio.nodes[*at].ring.leads()).expect("a leader");
+        trio.nodes[leader].ring.append(Bytes::from_static(b"entry"));
+        trio.until("a decision", |trio| [healthy, 2].iter().all(|at| trio.nodes[*at].ring.decided() > 60));
+        assert_eq!(trio.nodes[2].ring.counts().rescues, 0);
+    }
+}
+
+#[test]
+fn row_12_a_candidate_that_lacks_too_much_is_told_so_instead_of_being_sent_it() {
+    let mut trio = Trio::new();
+    trio.append_everywhere(100);
+    let promise = trio.nodes[1].ring.held().promise;
+    let n = ballot(promise.n + 1, 3);
+    let prepare = Prepare { n, decided_idx: 2, n_accepted: promise, accepted_idx: 2 };
+    trio.nodes[1].put_wrong(2, paxos(3, 2, PaxosMsg::Prepare(prepare))).expect("a candidate");
+    assert_eq!((trio.nodes[1].ring.counts().refused, trio.nodes[1].ring.held().promise), (1, promise));
+    let sent = trio.nodes[1].drain();
+    assert!(sent.iter().all(|outgoing| Stream::of(&outgoing.message) == Ok(Stream::Level)), "{sent:?}");
+}
+
+#[test]
+fn row_12_a_piece_keeps_the_promise_and_the_accepted_round_and_what_stands_above_it() {
+    let mut trio = Trio::new();
+    trio.append_everywhere(4);
+    trio.miss(2, 60);
+    let value = |trio: &Trio, slot| trio.nodes[2].log.lock().value(RING, slot).cloned();
+    // It holds what was decided, and more; and it does not know.
+    {
+        let (from, to) = (trio.nodes[0].log.clone(), trio.nodes[2].log.clone());
+        let entries = from.lock().read_range(RING, 4..64, usize::MAX).expect("entries");
+        (4..).zip(entries).for_each(|(index, entry)| to.lock().append(RING, index, entry));
+        to.lock().append(RING, 64, Bytes::from_static(b"above"));
+        trio.nodes[2].sync();
+        trio.append(b"above");
+        trio.send();
+        trio.wire.clear();
+        trio.restart(2);
+    }
+    let before = [PROMISE, ACCEPTED_ROUND].map(|slot| value(&trio, slot));
+    assert!(trio.nodes[2].ring.decided() <= 4 && before.iter().all(Option::is_some));
+    trio.send();
+    while trio.nodes[2].ring.catch_ups().installed == 0 {
+        let (from, to, message) = trio.wire.pop_front().expect("a piece");
+        trio.nodes[to].ring.step(NODES[from], message).expect("a message");
+        trio.send();
+    }
+    assert_eq!([PROMISE, ACCEPTED_ROUND].map(|slot| value(&trio, slot)), before);
+    assert_eq!(trio.nodes[2].ring.accepted(), 65);
+    assert!((5..64).contains(&trio.nodes[2].ring.decided()));
+    assert_eq!(trio.nodes[2].ring.read(64).expect("it is held"), "above");
+    trio.until("the decision", |trio| trio.nodes[2].ring.decided() > 64);
+}
+
+#[test]
+fn row_12_a_piece_that_nobody_asked_for_is_dropped() {
+    let mut trio = Trio::new();
+    trio.append_everywhere(4);
+    let entries = vec![Bytes::from_static(b"other"); 9];
+    for from in [0, 4, 5] {
+        for frame in (Answer { number: 1, leader: None, from, entries: entries.clone() }).piece_frames() {
+            trio.nodes[1].ring.step(NODES[0], frame).expect("a piece");
+        }
+    }
+    assert_eq!(trio.decided(), [4; 3]);
+    trio.append_everywhere(1);
+}
+
+#[test]
+fn row_12_what_a_leader_leaves_undecided_is_bounded() {
+    let mut trio = Trio::new();
+    trio.append_everywhere(3);
+    (1..3).for_each(|at| trio.nodes[at].syncs = false);
+    let mut undecided = 0;
+    while trio.nodes[0].ring.has_room() {
+        trio.append(b"entry");
+        trio.deliver();
+        undecided += 1;
+    }
+    assert_eq!(undecided, 40, "a kilobyte and more each");
+    (1..3).for_each(|at| trio.nodes[at].syncs = true);
+    trio.deliver();
+    assert!(trio.nodes[0].ring.has_room(), "all of it is decided");
+    assert_eq!(trio.decided(), [43; 3]);
 }
 
 #[test]
@@ -646,7 +860,7 @@ fn leadership_returns_to_the_preferred_member() {
 #[test]
 fn a_synchronization_that_does_not_join_is_not_handled() {
     let membership = Membership::new(NODES[1], &NODES);
-    let held = Held { first: 0, decided: 4, accepted: 6, promise: ballot(3, 1) };
+    let held = Held { decided: 4, accepted: 6, promise: ballot(3, 1) };
     let verdict = |sync_idx| {
         let log_sync = LogSync { sync_idx, ..log_sync() };
         let sync = AcceptSync { n: held.promise, seq_num: SEQUENCE, decided_idx: 0, log_sync };

@@ -20,8 +20,12 @@ const PARTITIONS: u16 = 4;
 /// The node is dialled by 1 and dials 3.
 const ME: NodeId = NodeId(2);
 const PEERS: [NodeId; 2] = [NodeId(1), NodeId(3)];
-const LIMITS: LinkLimits =
-    LinkLimits { frame_bytes: 600, ring_outbox_bytes: 4_096, exchange_outbox_bytes: 2_048 };
+const LIMITS: LinkLimits = LinkLimits {
+    frame_bytes: 600,
+    ring_outbox_bytes: 4_096,
+    exchange_outbox_bytes: 2_048,
+    bulk_outbox_bytes: 2_048,
+};
 /// What the links put for themselves is beyond their outboxes' caps: a hello or welcome, a refusal, heartbeats.
 const OWN_BYTES: usize = 2_048;
 const STEPS_MAX: usize = 64;

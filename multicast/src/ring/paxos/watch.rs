@@ -49,16 +49,20 @@ impl Waits {
 impl PaxosRing {
     /// Another tick has passed.
     pub(super) fn watch(&mut self) {
+        self.watch_level();
         self.watch_participation();
         self.watch_preference();
         self.watch_tail();
         self.watch_leader();
     }
 
-    /// A member can be stranded: with a higher promise than the leader's it never takes part again, and nobody notices.
+    /// A member can be stranded: with a higher promise than the leader's it never takes part again, and nobody notices. One that
+    /// is behind catches up first.
     fn watch_participation(&mut self) {
         if self.is_accepting() {
             self.waits.stranded.relieve();
+        } else if self.is_behind() {
+            self.waits.stranded.pause();
         } else if self.waits.stranded.endure() && self.hears_quorum() && self.has_watchdog() {
             self.counts.rescues += 1;
             RESCUED.reached();
@@ -66,7 +70,7 @@ impl PaxosRing {
         }
     }
 
-    /// A member that has followed for a while has caught up: what is missing still comes with the promises.
+    /// A member that has followed for a while has caught up: what little is missing comes with the promises.
     fn watch_preference(&mut self) {
         if !self.is_preferred {
             return;
@@ -79,7 +83,7 @@ impl PaxosRing {
             return;
         }
         self.waits.settled.relieve();
-        if !self.is_accepting() {
+        if !self.is_accepting() || self.is_behind() {
             self.waits.preferred.pause();
         } else if self.waits.preferred.endure() && self.hears_quorum() {
             self.counts.preferences += 1;

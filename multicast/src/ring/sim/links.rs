@@ -42,11 +42,17 @@ impl Links {
     /// Sends over the current connection: when it arrives, and in which epoch, unless it is lost.
     pub(crate) fn send(&mut self, from: usize, to: usize, arrival_us: u64) -> Option<(u64, u32)> {
         let (link, side) = self.link(from, to);
-        if !link.up || !link.joined[side] || link.cut[side] {
+        if !(link.up && link.joined[side] && !link.cut[side]) {
             return None;
         }
         link.last_arrival_us[side] = arrival_us.max(link.last_arrival_us[side] + 1);
         Some((link.last_arrival_us[side], link.epoch))
+    }
+
+    /// Whether an end's bytes arrive.
+    pub(crate) fn carries(&mut self, from: usize, to: usize) -> bool {
+        let (link, side) = self.link(from, to);
+        link.up && link.joined[side] && !link.cut[side]
     }
 
     /// Whether bytes of this epoch belong to the current connection.

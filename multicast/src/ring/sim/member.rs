@@ -3,7 +3,7 @@
 use crate::disk::{Disk, MemoryDisk};
 use crate::log::{Buffer, LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::ring::sim::Fault;
-use crate::ring::{Outgoing, PaxosRing, Ring, RingConfig, RingTiming};
+use crate::ring::{Outgoing, PaxosRing, Ring, RingConfig, RingLimits, RingTiming};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(crate) const RING: RingId = RingId(0);
 pub(crate) const TICK_US: u64 = 20_000;
 const TIMING: RingTiming = RingTiming { tick_ms: TICK_US / 1000, election_ticks: 4, resend_ticks: 9 };
+/// Small, so that members fall behind and catch up in several pieces: some entries each.
+const RING_LIMITS: RingLimits = RingLimits { lag: 10 << 10, piece: 4 << 10, tail: 30 << 10 };
 /// Small, so that a restart begins with a fresh segment now and then.
 const LIMITS: LogLimits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 8 << 10, spare_segments: 1 };
 
@@ -74,6 +76,7 @@ impl Member {
             members: (0..members as u16).map(NodeId).collect(),
             preferred: NodeId(0),
             timing: TIMING,
+            limits: RING_LIMITS,
         };
         let mut ring = PaxosRing::recover(config, log.clone()).expect("values that were put");
         ring.planted = planted;

@@ -27,8 +27,14 @@ pub(super) enum Fault {
     NoFencing,
     /// A stranded member waits for others to help it.
     NoWatchdog,
-    /// Nobody is told of a new connection, and leaders append no heartbeats.
+    /// The consensus crate is not told of a new connection, and leaders append no heartbeats.
     NoReconnect,
     /// Time-outs do not follow what is observed.
     NoPace,
+    /// A piece that comes late lowers what is accepted.
+    LateInstalled,
+    /// Entries above an installed piece are dropped.
+    AboveDropped,
+    /// An installed piece sets the promise to the accepted round.
+    PromiseReset,
 }

@@ -73,6 +73,17 @@ impl Profile {
     pub(crate) const LOSSY: Profile =
         Profile { pause_us: 30_000, breaks: 20, cuts: 8, crashes: 1, blackouts: 0, ..Profile::MIXED };
 
+    /// Members that are away for long, while much is decided.
+    pub(crate) const ABSENCES: Profile = Profile {
+        isolations: 10,
+        crashes: 8,
+        blackouts: 1,
+        breaks: 4,
+        cuts: 3,
+        late_per_mille: 20,
+        ..Profile::MIXED
+    };
+
     pub(crate) fn weights(&self) -> u32 {
         self.breaks + self.cuts + self.isolations + self.crashes + self.blackouts + self.slow_disks
     }

@@ -94,6 +94,9 @@ pub(crate) struct Outcome {
     pub(crate) rescues: u64,
     pub(crate) heartbeats: u64,
     pub(crate) dropped: u64,
+    pub(crate) pieces: u64,
+    pub(crate) caught_up: u64,
+    pub(crate) refused: u64,
 }
 
 impl Outcome {
@@ -105,6 +108,9 @@ impl Outcome {
         self.rescues += other.rescues;
         self.heartbeats += other.heartbeats;
         self.dropped += other.dropped;
+        self.pieces += other.pieces;
+        self.caught_up += other.caught_up;
+        self.refused += other.refused;
     }
 }
 
@@ -224,6 +230,10 @@ impl World {
             outcome.rescues += counts.rescues;
             outcome.heartbeats += counts.heartbeats;
             outcome.dropped += counts.dropped;
+            outcome.refused += counts.refused;
+            let catch_ups = member.ring().catch_ups();
+            outcome.pieces += catch_ups.installed;
+            outcome.caught_up += catch_ups.ended;
         }
         outcome
     }
@@ -306,7 +316,10 @@ impl World {
                 _ => ready.push(outgoing),
             }
         }
+        let mut pieces = Vec::new();
+        running.ring.serve(&mut pieces);
         self.send(at, ready);
+        self.send_bulk(at, pieces);
         self.checker.check(&mut self.members, at)
     }
 
@@ -326,6 +339,19 @@ impl World {
             let most_us = if is_late { 40_000 } else { 1_000 };
             let arrival_us = self.now_us + self.random.random_range(50..most_us);
             if let Some((arrival_us, epoch)) = self.links.send(from, to, arrival_us) {
+                self.schedule(arrival_us, Event::Arrive { from, to, epoch, message });
+            }
+        }
+    }
+
+    /// The bulk channel keeps no order with the ring's, and is as slow as it likes.
+    fn send_bulk(&mut self, from: usize, pieces: Vec<Outgoing>) {
+        for Outgoing { to, message, .. } in pieces {
+            let to = usize::from(to.0);
+            let most_us = if self.is_chaos && self.random.random_bool(0.1) { 150_000 } else { 5_000 };
+            let arrival_us = self.now_us + self.random.random_range(50..most_us);
+            if self.links.carries(from, to) {
+                let epoch = self.links.epoch(from, to);
                 self.schedule(arrival_us, Event::Arrive { from, to, epoch, message });
             }
         }
@@ -398,9 +424,7 @@ impl World {
         let running = self.members[at].running.as_mut().expect("a link that is up has two ends that run");
         running.held.retain(|outgoing| outgoing.to != node);
         running.ring.meet(node, nonce).map_err(|amnesiac| amnesiac.to_string())?;
-        if self.fault != Some(Fault::NoReconnect) {
-            running.ring.reconnected(node);
-        }
+        running.ring.reconnected(node);
         self.follow_up(at)
     }
 
@@ -448,7 +472,9 @@ impl World {
         for at in 0..self.members.len() {
             if self.leads(at) {
                 for _ in 0..self.random.random_range(1..4) {
-                    self.propose(at);
+                    if self.members[at].ring().has_room() {
+                        self.propose(at);
+                    }
                 }
                 self.follow_up(at)?;
             }
