@@ -21,6 +21,18 @@ pub struct RingStatus {
     /// Of these, its own.
     #[serde(default)]
     pub terms: u64,
+    /// Whether it is so far behind that it fetches decided entries in pieces.
+    #[serde(default)]
+    pub catching_up: bool,
+    /// Decided entries that it lacks, as far as it was told when it was last compared with its peers.
+    #[serde(default)]
+    pub lacks: u64,
+    /// Times it was behind and has become level again.
+    #[serde(default)]
+    pub catch_ups: u64,
+    /// How long the last of them took.
+    #[serde(default)]
+    pub catch_up_ms: u64,
 }
 
 /// One partition's replica.
@@ -162,6 +174,10 @@ fn ring(ring: &eyrie::RingStatus) -> RingStatus {
         accepted: ring.accepted,
         elections: ring.elections,
         terms: ring.terms,
+        catching_up: ring.catch_ups.is_under_way,
+        lacks: ring.catch_ups.lacks,
+        catch_ups: ring.catch_ups.ended,
+        catch_up_ms: ring.catch_ups.last_ms,
     }
 }
 

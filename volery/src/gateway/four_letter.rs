@@ -4,6 +4,7 @@
 //! JSON.
 
 use super::{ConnectionId, Gateway, Phase};
+use crate::status::RingStatus;
 use crate::wire::OpCode;
 use std::fmt::Write as _;
 
@@ -118,7 +119,8 @@ impl Gateway {
     fn mntr(&self) -> String {
         let (latency, status) = (&self.latency, &self.status);
         let mut lines = format!("zk_version\t{VERSION}\nzk_server_state\tstandalone\n");
-        let numbers: [(&str, u64); 23] = [
+        let of_rings = |number: fn(&RingStatus) -> u64| status.rings.iter().map(number);
+        let numbers: [(&str, u64); 27] = [
             ("zk_min_latency", latency.min_ms()),
             ("zk_max_latency", latency.max_ms()),
             ("zk_packets_received", self.received),
@@ -142,6 +144,10 @@ impl Gateway {
             ("volery_turn_us_max", status.turn_us_max),
             ("volery_turn_us_max_commands", status.turn_us_max_commands),
             ("volery_entries_clock_overruled", status.clock_overruled),
+            ("volery_rings_catching_up", of_rings(|ring| ring.catching_up.into()).sum()),
+            ("volery_entries_lacked", of_rings(|ring| ring.lacks).sum()),
+            ("volery_catch_ups", of_rings(|ring| ring.catch_ups).sum()),
+            ("volery_catch_up_last_ms", of_rings(|ring| ring.catch_up_ms).max().unwrap_or(0)),
         ];
         let stages = status.stages.map(|stages| {
             [

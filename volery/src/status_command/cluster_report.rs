@@ -3,6 +3,7 @@
 use super::cluster_status::{Answer, ClusterStatus};
 use super::table::Table;
 use crate::config::ClusterConfig;
+use crate::status::RingStatus;
 
 /// The cluster, its nodes, its rings, its replicas, and what is wrong with them.
 pub(super) fn cluster_report(config: &ClusterConfig, status: &ClusterStatus) -> String {
@@ -45,9 +46,10 @@ fn nodes(status: &ClusterStatus) -> Table {
     table
 }
 
-/// The lag is how many entries less than the foremost a node has decided.
+/// The lag is how many entries less than the foremost a node has decided. The catch-ups are the times that a node has fetched
+/// what it lacked in pieces, and how long the last of them took.
 fn rings(status: &ClusterStatus) -> Table {
-    let mut table = Table::new(&["ring", "leader", "node", "decided", "accepted", "lag"]);
+    let mut table = Table::new(&["ring", "leader", "node", "decided", "accepted", "lag", "catch-ups"]);
     for (name, members) in status.rings() {
         let leaders: Vec<String> =
             members.iter().filter(|(_, ring)| ring.leads).map(|(node, _)| node.to_string()).collect();
@@ -57,10 +59,19 @@ fn rings(status: &ClusterStatus) -> Table {
             let numbers = [ring.decided, ring.accepted, foremost - ring.decided];
             let mut row = vec![name.to_owned(), leader.clone(), node.to_string()];
             row.extend(numbers.map(|number| number.to_string()));
+            row.push(catch_ups(ring));
             table.row(row);
         }
     }
     table
+}
+
+fn catch_ups(ring: &RingStatus) -> String {
+    match (ring.catching_up, ring.catch_ups) {
+        (true, _) => "under way".into(),
+        (false, 0) => "0".into(),
+        (false, count) => format!("{count}, last {} ms", ring.catch_up_ms),
+    }
 }
 
 fn partitions(status: &ClusterStatus) -> Table {
@@ -83,7 +94,7 @@ mod tests {
     use super::super::cluster_status::tests::{cluster, replica};
     use super::*;
     use crate::init::ClusterShape;
-    use crate::status::{RingStatus, Status};
+    use crate::status::Status;
     use std::path::Path;
 
     fn report(statuses: Vec<Option<Status>>) -> String {
@@ -109,15 +120,19 @@ node  address         incarnation  znodes  sessions  connections  watches  state
    2  127.0.0.1:2182            -       -         -            -        -  refused
    3  127.0.0.1:2183            2       5         0            0        0  up
 
-ring  leader  node  decided  accepted  lag
-p0         3     1       97        98    3
-p0         3     3      100       101    0
+ring  leader  node  decided  accepted  lag  catch-ups
+p0         3     1       97        98    3  1, last 70 ms
+p0         3     3      100       101    0  0
 
 partition  node  position  znodes  sessions  executed  multi  state hash
         0     1  0:12           0         0         0      0  a
         0     3  0:12           0         0         0      0  a
 ";
-        assert_eq!(report(vec![status(false, 97, "a"), None, status(true, 100, "a")]), expected);
+        let mut first = status(false, 97, "a");
+        if let Some(status) = &mut first {
+            (status.rings[0].catch_ups, status.rings[0].catch_up_ms) = (1, 70);
+        }
+        assert_eq!(report(vec![first, None, status(true, 100, "a")]), expected);
     }
 
     #[test]
