@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "waits between faults, and for nodes")]
 
+mod absences;
 mod cuts;
 mod episode;
 mod full_disks;
@@ -57,6 +58,7 @@ impl<'a> Faults<'a> {
             Phase::Cuts(spells) => self.cuts(spells),
             Phase::FullDisks(spells) => self.full_disks(spells),
             Phase::Sizes(spells) => self.sizes(spells),
+            Phase::Absences(absences) => self.absences(absences),
         })
     }
 

@@ -33,6 +33,26 @@ pub enum Phase {
     FullDisks(Spells),
     /// Clients ask a node for giants and do not read.
     Sizes(Spells),
+    /// One node after the other is away while much is written.
+    Absences(Absences),
+}
+
+/// Absences of one node each. When it is level again another node is killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absences {
+    /// How many.
+    pub count: u32,
+    /// How many bytes of values are written meanwhile.
+    pub bytes: u64,
+    /// Until the node is level, no write may take longer than this to be acknowledged.
+    pub silence_max: Option<Duration>,
+}
+
+impl Absences {
+    /// Judges the longest time without an acknowledgement from the beginning of an absence until the node was level again.
+    pub fn judge_silence(&self, fault: &str, silence: Duration) -> Option<Violation> {
+        judge_silence(self.silence_max, fault, silence)
+    }
 }
 
 /// Faults that last for a while each, one after the other, and always leave most nodes to go on with the service.
@@ -58,10 +78,14 @@ impl Spells {
     /// Judges the longest time without an acknowledgement from the beginning of a spell to the next. `fault` says what
     /// happened, in one clause.
     pub fn judge_silence(&self, fault: &str, silence: Duration) -> Option<Violation> {
-        let allowed = self.silence_max.filter(|allowed| silence >= *allowed)?;
-        let (silent_ms, allowed_ms) = (silence.as_millis(), allowed.as_millis());
-        Some(Violation::SilentTooLong { fault: fault.to_owned(), silent_ms, allowed_ms })
+        judge_silence(self.silence_max, fault, silence)
     }
+}
+
+fn judge_silence(allowed: Option<Duration>, fault: &str, silence: Duration) -> Option<Violation> {
+    let allowed = allowed.filter(|allowed| silence >= *allowed)?;
+    let (silent_ms, allowed_ms) = (silence.as_millis(), allowed.as_millis());
+    Some(Violation::SilentTooLong { fault: fault.to_owned(), silent_ms, allowed_ms })
 }
 
 /// What phases need of the nodes beyond being killed.
@@ -98,6 +122,7 @@ impl Phase {
                 spells.count as usize
             }
             Phase::Pauses { .. } => nodes,
+            Phase::Absences(absences) => absences.count as usize,
         }
     }
 }

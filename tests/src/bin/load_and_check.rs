@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tests::checks::Reads;
 use tests::report::Report;
-use tests::schedule::{Needs, Phase, Spells};
+use tests::schedule::{Absences, Needs, Phase, Spells};
 use tests::software::{Software, Volery};
 use tests::trial::{self, Floor, Plan};
 
@@ -60,7 +60,7 @@ struct Arguments {
     /// Seconds from a node's kill to its restart, and how long the network is bad, or a disk full.
     #[arg(long, default_value_t = 6.0, value_parser = seconds)]
     dead: f64,
-    /// Fail if in --turns, --cuts, --full-disks and --sizes no write is acknowledged for so many seconds; 0 only prints it.
+    /// Fail if in --turns, --cuts, --full-disks, --sizes and --absences no write is acknowledged for so many seconds; 0 only prints it.
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     gap_max: f64,
     /// Kill all nodes at once, and restart them, so many times.
@@ -83,6 +83,13 @@ struct Arguments {
     /// Have clients ask a node for giants and read nothing, so many times.
     #[arg(long, value_name = "N")]
     sizes: Option<u32>,
+    /// Stop or kill a node in turn, so many times, while much is written; when it has come back and is level again, kill
+    /// another.
+    #[arg(long, value_name = "N")]
+    absences: Option<u32>,
+    /// How many MiB a node misses that is away.
+    #[arg(long, default_value_t = 120, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    absent_mib: u64,
     /// Do not judge whether reads are old; so it always is for several ZooKeeper nodes.
     #[arg(long)]
     stale_reads: bool,
@@ -147,6 +154,7 @@ impl Arguments {
             self.spells("--cuts", self.cuts)?.map(Phase::Cuts),
             self.spells("--full-disks", self.full_disks)?.map(Phase::FullDisks),
             self.spells("--sizes", self.sizes)?.map(Phase::Sizes),
+            self.absences()?.map(Phase::Absences),
         ];
         let phases: Vec<Phase> = named.into_iter().flatten().collect();
         let is_volerys = Needs::of(&phases) != Needs::default() || self.sizes.is_some();
@@ -175,8 +183,20 @@ impl Arguments {
             return Err("--dead is shorter than --every".to_owned());
         }
         let [every, length] = [self.every, self.dead].map(Duration::from_secs_f64);
-        let silence_max = (self.gap_max > 0.0).then(|| Duration::from_secs_f64(self.gap_max));
-        Ok(Some(Spells { count, every, length, silence_max }))
+        Ok(Some(Spells { count, every, length, silence_max: self.silence_max() }))
+    }
+
+    fn absences(&self) -> Result<Option<Absences>, String> {
+        let Some(count) = self.absences else { return Ok(None) };
+        if self.nodes < 3 || self.server == ServerKind::Zookeeper {
+            return Err("--absences is for volery, and needs --nodes 3 or more".to_owned());
+        }
+        let bytes = self.absent_mib << 20;
+        Ok(Some(Absences { count, bytes, silence_max: self.silence_max() }))
+    }
+
+    fn silence_max(&self) -> Option<Duration> {
+        (self.gap_max > 0.0).then(|| Duration::from_secs_f64(self.gap_max))
     }
 
     fn together(&self) -> Option<Phase> {
@@ -245,6 +265,9 @@ fn faults(plan: &Plan) -> String {
             format!("{failures} power failures of all {} nodes", plan.nodes)
         }
         Phase::Cuts(cuts) => format!("{} cuts among {} nodes", cuts.count, plan.nodes),
+        Phase::Absences(absences) => {
+            format!("{} absences of {} MiB each", absences.count, absences.bytes >> 20)
+        }
         Phase::FullDisks(disks) => format!("{} full disks of one of {} nodes", disks.count, plan.nodes),
         Phase::Sizes(sizes) => format!("{} times giants asked of one of {} nodes", sizes.count, plan.nodes),
     });
