@@ -5,7 +5,7 @@
 //!
 //! # What is taken for granted
 //!
-//! A leader hears within [`HEARD_MS`] that a clock was set right.
+//! A leader hears within `HEARD_MS` that a clock was set right.
 //!
 //! # What is left out
 //!
