@@ -102,6 +102,8 @@ pub struct RingCounts {
     pub fenced: u64,
     /// Sessions begun anew because the peer's message showed that it lacks too much.
     pub refused: u64,
+    /// Reigns given up because a follower knew more to be decided than was proposed in them.
+    pub given_up: u64,
 }
 
 /// A member of a ring on OmniPaxos.
@@ -300,6 +302,8 @@ impl PaxosRing {
         {
             self.counts.refused += 1;
             self.begin_with(from, Some(decided));
+        } else if promised_in(self.reign, &message).is_some_and(|decided| decided > self.accepted()) {
+            self.give_up();
         } else if let Some(accepted) = accepted_in(self.reign, &message) {
             self.votes.accept(pid, accepted);
             self.count_votes();
@@ -353,6 +357,16 @@ fn accepted_in(reign: Option<Ballot>, message: &PaxosMessage) -> Option<u64> {
     match message {
         Message::SequencePaxos(PaxosMessageOf { msg: PaxosMsg::Accepted(accepted), .. }) => {
             (reign == Some(accepted.n)).then_some(accepted.accepted_idx as u64)
+        }
+        _ => None,
+    }
+}
+
+/// How many entries a member knows to be decided that promises this reign, if the message is such a promise.
+fn promised_in(reign: Option<Ballot>, message: &PaxosMessage) -> Option<u64> {
+    match message {
+        Message::SequencePaxos(PaxosMessageOf { msg: PaxosMsg::Promise(promise), .. }) => {
+            (reign == Some(promise.n)).then_some(promise.decided_idx as u64)
         }
         _ => None,
     }

@@ -696,6 +696,20 @@ fn row_12_a_candidate_that_lacks_too_much_is_told_so_instead_of_being_sent_it() 
     assert!(sent.iter().all(|outgoing| Stream::of(&outgoing.message) == Ok(Stream::Level)), "{sent:?}");
 }
 
+/// A follower that has promised no later ballot learns in pieces what a later leader has decided.
+#[test]
+fn row_12_a_leader_that_proposed_less_than_a_follower_knows_to_be_decided_gives_up_its_reign() {
+    let mut trio = Trio::new();
+    trio.append_everywhere(4);
+    let n = trio.nodes[0].ring.held().promise;
+    let promise = Promise { n, n_accepted: n, decided_idx: 5, accepted_idx: 5, log_sync: None };
+    trio.nodes[0].put_wrong(2, paxos(3, 1, PaxosMsg::Promise(promise))).expect("a promise");
+    assert!(!trio.nodes[0].ring.leads());
+    assert_eq!(trio.nodes[0].ring.counts().given_up, 1);
+    let sent = trio.nodes[0].drain();
+    assert!(sent.iter().all(|outgoing| !is_sync(&outgoing.message)), "{sent:?}");
+}
+
 #[test]
 fn row_12_a_piece_keeps_the_promise_and_the_accepted_round_and_what_stands_above_it() {
     let mut trio = Trio::new();

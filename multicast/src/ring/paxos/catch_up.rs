@@ -364,6 +364,15 @@ impl PaxosRing {
         self.observe();
     }
 
+    /// A later leader has decided what this one has not proposed: this reign has ended, and only this member does not know. A
+    /// member that has promised no later ballot learns such decisions in pieces, and would be sent entries for other indices.
+    pub(super) fn give_up(&mut self) {
+        self.counts.given_up += 1;
+        self.collect();
+        self.recover_crate(self.decided);
+        self.begin_anew();
+    }
+
     /// Begins the session with every peer anew: their messages may speak of a log that this member does not have any more.
     fn begin_anew(&mut self) {
         self.catch_up.piece.relieve();

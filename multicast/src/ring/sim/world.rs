@@ -97,6 +97,7 @@ pub(crate) struct Outcome {
     pub(crate) pieces: u64,
     pub(crate) caught_up: u64,
     pub(crate) refused: u64,
+    pub(crate) given_up: u64,
 }
 
 impl Outcome {
@@ -111,6 +112,7 @@ impl Outcome {
         self.pieces += other.pieces;
         self.caught_up += other.caught_up;
         self.refused += other.refused;
+        self.given_up += other.given_up;
     }
 }
 
@@ -231,6 +233,7 @@ impl World {
             outcome.heartbeats += counts.heartbeats;
             outcome.dropped += counts.dropped;
             outcome.refused += counts.refused;
+            outcome.given_up += counts.given_up;
             let catch_ups = member.ring().catch_ups();
             outcome.pieces += catch_ups.installed;
             outcome.caught_up += catch_ups.ended;
