@@ -42,8 +42,10 @@ pub const TERM_BEGUN: Branch = Branch::new("a term begun");
 pub const TERM_CLAIMED_AGAIN: Branch = Branch::new("a term claimed again");
 /// A partition that lags is advanced.
 pub const ADVANCED: Branch = Branch::new("a partition advanced");
-/// The node stood still: sessions' timers start afresh.
-pub const STALLED: Branch = Branch::new("timers restarted after a stall");
+/// The node stood still, and with it sessions' timers.
+pub const STALLED: Branch = Branch::new("timers stood with their node");
+/// A leader is told after its reign has begun how the one before has left a session's timer.
+pub const TIMER_INHERITED: Branch = Branch::new("a timer inherited");
 /// A client has seen more than this node knows of.
 pub const CLIENT_FROM_AHEAD: Branch = Branch::new("a client from ahead sent away");
 /// A session was not heard of for its timeout: its end is ordered.
@@ -72,6 +74,7 @@ pub const BRANCHES: &[Branch] = &[
     TERM_CLAIMED_AGAIN,
     ADVANCED,
     STALLED,
+    TIMER_INHERITED,
     CLIENT_FROM_AHEAD,
     EXPIRED,
 ];

@@ -43,9 +43,17 @@ pub const EVENTS_FOR_ALL: Fault = Fault::new("an event told to who may not read 
 /// A burst changes what the reply to an earlier request of it shows.
 pub const BURST_SHOWS_BEFORE: Fault = Fault::new("a burst changes what it has shown");
 
+/// Timers go on as any earlier reign has left them.
+pub const TIMERS_OF_ANY_REIGN: Fault = Fault::new("timers of any earlier reign");
+
+/// Timers start afresh in every reign.
+pub const TIMERS_START_AFRESH: Fault = Fault::new("timers afresh in every reign");
+
 /// All of them.
 pub const FAULTS: &[Fault] = &[
     EXPIRED_IN_ANY_REIGN,
+    TIMERS_OF_ANY_REIGN,
+    TIMERS_START_AFRESH,
     EXPIRY_BY_WALL_CLOCK,
     EXPIRY_OF_ANY_EPOCH,
     EPHEMERALS_AT_HOME,

@@ -49,6 +49,16 @@ pub const SCRIPTS: &[Script] = &[
         run: sessions::end_of_an_earlier_reign,
     },
     Script {
+        name: "a session whose client is silent ends in time though its leaders change",
+        fault: Some(volery::faults::TIMERS_START_AFRESH),
+        run: sessions::silent_while_leaders_change,
+    },
+    Script {
+        name: "timers go on as the reign before has left them, not an earlier one",
+        fault: Some(volery::faults::TIMERS_OF_ANY_REIGN),
+        run: sessions::heard_of_in_the_reign_between,
+    },
+    Script {
         name: "what a session asked for takes no effect after its end",
         fault: Some(eyrie::faults::CLOSED_CLIENT_TAKEN),
         run: sessions::request_after_the_end,

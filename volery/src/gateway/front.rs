@@ -1,7 +1,7 @@
 //! The gateway as eyrie's host sees it.
 
 use super::connection::{Connection, HANDSHAKE_MS, Phase};
-use super::hearings::Telling;
+use super::telling::Telling;
 use super::watches::Fired;
 use super::{Gateway, Purpose, STALL_MS};
 use crate::branches::{ADVANCED, EXPIRED, LATE_PING, STALLED, TERM_CLAIMED_AGAIN, WATCHERS_SENT_AWAY};
@@ -95,6 +95,7 @@ impl Front<Volery> for Gateway {
                 // A reign that an earlier leader had asked for may have begun late, and made this one's void.
                 if matches!(answer.outcome.as_ref(), Outcome::Reply(Reply::Reign(_))) && self.leads(home) {
                     TERM_CLAIMED_AGAIN.reached();
+                    self.end_reign(home);
                     self.reigns.claim(home);
                 }
             }
@@ -151,11 +152,12 @@ impl Front<Volery> for Gateway {
         if stalled {
             STALLED.reached();
             self.connections.values_mut().for_each(|connection| connection.forgive(stood_ms));
-            self.restart(now_ms);
+            self.stood_ms += stood_ms;
         }
         self.sweep();
         self.hearings.tick(now_ms);
-        let expiry_ms = if EXPIRY_BY_WALL_CLOCK.is_planted() { wall_ms } else { now_ms };
+        let heard_ms = now_ms - self.stood_ms;
+        let expiry_ms = if EXPIRY_BY_WALL_CLOCK.is_planted() { wall_ms } else { heard_ms };
         for (session, epoch) in self.expiry.tick(expiry_ms) {
             let home = session.home(self.marks.partitions());
             let Some(reign) = self.reigns.of(home) else { continue };
@@ -182,6 +184,7 @@ impl Front<Volery> for Gateway {
         {
             commands.tell(leader, telling.encode());
         }
+        self.hand_over(commands);
         for gone in std::mem::take(&mut self.gone) {
             commands.abandon(gone.client, gone.epoch, gone.commands);
         }
@@ -209,9 +212,11 @@ impl Front<Volery> for Gateway {
 
     fn led(&mut self, partition: PartitionId, leader: Option<NodeId>) {
         self.hearings.led(partition, leader);
-        self.reigns.end(partition);
+        self.end_reign(partition);
         if self.leads(partition) {
             self.reigns.claim(partition);
+        } else if leader.is_some() {
+            self.reigns.hand_over(partition);
         }
     }
 
@@ -242,13 +247,16 @@ impl Front<Volery> for Gateway {
                 let pings = self.hearings.confirmed(from, partition, round, &late);
                 self.pong(pings);
             }
+            Some(Telling::Left { partition, reign, ended_ms_ago, timers }) => {
+                self.inherit(partition, reign, ended_ms_ago, &timers);
+            }
             None => tracing::warn!(%from, "a gateway said what this one does not understand"),
         }
     }
 
     fn restart(&mut self, now_ms: u64) {
-        let _ = self.expiry.tick(now_ms);
-        self.expiry.restart(0, |_| true);
+        let _ = self.expiry.tick(now_ms - self.stood_ms);
+        self.expiry.restart();
     }
 
     fn observe(&mut self, node: &NodeStatus, variables: &[&Slots]) {

@@ -5,74 +5,19 @@
 //! lives for a timeout, and the client, which hears nothing more, gives its connection up after two thirds of that. So a
 //! client is disconnected before its session can be expired. Where this node leads the home itself, there is nobody to tell.
 //!
-//! ```text
-//! hearing  version u8 | 0 | partition u16 | round u64 | sessions u64 each
-//! heard    version u8 | 1 | partition u16 | round u64 | sessions u64 each
-//! ```
-//!
 //! The leader names those of the sessions that it can not confirm: their ends are ordered, or they have ended. Their pings are
 //! not answered; their clients are told of the end, or that there is none after all when they ping again.
 //!
 //! A ping makes the gateway tell at the end of the turn, everything else within [`TELL_EVERY_MS`]. What is not confirmed is
 //! told again.
 
+use super::telling::Telling;
 use crate::session::SessionId;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
 use eyrie::{ConnectionId, NodeId, PartitionId};
 use std::collections::BTreeMap;
 
 /// How often a leader is told of sessions that do not ping.
 const TELL_EVERY_MS: u64 = 500;
-
-const VERSION: u8 = 1;
-const HEARING: u8 = 0;
-const HEARD: u8 = 1;
-const HEADER_BYTES: usize = 12;
-
-/// What gateways tell each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Telling {
-    /// To the leader of a partition: these sessions, whose home it is, were heard of.
-    Hearing { partition: PartitionId, round: u64, sessions: Vec<SessionId> },
-    /// The leader was told, and surely leads. These of the sessions are too late.
-    Heard { partition: PartitionId, round: u64, late: Vec<SessionId> },
-}
-
-impl Telling {
-    /// The telling as bytes.
-    pub fn encode(&self) -> Bytes {
-        let (kind, partition, round, sessions) = match self {
-            Telling::Hearing { partition, round, sessions } => {
-                (HEARING, partition, round, sessions.as_slice())
-            }
-            Telling::Heard { partition, round, late } => (HEARD, partition, round, late.as_slice()),
-        };
-        let mut bytes = BytesMut::with_capacity(HEADER_BYTES + 8 * sessions.len());
-        bytes.put_u8(VERSION);
-        bytes.put_u8(kind);
-        bytes.put_u16_le(partition.0);
-        bytes.put_u64_le(*round);
-        sessions.iter().for_each(|session| bytes.put_u64_le(session.0));
-        bytes.freeze()
-    }
-
-    /// Reads a telling; `None` if no gateway of this version says that.
-    pub fn decode(mut bytes: Bytes) -> Option<Telling> {
-        if bytes.len() < HEADER_BYTES || bytes.get_u8() != VERSION {
-            return None;
-        }
-        let (kind, partition, round) = (bytes.get_u8(), PartitionId(bytes.get_u16_le()), bytes.get_u64_le());
-        match (kind, bytes.len() % 8) {
-            (HEARING, 0) => Some(Telling::Hearing { partition, round, sessions: sessions(bytes) }),
-            (HEARD, 0) => Some(Telling::Heard { partition, round, late: sessions(bytes) }),
-            _ => None,
-        }
-    }
-}
-
-fn sessions(mut bytes: Bytes) -> Vec<SessionId> {
-    (0..bytes.len() / 8).map(|_| SessionId(bytes.get_u64_le())).collect()
-}
 
 /// A ping that is answered when its session was told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,21 +206,5 @@ mod tests {
         assert!(hearings.take_tellings().is_empty());
         hearings.tick(TELL_EVERY_MS);
         assert_eq!(hearings.take_tellings(), [hearing(0, &[A])]);
-    }
-
-    #[test]
-    fn tellings_come_back_as_they_were() {
-        let (_, telling) = hearing(3, &[A, B]);
-        let bytes = telling.encode();
-        assert_eq!(
-            &bytes[..],
-            [1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]
-        );
-        assert_eq!(Telling::decode(bytes.clone()), Some(telling));
-        let heard = Telling::Heard { partition: PartitionId(1), round: 9, late: vec![A] };
-        assert_eq!(Telling::decode(heard.encode()), Some(heard));
-        for cut in [0, 5, 13] {
-            assert_eq!(Telling::decode(bytes.slice(..cut)), None);
-        }
     }
 }

@@ -38,13 +38,14 @@ mod pipeline;
 mod plan;
 mod rearm;
 mod reigns;
+mod telling;
 mod usage;
 mod watches;
 
 #[cfg(test)]
 mod tests;
 
-use crate::branches::{MARK_HELD_BACK, REPLY_HELD, TERM_BEGUN};
+use crate::branches::{MARK_HELD_BACK, REPLY_HELD, TERM_BEGUN, TIMER_INHERITED};
 use crate::config::GatewayConfig;
 use crate::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE, REPLY_NOT_HELD};
 use crate::service::Volery;
@@ -55,7 +56,7 @@ use crate::zxid::Zxid;
 use authentication::authenticate;
 use bytes::Bytes;
 use connection::{Connection, Phase};
-use expiry::Expiry;
+use expiry::{Expiry, Left};
 use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, PartitionId, Ticket};
 use hearings::{Hearings, Ping};
 use latency::Latency;
@@ -66,6 +67,7 @@ use reigns::Reigns;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use telling::{LEFT_MAX, Telling};
 use usage::Usage;
 use watches::{Armed, Kinds, Watches};
 
@@ -73,7 +75,7 @@ pub use usage::Bound;
 
 /// The longest handshake; a connection that has no session yet gets no more room than that.
 const HANDSHAKE_BYTES_MAX: usize = 1_024;
-/// A gap between two ticks in which clients may have been heard but were not: their timers start afresh.
+/// A gap between two ticks in which clients may have been heard but were not: their timers stood.
 const STALL_MS: u64 = 1_000;
 /// How long a leader that is none any more may still confirm what it hears, at most: what it is sure for
 /// (`multicast::LEADS_SURELY_MS`), and a quarter more for clocks that run unevenly.
@@ -129,6 +131,8 @@ pub struct Gateway {
     is_behind: bool,
     opened: u32,
     now_ms: u64,
+    /// How long this node has stood still, in sum.
+    stood_ms: u64,
     swept_ms: u64,
     wall_ms: u64,
     latency: Latency,
@@ -161,6 +165,7 @@ impl Gateway {
             is_behind: false,
             opened: 0,
             now_ms: 0,
+            stood_ms: 0,
             swept_ms: 0,
             wall_ms: 0,
             latency: Latency::default(),
@@ -339,8 +344,7 @@ impl Gateway {
         self.hearings.leader(partition) == Some(NodeId(self.config.node))
     }
 
-    /// From here on what an earlier leader has ordered against sessions is void, and this node decides about them. It gives
-    /// them a little more time: the earlier one may have confirmed their pings till just now.
+    /// From here on what an earlier leader has ordered against sessions is void, and this node decides about them.
     fn begin_reign(&mut self, partition: PartitionId, reign: Epoch) {
         if !self.leads(partition) {
             return;
@@ -348,9 +352,45 @@ impl Gateway {
         TERM_BEGUN.reached();
         self.reigns.begin(partition, reign);
         let partitions = self.marks.partitions();
-        self.expiry.restart(REIGN_GRACE_MS, |session| session.home(partitions) == partition);
+        self.expiry.begin_reign(reign, REIGN_GRACE_MS, |session| session.home(partitions) == partition);
         let pings = self.hearings.confirmed_here(partition);
         self.pong(pings);
+    }
+
+    /// From here on nothing is confirmed that is heard of a partition's sessions.
+    fn end_reign(&mut self, partition: PartitionId) {
+        let partitions = self.marks.partitions();
+        if let Some(reign) = self.reigns.end(partition) {
+            self.expiry.end_reign(reign, |session| session.home(partitions) == partition);
+        }
+    }
+
+    /// Tells those that lead now how reigns of this node have left their sessions' timers.
+    fn hand_over(&mut self, commands: &mut Commands<Volery>) {
+        let partitions = self.marks.partitions();
+        for (partition, reign) in self.reigns.take_handed_over() {
+            let Some(leader) = self.hearings.leader(partition) else { continue };
+            let left = self.expiry.left(reign, |session| session.home(partitions) == partition);
+            for left in left.chunks(LEFT_MAX) {
+                let ended_ms_ago = left.iter().map(|(ended_ms_ago, _)| *ended_ms_ago).max().unwrap_or(0);
+                let timers = left.iter().map(|(_, left)| *left).collect();
+                commands.tell(leader, Telling::Left { partition, reign, ended_ms_ago, timers }.encode());
+            }
+        }
+    }
+
+    /// Another node tells how its reign has left some timers.
+    fn inherit(&mut self, partition: PartitionId, reign: Epoch, ended_ms_ago: u64, timers: &[Left]) {
+        let partitions = self.marks.partitions();
+        if partition.0 >= partitions {
+            return;
+        }
+        let current = self.reigns.of(partition);
+        for left in timers.iter().filter(|left| left.session.home(partitions) == partition) {
+            if self.expiry.inherit(*left, reign, ended_ms_ago, current) {
+                TIMER_INHERITED.reached();
+            }
+        }
     }
 
     /// Credentials count for the requests behind them at once; the reply keeps its place in the order.

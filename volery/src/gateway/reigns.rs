@@ -1,7 +1,8 @@
 //! Reigns: which partitions' sessions this node decides about, and since which command of theirs.
 //!
 //! A node that has come to lead a partition *claims* it: it orders the beginning of a reign there. From that command on, and
-//! under its number, it expires the partition's sessions ([`expiry`](super::expiry)).
+//! under its number, it expires the partition's sessions ([`expiry`](super::expiry)). When another node leads, the timers of the
+//! last reign that ended here are told to it.
 
 use eyrie::{Destinations, Epoch, PartitionId};
 
@@ -13,12 +14,17 @@ pub struct Reigns {
     /// By partition.
     begun: Vec<Option<Epoch>>,
     claimed: Destinations,
+    /// The last that has ended, by partition.
+    ended: Vec<Option<Epoch>>,
+    /// The partitions whose timers are to be told to who leads them now.
+    handed_over: Destinations,
 }
 
 impl Reigns {
     /// Over none of so many partitions.
     pub fn new(partitions: u16) -> Reigns {
-        Reigns { begun: vec![None; usize::from(partitions)], claimed: Destinations::NONE }
+        let none = || vec![None; usize::from(partitions)];
+        Reigns { begun: none(), claimed: Destinations::NONE, ended: none(), handed_over: Destinations::NONE }
     }
 
     /// The reign over a partition, if it has begun.
@@ -42,10 +48,24 @@ impl Reigns {
         self.begun[partition.index()] = Some(reign);
     }
 
-    /// This node does not lead the partition any more.
-    pub fn end(&mut self, partition: PartitionId) {
-        self.begun[partition.index()] = None;
+    /// This node does not lead the partition any more. Returns the reign that has ended, if one had begun.
+    pub fn end(&mut self, partition: PartitionId) -> Option<Epoch> {
         self.claimed = self.claimed.without(partition);
+        self.handed_over = self.handed_over.without(partition);
+        let ended = self.begun[partition.index()].take();
+        self.ended[partition.index()] = ended.or(self.ended[partition.index()]);
+        ended
+    }
+
+    /// Another node leads a partition: it is told what the last reign here has left.
+    pub fn hand_over(&mut self, partition: PartitionId) {
+        self.handed_over = self.handed_over.union(partition.into());
+    }
+
+    /// The partitions whose timers are to be told now, with the reigns that have left them.
+    pub fn take_handed_over(&mut self) -> Vec<(PartitionId, Epoch)> {
+        let handed_over = std::mem::take(&mut self.handed_over);
+        handed_over.iter().filter_map(|partition| Some((partition, self.ended[partition.index()]?))).collect()
     }
 }
 
@@ -68,5 +88,8 @@ mod tests {
         assert_eq!(reigns.of(HOME), None);
         reigns.end(HOME);
         assert!(reigns.take_claims().is_empty(), "another node leads by now");
+        reigns.hand_over(HOME);
+        assert_eq!(reigns.take_handed_over(), [(HOME, 7)]);
+        assert!(reigns.take_handed_over().is_empty());
     }
 }

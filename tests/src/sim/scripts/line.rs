@@ -118,6 +118,17 @@ impl Line {
         false
     }
 
+    /// Whether the node has ended the connection by now.
+    pub fn is_closed(&mut self, world: &mut Cluster) -> bool {
+        loop {
+            match world.read(self.end) {
+                None => return true,
+                Some(bytes) if bytes.is_empty() => return false,
+                Some(bytes) => self.input.extend_from_slice(&bytes),
+            }
+        }
+    }
+
     /// Gives the connection up.
     pub fn close(self, world: &mut Cluster) {
         world.close(self.end);

@@ -7,6 +7,9 @@ use eyrie::sim::Misfortune;
 use volery::session::SessionId;
 use volery::wire::{ErrorCode, Request, XID_PING};
 
+/// As long as a session's timeout may be.
+const LONG_TIMEOUT_MS: i32 = 10_000;
+
 /// A client gives a handshake up and takes another server; the first one, late, moves the session all the same. The client,
 /// who only pings, must keep its session, and is told that it has moved when it asks for something.
 pub(super) fn late_handshake(seed: u64) -> Option<String> {
@@ -67,6 +70,57 @@ pub(super) fn pings_that_do_not_get_through(seed: u64) -> Option<String> {
     let until_us = world.now_us() + 3_000_000;
     world.meet(Misfortune::Isolate, (seed % 3) as usize, 0, until_us);
     ping(&mut world, &mut line, until_us + 1_000_000)
+}
+
+/// A client falls silent, and who leads its session's home changes again and again. The session ends all the same, within half
+/// as much again as its timeout.
+pub(super) fn silent_while_leaders_change(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let (mut line, _) = Line::open(&mut world, 2, LONG_TIMEOUT_MS, None);
+    let long_us = LONG_TIMEOUT_MS as u64 * 1_000;
+    let end_us = world.now_us() + long_us * 3 / 2;
+    for turn in 0.. {
+        let until_us = world.now_us() + 1_000_000 + seed % 7 * 250_000;
+        world.meet(Misfortune::Isolate, ((seed + turn) % 2) as usize, 0, until_us);
+        let us = until_us + 1_500_000 - world.now_us();
+        wait(&mut world, us);
+        if line.is_closed(&mut world) {
+            break;
+        }
+        if world.now_us() > end_us {
+            return Some("its session goes on, whatever its timeout is".to_owned());
+        }
+    }
+    None
+}
+
+/// A reign is left with a session that had been silent for long, the next one hears of its client, and the first leader leads again
+/// without having heard from that one. What its own reign had left does not count any more.
+pub(super) fn heard_of_in_the_reign_between(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let (mut line, _) = Line::open(&mut world, 2, LONG_TIMEOUT_MS, None);
+    let first = (seed % 2) as usize;
+    wait(&mut world, 6_500_000);
+    let until_us = world.now_us() + 3_000_000;
+    world.meet(Misfortune::Isolate, first, 0, until_us);
+    wait(&mut world, 2_200_000);
+    line.send(&mut world, XID_PING, &Request::Ping);
+    if !line.is_answered(&mut world, XID_PING) {
+        return None;
+    }
+    let lives_until_us = world.now_us() + LONG_TIMEOUT_MS as u64 * 1_000;
+    let us = (until_us + 50_000).saturating_sub(world.now_us());
+    wait(&mut world, us);
+    let until_us = world.now_us() + 3_000_000;
+    world.meet(Misfortune::Isolate, 2, 0, until_us);
+    while world.now_us() + 200_000 < lives_until_us {
+        wait(&mut world, 200_000);
+        if line.is_closed(&mut world) {
+            let early_us = lives_until_us - world.now_us();
+            return Some(format!("its session was ended {early_us} us too early"));
+        }
+    }
+    None
 }
 
 /// Pings until then. A session must live for its timeout after each ping that is answered.
