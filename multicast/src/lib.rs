@@ -95,5 +95,6 @@ pub use ring::{
 pub use ring_id::RingId;
 pub use sequence::{Delivery, Position, Sequence};
 pub use submission::{
-    COMMAND_BYTES_MAX, RESEND_FIRST_MS, RESEND_LAST_MS, SUBMISSIONS_MAX, Submissions, SubmitError,
+    COMMAND_BYTES_MAX, RESEND_BYTES_PER_MS, RESEND_FIRST_MS, RESEND_LAST_MS, SUBMISSIONS_MAX, Submissions,
+    SubmitError,
 };

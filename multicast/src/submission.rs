@@ -12,6 +12,8 @@ pub const SUBMISSIONS_MAX: usize = 1 << 17;
 pub const COMMAND_BYTES_MAX: usize = 12 << 20;
 /// How long an envelope waits for its reply before it is sent again the first time; each time doubles the wait.
 pub const RESEND_FIRST_MS: u64 = 2_000;
+/// A large envelope waits so much longer the first time as a slow link takes to carry it: a millisecond for so many bytes.
+pub const RESEND_BYTES_PER_MS: u64 = 100;
 /// The longest such wait.
 pub const RESEND_LAST_MS: u64 = 30_000;
 
@@ -72,8 +74,9 @@ impl Submissions {
             return Err(SubmitError::Full);
         }
         if !self.places.contains_key(&envelope.id) {
+            let wait_ms = first_wait_ms(envelope.body.len());
             self.places.insert(envelope.id, self.next);
-            self.kept.insert(self.next, Kept { envelope, sent_ms: now_ms, wait_ms: RESEND_FIRST_MS });
+            self.kept.insert(self.next, Kept { envelope, sent_ms: now_ms, wait_ms });
             self.next += 1;
         }
         Ok(())
@@ -112,6 +115,10 @@ impl Submissions {
     }
 }
 
+fn first_wait_ms(bytes: usize) -> u64 {
+    (RESEND_FIRST_MS + bytes as u64 / RESEND_BYTES_PER_MS).min(RESEND_LAST_MS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +147,16 @@ mod tests {
         assert!(submissions.due(2 * RESEND_FIRST_MS).is_empty(), "the second wait is twice as long");
         assert_eq!(submissions.due(3 * RESEND_FIRST_MS).len(), 2);
         submissions.check_invariants();
+    }
+
+    #[test]
+    fn a_large_one_is_not_sent_again_before_a_slow_link_has_carried_it() {
+        let mut submissions = Submissions::default();
+        let large = Envelope { body: vec![0; 1 << 20].into(), ..envelope(0) };
+        submissions.keep(large, 0).expect("room");
+        assert!(submissions.due(RESEND_FIRST_MS + 10_000).is_empty());
+        assert_eq!(submissions.due(RESEND_FIRST_MS + 10_486).len(), 1);
+        assert_eq!(first_wait_ms(COMMAND_BYTES_MAX), RESEND_LAST_MS);
     }
 
     #[test]
