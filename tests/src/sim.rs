@@ -28,7 +28,7 @@
 //!   ([`eyrie::sim::Audit::judge`]).
 //! - Black box, from the clients' [history] alone: each znode, and znodes that a multi touches together, are
 //!   [linearizable](checkers::linearizability); [sessions](checkers::sessions) and [watches](checkers::watches) keep what is
-//!   promised.
+//!   promised; every [answer](checkers::answers) is one that its request and its caller may get.
 //! - A client keeps its session for a timeout after the last thing that was confirmed to it.
 //!
 //! ## The museum

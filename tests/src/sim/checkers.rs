@@ -1,5 +1,6 @@
 //! Checkers: each judges what a run left behind, by one property.
 
+pub mod answers;
 pub mod freshness;
 pub mod linearizability;
 pub mod permissions;

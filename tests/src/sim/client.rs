@@ -12,7 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 use std::collections::VecDeque;
 use volery::wire::{
     self, ConnectRequest, ConnectResponse, Reader, Record, Reply, ReplyHeader, Request, WatcherEvent,
-    XID_NOTIFICATION, XID_PING, XID_SET_WATCHES,
+    XID_AUTH, XID_NOTIFICATION, XID_PING, XID_SET_WATCHES,
 };
 
 /// How long a client waits until it may connect again.
@@ -98,6 +98,8 @@ pub struct Client {
     connection: Option<Connection>,
     registry: Registry,
     memory: Memory,
+    /// What has proved who it is, which it repeats on every connection.
+    credentials: Vec<Request>,
     /// Requests that come first.
     pending: VecDeque<Request>,
     last_zxid: i64,
@@ -162,6 +164,7 @@ impl Client {
             connection: None,
             registry: Registry::default(),
             memory: Memory::default(),
+            credentials: Vec::new(),
             pending: pending.into(),
             last_zxid: 0,
             next_xid: 1,
@@ -369,6 +372,7 @@ impl Client {
         let Some(session) = self.session.as_ref().filter(|_| !closing) else { return };
         let xid = match request {
             Request::SetWatches(_) => XID_SET_WATCHES,
+            Request::Auth { .. } => XID_AUTH,
             _ => {
                 self.next_xid += 1;
                 self.next_xid
@@ -396,6 +400,8 @@ impl Client {
                 let session = self.session.as_ref().map_or(0, |session| session.id);
                 around.note(self.index, Happening::Notified { session, zxid: header.zxid, event });
             }
+            // As from ZooKeeper, this one comes at once, and nothing comes behind it.
+            XID_AUTH if header.error.is_some() => self.disconnect(around),
             xid => {
                 let sent = connection.sent.pop_front().expect("a reply answers a request");
                 assert_eq!(xid, sent.xid, "replies come in the order of the requests: {:?}", sent.request);
@@ -421,6 +427,9 @@ impl Client {
         self.registry.answered(&sent.request, &result);
         if let Ok(reply) = &result {
             self.memory.learn(&sent.request, reply);
+            if matches!(sent.request, Request::Auth { .. }) && !self.credentials.contains(&sent.request) {
+                self.credentials.push(sent.request.clone());
+            }
         }
         if result == Err(wire::ErrorCode::SessionExpired) {
             self.ended(around);
@@ -450,6 +459,9 @@ impl Client {
         let (node, again) = (connection.node, before == Some(session));
         self.session = Some(Session { id: session, password, timeout_ms });
         around.note(self.index, Happening::Opened { session, node, again });
+        for credentials in self.credentials.clone() {
+            self.send(credentials, around);
+        }
         if let Some(watches) = self.registry.set_watches(self.last_zxid).filter(|_| again) {
             self.send(watches, around);
         }

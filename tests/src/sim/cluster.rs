@@ -1,5 +1,6 @@
 //! Volery's nodes in a simulated world.
 
+use super::workload::users::SUPERUSER;
 use eyrie::sim::{Blueprint, Shape, World};
 use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, LogLimits, NodeId};
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub fn blueprint_of(
             session_timeout_max_ms: 10_000,
             frame_bytes_max: 1 << 20,
             limits: limits_of(shape),
-            super_digest: None,
+            super_digest: Some(SUPERUSER.digest()),
             secret: [7; 20],
         };
         Gateway::new(config, shape.partitions)

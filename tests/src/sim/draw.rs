@@ -13,12 +13,12 @@ use volery::placement::{PlacementConfig, Rule};
 /// The most nodes that a run has.
 pub const NODES_MAX: usize = 7;
 /// The most replicas of a partition.
-const REPLICAS_MAX: u16 = 3;
+const REPLICAS_MAX: u16 = 5;
 
 /// How often, in 100 runs, a cluster has so many nodes.
 const NODES: [(usize, u32); 7] = [(1, 6), (2, 7), (3, 47), (4, 20), (5, 10), (6, 5), (7, 5)];
 /// How often each partition has so many replicas, where there are as many nodes.
-const REPLICAS: [(u16, u32); 4] = [(1, 9), (2, 11), (3, 72), (4, 8)];
+const REPLICAS: [(u16, u32); 5] = [(1, 9), (2, 11), (3, 65), (4, 6), (5, 9)];
 /// Subtrees of the workload that a rule may be for, from its parents down to single znodes.
 const RULED: [&str; 8] = ["/d", "/g", "/q", "/e", "/d/k0", "/d/k1", "/g/a0", "/d/k0/x"];
 
@@ -35,10 +35,12 @@ pub fn shape(rng: &mut SmallRng) -> Shape {
     Shape { nodes, partitions, replicas }
 }
 
-/// Draws as many ids as a cluster may have nodes, ascending: without gaps from 0, or any.
+/// Draws as many ids as a cluster may have nodes, ascending: without gaps from 1, or from 0 as the embedded default has it, or
+/// any.
 pub fn ids(rng: &mut SmallRng) -> Vec<NodeId> {
     if rng.random_bool(0.5) {
-        return (0..NODES_MAX as u16).map(NodeId).collect();
+        let first = rng.random_range(0..=1);
+        return (first..first + NODES_MAX as u16).map(NodeId).collect();
     }
     let mut ids = BTreeSet::new();
     while ids.len() < NODES_MAX {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use volery::wire::{AddWatchMode, ErrorCode, EventType, Reply, Request, SetWatches, WatcherEvent};
+use volery::wire::{
+    AddWatchMode, ErrorCode, EventType, Reply, Request, SetWatches, WatcherEvent, WatcherType,
+};
 
 /// A client's watches.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,27 @@ impl Registry {
                 };
                 watches.insert(path.clone());
             }
+            (Request::RemoveWatches { path, kind }, Ok(_)) => self.remove(path, *kind),
             _ => {}
+        }
+    }
+
+    fn remove(&mut self, path: &Arc<str>, kind: WatcherType) {
+        let gone: &mut [&mut BTreeSet<Arc<str>>] = match kind {
+            WatcherType::Children => &mut [&mut self.child],
+            WatcherType::Data => &mut [&mut self.data, &mut self.exist],
+            WatcherType::Persistent => &mut [&mut self.persistent],
+            WatcherType::PersistentRecursive => &mut [&mut self.recursive],
+            WatcherType::Any => &mut [
+                &mut self.data,
+                &mut self.exist,
+                &mut self.child,
+                &mut self.persistent,
+                &mut self.recursive,
+            ],
+        };
+        for watches in gone.iter_mut() {
+            watches.remove(path);
         }
     }
 

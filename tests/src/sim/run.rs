@@ -1,5 +1,6 @@
 //! One run: a cluster and its clients through misfortunes, then without them until all is quiet, then the judgement.
 
+use super::checkers::answers::check_answers;
 use super::checkers::freshness::check_freshness;
 use super::checkers::linearizability::{self, Findings};
 use super::checkers::permissions::check_permissions;
@@ -198,6 +199,7 @@ impl Run {
         let sessions = check_sessions(&self.history).violations;
         let watches = check_watches(&self.history, &oracle).violations;
         let permissions = check_permissions(&self.history).violations;
+        let answers = check_answers(&self.history).violations;
         let freshness = check_freshness(&self.history).violations;
         let times = check_times(&self.history, EPOCH_MS, self.world.wrong_clocks()).violations;
         let found = freshness.iter().map(ToString::to_string);
@@ -205,7 +207,8 @@ impl Run {
         let found = found.chain(self.findings.violations.iter().cloned());
         let found = found.chain(sessions.iter().map(ToString::to_string));
         let found = found.chain(watches.iter().map(ToString::to_string));
-        let found: Vec<String> = found.chain(permissions.iter().map(ToString::to_string)).collect();
+        let found = found.chain(permissions.iter().map(ToString::to_string));
+        let found: Vec<String> = found.chain(answers.iter().map(ToString::to_string)).collect();
         if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
     }
 

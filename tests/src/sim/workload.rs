@@ -1,16 +1,21 @@
 //! What the clients of a run ask for. A run draws its own mix, so that each kind of request is frequent in some runs.
 
+mod memory;
+mod places;
+pub mod users;
+
+pub use memory::Memory;
+
 use super::history::CallId;
 use bytes::Bytes;
+use places::{Places, pick};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use volery::acl::digest;
+use users::{Guarded, SUPERUSER, USERS, User, lists};
 use volery::wire::{
-    Acl, AddWatchMode, Check, Create, CreateMode, Delete, MultiOp, OpResult, Permissions, ReadOp, Reply,
-    Request, SetData, Stat,
+    Acl, AddWatchMode, Check, Create, CreateMode, Delete, MultiOp, ReadOp, Request, SetData, WatcherType,
 };
 
 /// A kind of request.
@@ -19,182 +24,246 @@ enum Kind {
     Create,
     CreateEphemeral,
     CreateSequential,
+    CreateTtl,
+    CreateContainer,
+    CreateListed,
+    Prepare,
     Delete,
+    DeleteVersion,
     Set,
     SetVersion,
+    SetListed,
     Get,
     Exists,
     Children,
+    GetListed,
+    GetAcl,
+    SetAcl,
+    Auth,
+    WhoAmI,
     Multi,
     MultiVersion,
+    MultiMixed,
     MultiRead,
+    View,
     Sync,
     AddWatch,
+    CheckWatches,
+    RemoveWatches,
     Ephemerals,
-    Secret,
-    Auth,
+    Descendants,
 }
 
-const KINDS: [Kind; 17] = [
-    Kind::Create,
-    Kind::CreateEphemeral,
-    Kind::CreateSequential,
-    Kind::Delete,
-    Kind::Set,
-    Kind::SetVersion,
-    Kind::Get,
-    Kind::Exists,
-    Kind::Children,
-    Kind::Multi,
-    Kind::MultiVersion,
-    Kind::MultiRead,
-    Kind::Sync,
-    Kind::AddWatch,
-    Kind::Ephemerals,
-    Kind::Secret,
-    Kind::Auth,
+/// The kinds, and how often in 100 runs each is part of the mix.
+const KINDS: [(Kind, u32); 31] = [
+    (Kind::Create, 70),
+    (Kind::CreateEphemeral, 70),
+    (Kind::CreateSequential, 70),
+    (Kind::CreateTtl, 40),
+    (Kind::CreateContainer, 40),
+    (Kind::CreateListed, 30),
+    (Kind::Prepare, 50),
+    (Kind::Delete, 70),
+    (Kind::DeleteVersion, 40),
+    (Kind::Set, 70),
+    (Kind::SetVersion, 70),
+    (Kind::SetListed, 40),
+    (Kind::Get, 70),
+    (Kind::Exists, 70),
+    (Kind::Children, 70),
+    (Kind::GetListed, 40),
+    (Kind::GetAcl, 30),
+    (Kind::SetAcl, 30),
+    (Kind::Auth, 40),
+    (Kind::WhoAmI, 20),
+    (Kind::Multi, 70),
+    (Kind::MultiVersion, 70),
+    (Kind::MultiMixed, 50),
+    (Kind::MultiRead, 70),
+    (Kind::View, 40),
+    (Kind::Sync, 70),
+    (Kind::AddWatch, 70),
+    (Kind::CheckWatches, 20),
+    (Kind::RemoveWatches, 30),
+    (Kind::Ephemerals, 70),
+    (Kind::Descendants, 40),
 ];
 
-/// The znodes under which everything happens. Those of one component live with the root or by themselves, those of two by
-/// themselves, deeper ones with their ancestor of two.
-const PARENTS: [&str; 6] = ["/d", "/g", "/q", "/e", "/d/k0", "/d/k1"];
-
-/// Each user, the password, and the znode that only that user may read and write. Nobody deletes it.
-const SECRETS: [(&str, &str, &str); 2] = [("ann", "a", "/s0"), ("bob", "b", "/s1")];
+/// A time to live that no run lasts, whatever its clocks say.
+pub const TTL_LASTING_MS: i64 = 48 * 3_600_000;
+/// The longest of the times to live that a run outlasts.
+const TTL_BRIEF_MS_MAX: i64 = 3_000;
+/// The most operations of a mixed multi.
+const MIXED_MAX: usize = 6;
 
 /// The paths of a run, and how often what is asked of them.
 #[derive(Clone, Debug)]
 pub struct Workload {
     weights: Vec<(Kind, u32)>,
-    registers: Vec<Arc<str>>,
-    groups: Vec<Vec<Arc<str>>>,
-    ephemerals: Vec<Arc<str>>,
-    queues: Vec<Arc<str>>,
-    parents: Vec<Arc<str>>,
+    places: Places,
     watched: f64,
-}
-
-/// What a client remembers of the znodes that it has seen: their versions.
-#[derive(Clone, Debug, Default)]
-pub struct Memory(BTreeMap<Arc<str>, i32>);
-
-impl Memory {
-    /// Learns from a reply.
-    pub fn learn(&mut self, request: &Request, reply: &Reply) {
-        match (request, reply) {
-            (Request::GetData { path, .. }, Reply::Data { stat, .. })
-            | (Request::Exists { path, .. }, Reply::Stat(stat))
-            | (Request::SetData(SetData { path, .. }), Reply::Stat(stat)) => self.note(path, stat),
-            (Request::MultiRead(ops), Reply::Results(results)) => {
-                for (op, result) in ops.iter().zip(results) {
-                    if let (ReadOp::GetData { path }, OpResult::Data { stat, .. }) = (op, result) {
-                        self.note(path, stat);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn note(&mut self, path: &Arc<str>, stat: &Stat) {
-        self.0.insert(path.clone(), stat.version);
-    }
-
-    fn version(&self, path: &Arc<str>) -> i32 {
-        self.0.get(path).copied().unwrap_or(0)
-    }
 }
 
 impl Workload {
     /// Draws a run's paths and mix.
     pub fn draw(rng: &mut SmallRng) -> Workload {
-        let list = |paths: &[&str]| paths.iter().map(|path| Arc::from(*path)).collect::<Vec<Arc<str>>>();
-        let registers =
-            list(&["/r0", "/r1", "/d/k0", "/d/k1", "/d/k2", "/d/k3", "/d/k0/x", "/d/k0/y", "/d/k1/x"]);
-        let count = rng.random_range(2..=registers.len());
-        let weight = |kind: &Kind| (*kind, if rng.random_bool(0.7) { rng.random_range(1..10) } else { 0 });
-        let mut weights: Vec<(Kind, u32)> = KINDS.iter().map(weight).collect();
-        weights[4].1 += 2;
-        weights[6].1 += 2;
-        // Few of many: credentials count until the connection ends.
-        weights[16].1 = weights[16].1.min(2);
+        let weight = |(kind, chance): &(Kind, u32)| {
+            let is_in = rng.random_range(0..100) < *chance;
+            let least = u32::from(matches!(kind, Kind::Set | Kind::Get)) * 2;
+            (*kind, least + if is_in { rng.random_range(1..10) } else { 0 })
+        };
         Workload {
-            weights,
-            registers: registers.choose_multiple(rng, count).cloned().collect(),
-            groups: vec![list(&["/g/a0", "/g/a1"]), list(&["/g/b0", "/g/b1", "/g/b2"])],
-            ephemerals: list(&["/e/0", "/e/1", "/e/2", "/e/3", "/d/k0/e", "/d/k1/e"]),
-            queues: list(&["/q/s-", "/d/k0/s-"]),
-            parents: list(&PARENTS),
+            weights: KINDS.iter().map(weight).collect(),
+            places: Places::draw(rng),
             watched: *[0.0, 0.2, 0.5].choose(rng).expect("three"),
         }
     }
 
-    /// What makes the znodes under which everything happens.
-    pub fn preparation(&self, call: impl FnMut() -> CallId) -> Vec<Request> {
-        let groups = self.groups.iter().flatten();
-        let mut requests: Vec<Request> = self.parents.iter().chain(groups).map(create_with(call)).collect();
-        requests.extend(SECRETS.iter().map(create_secret));
-        requests
+    /// What makes the znodes under which everything happens, and those that nobody deletes.
+    pub fn preparation(&self, mut call: impl FnMut() -> CallId) -> Vec<Request> {
+        let paths = self.prepared().cloned().collect::<Vec<Arc<str>>>();
+        let data = |call: CallId| Some(Bytes::from(format!("p-{}", call.0)));
+        paths.into_iter().map(|path| prepare(path, data(call()))).collect()
+    }
+
+    fn prepared(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.places.parents.iter().chain(self.places.groups.iter().flatten()).chain(&self.places.guarded)
     }
 
     /// Draws the next request.
     pub fn next(&self, rng: &mut SmallRng, client: usize, call: CallId, memory: &Memory) -> Request {
-        let data = || Some(Bytes::from(format!("c{client}-{}", call.0)));
+        let data = Some(Bytes::from(format!("c{client}-{}", call.0)));
         let watch = rng.random_bool(self.watched);
         let (kind, _) =
             *self.weights.choose_weighted(rng, |(_, weight)| *weight).expect("some weigh something");
-        let path =
-            if rng.random_bool(0.8) { pick(&self.registers, rng) } else { pick(&self.ephemerals, rng) };
-        let group = self.groups.choose(rng).expect("groups");
+        let places = &self.places;
         match kind {
-            Kind::Create => create(path, data(), CreateMode::Persistent, rng.random()),
-            Kind::CreateEphemeral => {
-                create(pick(&self.ephemerals, rng), data(), CreateMode::Ephemeral, rng.random())
+            Kind::Create | Kind::CreateEphemeral | Kind::CreateSequential | Kind::CreateTtl => {
+                self.create(kind, rng, data)
             }
-            Kind::CreateSequential => {
-                let mode = *[CreateMode::PersistentSequential, CreateMode::EphemeralSequential]
-                    .choose(rng)
-                    .expect("two");
-                create(pick(&self.queues, rng), data(), mode, rng.random())
-            }
-            Kind::Delete => Request::Delete(Delete { path, version: -1 }),
-            Kind::Set => Request::SetData(SetData { path, data: data(), version: -1 }),
-            Kind::SetVersion => {
+            Kind::CreateContainer | Kind::CreateListed | Kind::Prepare => self.create(kind, rng, data),
+            Kind::Delete => Request::Delete(Delete { path: places.any(rng), version: -1 }),
+            Kind::DeleteVersion => {
+                let path = places.any(rng);
                 let version = memory.version(&path);
-                Request::SetData(SetData { path, data: data(), version })
+                Request::Delete(Delete { path, version })
             }
-            Kind::Get => Request::GetData { path, watch },
-            Kind::Exists => Request::Exists { path, watch },
-            Kind::Children if rng.random() => Request::GetChildren { path: pick(&self.parents, rng), watch },
-            Kind::Children => Request::GetChildren2 { path: pick(&self.parents, rng), watch },
-            Kind::Multi => Request::Multi(group.iter().map(|path| set(path, data(), -1)).collect()),
-            Kind::MultiVersion => self.multi(group, rng, &data(), memory),
+            Kind::Set => Request::SetData(SetData { path: places.any(rng), data, version: -1 }),
+            Kind::SetListed => {
+                Request::SetData(SetData { path: places.allowed_or_not(rng), data, version: -1 })
+            }
+            Kind::SetVersion => {
+                let path = places.any(rng);
+                let version = memory.version(&path);
+                Request::SetData(SetData { path, data, version })
+            }
+            Kind::Multi => {
+                let group = places.groups.choose(rng).expect("groups");
+                Request::Multi(group.iter().map(|path| set(path, data.clone(), -1)).collect())
+            }
+            Kind::MultiVersion => self.multi(rng, &data, memory),
+            Kind::MultiMixed => self.mixed(rng, &data, memory),
+            Kind::Auth => auth(rng),
+            Kind::GetAcl => Request::GetAcl { path: places.allowed_or_not(rng) },
+            Kind::SetAcl => {
+                let path = pick(&places.listed, rng);
+                let version = if rng.random() { -1 } else { memory.aversion(&path) };
+                Request::SetAcl { path, acl: lists().choose(rng).expect("lists").clone(), version }
+            }
+            _ => self.look(kind, rng, watch),
+        }
+    }
+
+    /// What changes nothing in the tree.
+    fn look(&self, kind: Kind, rng: &mut SmallRng, watch: bool) -> Request {
+        let places = &self.places;
+        let path = places.any(rng);
+        match kind {
+            Kind::Exists => Request::Exists { watch: watch && !places.listed.contains(&path), path },
+            Kind::Children if rng.random() => {
+                Request::GetChildren { path: pick(&places.parents, rng), watch }
+            }
+            Kind::Children => Request::GetChildren2 { path: pick(&places.parents, rng), watch },
+            Kind::GetListed if rng.random_bool(0.2) => {
+                let path = if rng.random() { places.allowed_or_not(rng) } else { "/".into() };
+                Request::AddWatch { path, mode: any_mode(rng) }
+            }
+            Kind::GetListed => Request::GetData { path: places.allowed_or_not(rng), watch: false },
+            Kind::WhoAmI => Request::WhoAmI,
             Kind::MultiRead => {
+                let group = places.groups.choose(rng).expect("groups");
                 Request::MultiRead(group.iter().map(|path| ReadOp::GetData { path: path.clone() }).collect())
             }
+            Kind::View => Request::MultiRead(places.views.choose(rng).expect("views").clone()),
             Kind::Sync => Request::Sync { path },
             Kind::AddWatch => {
-                let mode =
-                    *[AddWatchMode::Persistent, AddWatchMode::PersistentRecursive].choose(rng).expect("two");
-                let path = if rng.random_bool(0.7) { path } else { pick(&self.parents, rng) };
-                Request::AddWatch { path, mode }
+                let path = if rng.random_bool(0.7) { path } else { pick(&places.parents, rng) };
+                Request::AddWatch { path, mode: any_mode(rng) }
             }
-            Kind::Ephemerals => Request::GetEphemerals { prefix: "".into() },
-            Kind::Secret => secret(rng, data()),
-            Kind::Auth => authenticate(rng),
+            Kind::CheckWatches | Kind::RemoveWatches => {
+                let path = if rng.random_bool(0.7) { path } else { pick(&places.parents, rng) };
+                let watcher = *WatcherType::ALL.choose(rng).expect("five");
+                match kind {
+                    Kind::CheckWatches => Request::CheckWatches { path, kind: watcher },
+                    _ => Request::RemoveWatches { path, kind: watcher },
+                }
+            }
+            Kind::Ephemerals => {
+                let prefix = *["", "/e", "/d/k0/", "/nowhere"].choose(rng).expect("four");
+                Request::GetEphemerals { prefix: prefix.into() }
+            }
+            Kind::Descendants if rng.random_bool(0.3) => Request::GetAllChildrenNumber { path: "/".into() },
+            Kind::Descendants => Request::GetAllChildrenNumber { path: pick(&places.parents, rng) },
+            _ => Request::GetData { watch: watch && !places.listed.contains(&path), path },
+        }
+    }
+
+    fn create(&self, kind: Kind, rng: &mut SmallRng, data: Option<Bytes>) -> Request {
+        let places = &self.places;
+        let mut acl = Acl::open_unsafe();
+        let (path, mode) = match kind {
+            Kind::Prepare => {
+                let all: Vec<&Arc<str>> = self.prepared().collect();
+                return prepare((*all.choose(rng).expect("parents")).clone(), data);
+            }
+            Kind::CreateEphemeral => (pick(&places.ephemerals, rng), CreateMode::Ephemeral),
+            Kind::CreateSequential => {
+                let modes = [CreateMode::PersistentSequential, CreateMode::EphemeralSequential];
+                (pick(&places.queues, rng), *modes.choose(rng).expect("two"))
+            }
+            Kind::CreateTtl => self.mortal(rng),
+            Kind::CreateContainer if rng.random() => (pick(&places.containers, rng), CreateMode::Container),
+            Kind::CreateContainer => {
+                let modes = [CreateMode::Persistent, CreateMode::Ephemeral];
+                (pick(&places.contained, rng), *modes.choose(rng).expect("two"))
+            }
+            Kind::CreateListed => {
+                acl.clone_from(lists().choose(rng).expect("lists"));
+                (pick(&places.listed, rng), CreateMode::Persistent)
+            }
+            _ => (pick(&places.registers, rng), CreateMode::Persistent),
+        };
+        Request::Create(Create { path, data, acl, mode: Ok(mode), with_stat: rng.random() || has_stat(mode) })
+    }
+
+    /// A znode with a time to live: a short one, a long one, or one that is none.
+    fn mortal(&self, rng: &mut SmallRng) -> (Arc<str>, CreateMode) {
+        let brief_ms = rng.random_range(100..TTL_BRIEF_MS_MAX);
+        match rng.random_range(0..10) {
+            0 => (
+                pick(&self.places.brief, rng),
+                CreateMode::Ttl(*[0, -1, i64::MAX].choose(rng).expect("three")),
+            ),
+            1 => ("/t/s-".into(), CreateMode::TtlSequential(brief_ms)),
+            2..6 => (pick(&self.places.lasting, rng), CreateMode::Ttl(TTL_LASTING_MS)),
+            _ => (pick(&self.places.brief, rng), CreateMode::Ttl(brief_ms)),
         }
     }
 
     /// A multi that depends on what was read: it checks a version, and changes others.
-    fn multi(
-        &self,
-        group: &[Arc<str>],
-        rng: &mut SmallRng,
-        data: &Option<Bytes>,
-        memory: &Memory,
-    ) -> Request {
+    fn multi(&self, rng: &mut SmallRng, data: &Option<Bytes>, memory: &Memory) -> Request {
         let mut ops: Vec<MultiOp> = Vec::new();
-        for path in group {
+        for path in self.places.groups.choose(rng).expect("groups") {
             let version = memory.version(path);
             ops.push(match rng.random_range(0..6) {
                 0 => MultiOp::Check(Check { path: path.clone(), version }),
@@ -204,37 +273,63 @@ impl Workload {
                 _ => set(path, data.clone(), version),
             });
         }
+        if rng.random_bool(0.1) {
+            ops.push(set(&pick(&self.places.guarded, rng), data.clone(), -1));
+        }
         Request::Multi(ops)
     }
-}
 
-/// Reads, writes or watches what only one user may.
-fn secret(rng: &mut SmallRng, data: Option<Bytes>) -> Request {
-    let (.., path) = SECRETS.choose(rng).expect("two");
-    let path: Arc<str> = (*path).into();
-    match rng.random_range(0..8) {
-        0..4 => Request::GetData { path, watch: false },
-        4..6 => Request::SetData(SetData { path, data, version: -1 }),
-        6 => Request::AddWatch { path, mode: AddWatchMode::Persistent },
-        _ => Request::AddWatch { path: "/".into(), mode: AddWatchMode::PersistentRecursive },
+    /// A multi of any operations, several on one znode among them; it may be empty.
+    fn mixed(&self, rng: &mut SmallRng, data: &Option<Bytes>, memory: &Memory) -> Request {
+        let bundle = self.places.bundles.choose(rng).expect("bundles");
+        let count = rng.random_range(0..=MIXED_MAX);
+        let part = |rng: &mut SmallRng| {
+            let path = pick(bundle, rng);
+            let version = if rng.random() { -1 } else { memory.version(&path) };
+            match rng.random_range(0..8) {
+                0 => MultiOp::Check(Check { path, version }),
+                1 => MultiOp::Delete(Delete { path, version }),
+                2 => {
+                    let modes = [CreateMode::PersistentSequential, CreateMode::EphemeralSequential];
+                    let (queue, mode) = (pick(&self.places.queues, rng), *modes.choose(rng).expect("two"));
+                    MultiOp::Create(creation(queue, data.clone(), mode, rng.random()))
+                }
+                3 | 4 => {
+                    MultiOp::Create(creation(path.clone(), data.clone(), self.mode_at(&path), rng.random()))
+                }
+                _ => MultiOp::SetData(SetData { path, data: data.clone(), version }),
+            }
+        };
+        Request::Multi((0..count).map(|_| part(rng)).collect())
+    }
+
+    /// How a znode at a path is created.
+    fn mode_at(&self, path: &Arc<str>) -> CreateMode {
+        if self.places.ephemerals.contains(path) {
+            CreateMode::Ephemeral
+        } else if self.places.lasting.contains(path) {
+            CreateMode::Ttl(TTL_LASTING_MS)
+        } else {
+            CreateMode::Persistent
+        }
     }
 }
 
-/// Shows the credentials of a user.
-fn authenticate(rng: &mut SmallRng) -> Request {
-    let (user, password, _) = SECRETS.choose(rng).expect("two");
-    Request::Auth { kind: 0, scheme: "digest".into(), auth: format!("{user}:{password}").into() }
+/// Whether requests for this mode are always answered with a Stat.
+fn has_stat(mode: CreateMode) -> bool {
+    matches!(mode, CreateMode::Container | CreateMode::Ttl(_) | CreateMode::TtlSequential(_))
 }
 
-fn create_secret((user, password, path): &(&str, &str, &str)) -> Request {
-    let acl =
-        vec![Acl { permissions: Permissions::ALL, scheme: "digest".into(), id: digest(user, password) }];
-    let create = creation((*path).into(), None, CreateMode::Persistent, false);
-    Request::Create(Create { acl, ..create })
+fn auth(rng: &mut SmallRng) -> Request {
+    match rng.random_range(0..40) {
+        0 => Request::Auth { kind: 0, scheme: "kerberos".into(), auth: Bytes::from_static(b"ticket") },
+        1..4 => SUPERUSER.auth(),
+        _ => User(rng.random_range(0..USERS - 1)).auth(),
+    }
 }
 
-fn pick(paths: &[Arc<str>], rng: &mut SmallRng) -> Arc<str> {
-    paths.choose(rng).expect("paths").clone()
+fn any_mode(rng: &mut SmallRng) -> AddWatchMode {
+    *[AddWatchMode::Persistent, AddWatchMode::PersistentRecursive].choose(rng).expect("two")
 }
 
 fn set(path: &Arc<str>, data: Option<Bytes>, version: i32) -> MultiOp {
@@ -242,16 +337,11 @@ fn set(path: &Arc<str>, data: Option<Bytes>, version: i32) -> MultiOp {
 }
 
 fn creation(path: Arc<str>, data: Option<Bytes>, mode: CreateMode, with_stat: bool) -> Create {
-    Create { path, data, acl: Acl::open_unsafe(), mode: Ok(mode), with_stat }
+    Create { path, data, acl: Acl::open_unsafe(), mode: Ok(mode), with_stat: with_stat || has_stat(mode) }
 }
 
-fn create(path: Arc<str>, data: Option<Bytes>, mode: CreateMode, with_stat: bool) -> Request {
-    Request::Create(creation(path, data, mode, with_stat))
-}
-
-fn create_with(mut call: impl FnMut() -> CallId) -> impl FnMut(&Arc<str>) -> Request {
-    move |path| {
-        let data = Bytes::from(format!("p-{}", call().0));
-        create(path.clone(), Some(data), CreateMode::Persistent, false)
-    }
+/// Creates a znode that is to be there all the time, with the list that it is to have.
+fn prepare(path: Arc<str>, data: Option<Bytes>) -> Request {
+    let acl = Guarded::at(&path).map_or_else(Acl::open_unsafe, Guarded::acl);
+    Request::Create(Create { path, data, acl, mode: Ok(CreateMode::Persistent), with_stat: false })
 }

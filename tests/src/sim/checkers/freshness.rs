@@ -155,7 +155,11 @@ impl<'a, 'c> Judge<'a, 'c> {
     }
 
     fn returned(&mut self, call: &Call<'a>, moment: Moment) {
-        for sight in &call.sights {
+        for (place, sight) in call.sights.iter().enumerate() {
+            // A multi may change a znode twice, and only the last of it is there for others.
+            if call.sights[place + 1..].iter().any(|later| later.path == sight.path) {
+                continue;
+            }
             self.judge(call, sight, moment);
             if let Shown::Names(names, _) = sight.shown {
                 self.judge_missing(call, sight.path, |name| names.iter().any(|one| **one == *name), moment);

@@ -21,8 +21,8 @@
 //!
 //! # Caveats
 //!
-//! - Znodes that the servers delete by themselves, containers and those with a time to live, are left out, and so are those
-//!   that are there from the start.
+//! - Znodes that the servers may delete by themselves, containers that have had children and those with a short time to live,
+//!   are left out, and so are those that are there from the start.
 //! - Counters of children, times and ACLs are not judged; an operation that an ACL forbids says nothing.
 //! - Groups of more than four znodes are cut into what single multis touch, and the larger of those are not judged.
 

@@ -11,6 +11,7 @@
 use super::sessions::calls::{Calls, ConnectionIndex, End};
 use super::sessions::violation::Violation;
 use crate::sim::history::History;
+use crate::sim::workload::users::SUPERUSER;
 use rustc_hash::FxHashMap;
 use volery::acl::{Caller, Identity, allows, digest};
 use volery::wire::{Acl, Create, ErrorCode, MultiOp, Permissions, Request, SetData};
@@ -44,7 +45,7 @@ pub fn check_permissions(history: &History) -> Report {
     for call in &calls.calls {
         let caller = callers.entry(call.connection).or_insert_with(nobody);
         if let Request::Auth { auth, .. } = call.request {
-            caller.identities.extend(identity(auth));
+            identity(auth).into_iter().for_each(|identity| prove(caller, identity));
         }
         let End::Returned { at, result, .. } = call.end else { continue };
         let Some((path, permission)) = permission(call.request) else { continue };
@@ -67,18 +68,25 @@ pub fn check_permissions(history: &History) -> Report {
     report
 }
 
+/// Whether everybody may read what has this list.
+pub fn is_open(list: &[Acl]) -> bool {
+    allows(list, Permissions::READ, &nobody())
+}
+
 /// The one list of each znode that has one.
 pub fn lists<'a>(calls: &Calls<'a>) -> FxHashMap<&'a str, Option<&'a [Acl]>> {
     let mut lists: FxHashMap<&str, Option<&[Acl]>> = FxHashMap::default();
     for (path, list) in calls.calls.iter().flat_map(|call| given(call.request)) {
         let known = lists.entry(path).or_insert(Some(list));
-        *known = known.filter(|known| *known == list);
+        // What `auth` stands for depends on who asked.
+        let is_plain = list.iter().all(|entry| entry.scheme != "auth");
+        *known = known.filter(|known| *known == list && is_plain);
     }
     lists
 }
 
 /// The lists that a request would give to znodes.
-fn given(request: &Request) -> Vec<(&str, &[Acl])> {
+pub fn given(request: &Request) -> Vec<(&str, &[Acl])> {
     match request {
         Request::Create(Create { path, acl, .. }) | Request::SetAcl { path, acl, .. } => {
             vec![(&**path, &**acl)]
@@ -106,6 +114,12 @@ fn permission(request: &Request) -> Option<(&str, Permissions)> {
 /// Somebody without credentials, from where all clients of a run are.
 pub fn nobody() -> Caller {
     Caller::from(std::net::Ipv4Addr::LOCALHOST.into())
+}
+
+/// A caller is somebody from here on, besides whom it was.
+pub fn prove(caller: &mut Caller, identity: Identity) {
+    caller.superuser |= identity.id == SUPERUSER.digest();
+    caller.identities.push(identity);
 }
 
 /// Whom digest credentials prove.

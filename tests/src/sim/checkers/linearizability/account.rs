@@ -5,6 +5,7 @@ use super::names::{Names, PathId};
 use super::reading::{Note, SEQUENCE_DIGITS, is_sequence_number};
 use super::znode::Fact;
 use crate::sim::history::{Happening, History};
+use crate::sim::workload::TTL_LASTING_MS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use volery::path;
@@ -51,7 +52,9 @@ impl Account {
             fleeting: BTreeSet::new(),
             fleeting_sequences: BTreeSet::new(),
         };
-        creates(history).for_each(|create| account.note_fleeting(create));
+        let parents: BTreeSet<&str> =
+            creates(history).filter_map(|create| path::parent(&create.path)).collect();
+        creates(history).for_each(|create| account.note_fleeting(create, &parents));
         let paths = account.names.paths().count();
         account.about.resize(paths, Places::new());
         account.listing.resize(paths, Places::new());
@@ -62,8 +65,11 @@ impl Account {
         account
     }
 
-    fn note_fleeting(&mut self, create: &Create) {
+    /// A time to live that is longer than any run is none, and a container that never has children stays.
+    fn note_fleeting(&mut self, create: &Create, parents: &BTreeSet<&str>) {
         match create.mode {
+            Ok(CreateMode::Container) if !parents.contains(&*create.path) => {}
+            Ok(CreateMode::Ttl(ttl_ms)) if ttl_ms >= TTL_LASTING_MS => {}
             Ok(CreateMode::Container | CreateMode::Ttl(_)) => {
                 let path = self.names.path(&create.path);
                 self.fleeting.insert(path);

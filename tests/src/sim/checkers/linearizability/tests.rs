@@ -2,6 +2,7 @@
 
 use super::{Findings, check};
 use crate::sim::history::{CallId, Happening, History};
+use crate::sim::workload::TTL_LASTING_MS;
 use bytes::Bytes;
 use volery::wire::{
     Check, Create, CreateMode, Delete, ErrorCode, MultiOp, OpResult, ReadOp, Reply, Request, SetData, Stat,
@@ -473,9 +474,21 @@ fn what_servers_delete_by_themselves_is_left_out() {
     let mut script = Script::with_a();
     let container = Request::Create(create_op("/a/c", "0", CreateMode::Container, false));
     script.call(1, container, path("/a/c"));
+    script.call(1, create("/a/c/x"), path("/a/c/x"));
+    script.call(1, delete("/a/c/x"), Ok(Reply::Empty));
     script.call(1, exists("/a/c"), NO_NODE);
     script.is_right();
-    assert_eq!(script.findings().histories, 1);
+    assert_eq!(script.findings().histories, 2);
+}
+
+#[test]
+fn what_servers_may_not_delete_yet_is_judged() {
+    for mode in [CreateMode::Container, CreateMode::Ttl(TTL_LASTING_MS)] {
+        let mut script = Script::with_a();
+        script.call(1, Request::Create(create_op("/a/c", "0", mode, false)), path("/a/c"));
+        script.call(1, exists("/a/c"), NO_NODE);
+        script.is_wrong("/a/c: no order explains");
+    }
 }
 
 /// `/a` and `/b`, which multis set together.

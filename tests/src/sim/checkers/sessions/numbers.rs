@@ -30,8 +30,8 @@ struct Numbers<'a> {
     given: FxHashMap<(&'a str, u32), CallIndex>,
     /// The greatest number answered so far.
     answered: FxHashMap<&'a str, (u32, Moment)>,
-    /// What was answered when a call was sent.
-    floors: FxHashMap<CallIndex, (u32, Moment)>,
+    /// What was answered under a parent when a call was sent.
+    floors: FxHashMap<(CallIndex, &'a str), (u32, Moment)>,
     /// The last number of each session.
     last: FxHashMap<(i64, &'a str), (u32, CallIndex)>,
 }
@@ -112,7 +112,7 @@ impl<'a> Numbers<'a> {
                 && let Some(parent) = path::parent(&create.path)
                 && let Some(floor) = self.answered.get(parent)
             {
-                self.floors.entry(index).and_modify(|known| *known = (*known).min(*floor)).or_insert(*floor);
+                self.floors.insert((index, parent), *floor);
             }
         }
     }
@@ -133,7 +133,7 @@ impl<'a> Numbers<'a> {
             let text = format!("calls {other} and {id} were both given the number {number} under {parent}");
             report.accuse(calls, Rule::NumberTwice, call.session, moment, text);
         }
-        if let Some((before, at)) = self.floors.get(&index)
+        if let Some((before, at)) = self.floors.get(&(index, parent))
             && number < *before
         {
             let text = format!(
@@ -217,6 +217,16 @@ mod tests {
         let made = |number| OpResult::Created { path: format!("/q/n-{number:010}").into() };
         script.done(0, request, Ok(Reply::Results(vec![made(1), made(0)])));
         assert_eq!(rules(&script), [Rule::NumberFalls]);
+    }
+
+    #[test]
+    fn each_parent_counts_by_itself() {
+        let mut script = Script::with_clients(1);
+        create(&mut script, 0, "0000000007");
+        let request = multi(vec![sequential("/q/n-"), sequential("/r/n-")]);
+        let made = ["/q/n-0000000008", "/r/n-0000000000"].map(|path| OpResult::Created { path: path.into() });
+        script.done(0, request, Ok(Reply::Results(made.to_vec())));
+        assert_eq!(rules(&script), []);
     }
 
     #[test]

@@ -183,8 +183,10 @@ impl<'a, 'c> Judge<'a, 'c> {
             && !watcher.accused.contains(sight.path)
         {
             self.report.looks += 1;
+            // A multi may set a znode and delete it under one zxid.
+            let own = i64::from(base.moment == moment);
             let deleted = match (base.data, sight.is_there()) {
-                (Data::There { mzxid }, false) => !told.has_deletion_after(sight.path, mzxid),
+                (Data::There { mzxid }, false) => !told.has_deletion_after(sight.path, mzxid - own),
                 _ => false,
             };
             let set = sight.stat().map(|stat| stat.mzxid).filter(|mzxid| match base.data {

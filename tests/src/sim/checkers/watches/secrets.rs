@@ -1,11 +1,12 @@
 //! Secrets: the znodes that not everybody may read, and the connections whose client has shown that it may.
 //!
 //! The credentials that a client sends on a connection count for what happens after they are sent. What a session is *not* told
-//! of a secret is judged by nobody: it may have happened before the credentials were there.
+//! of a secret is judged by nobody: it may have happened before the credentials were there. So it is of a znode whose list was
+//! closed for a while.
 
-use crate::sim::checkers::permissions::{identity, lists, nobody};
+use crate::sim::checkers::permissions::{given, identity, is_open, lists, nobody, prove};
 use crate::sim::checkers::sessions::calls::{Calls, ConnectionIndex, Moment};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use volery::acl::{Identity, allows};
 use volery::wire::{Acl, Permissions, Request};
 
@@ -13,15 +14,19 @@ use volery::wire::{Acl, Permissions, Request};
 #[derive(Debug, Default)]
 pub struct Secrets<'a> {
     lists: FxHashMap<&'a str, &'a [Acl]>,
+    /// Znodes that one of several lists makes a secret.
+    at_times: FxHashSet<&'a str>,
     shown: FxHashMap<ConnectionIndex, Vec<(Moment, Identity)>>,
 }
 
 impl<'a> Secrets<'a> {
     /// Collects them.
     pub fn of(calls: &Calls<'a>) -> Secrets<'a> {
-        let kept = |list: &&[Acl]| !allows(list, Permissions::READ, &nobody());
+        let kept = |list: &&[Acl]| !is_open(list);
+        let given = calls.calls.iter().flat_map(|call| given(call.request));
+        let at_times = given.filter(|(_, list)| !is_open(list)).map(|(path, _)| path).collect();
         let lists = lists(calls).into_iter().filter_map(|(path, list)| Some((path, list.filter(kept)?)));
-        let mut secrets = Secrets { lists: lists.collect(), shown: FxHashMap::default() };
+        let mut secrets = Secrets { lists: lists.collect(), at_times, shown: FxHashMap::default() };
         for call in &calls.calls {
             if let Request::Auth { auth, .. } = call.request {
                 let shown = identity(auth).map(|identity| (call.invoked, identity));
@@ -31,9 +36,9 @@ impl<'a> Secrets<'a> {
         secrets
     }
 
-    /// Whether a znode is one.
+    /// Whether a znode is one, if only at times.
     pub fn has(&self, path: &str) -> bool {
-        self.lists.contains_key(path)
+        self.at_times.contains(path)
     }
 
     /// Whether a connection may be told of a znode at some moment.
@@ -41,7 +46,8 @@ impl<'a> Secrets<'a> {
         let Some(list) = self.lists.get(path) else { return true };
         let mut caller = nobody();
         let shown = self.shown.get(&connection).into_iter().flatten();
-        caller.identities.extend(shown.filter(|(at, _)| *at < moment).map(|(_, identity)| identity.clone()));
+        let shown = shown.filter(|(at, _)| *at < moment);
+        shown.for_each(|(_, identity)| prove(&mut caller, identity.clone()));
         allows(list, Permissions::READ, &caller)
     }
 }
