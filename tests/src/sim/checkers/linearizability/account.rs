@@ -9,7 +9,7 @@ use crate::sim::workload::TTL_LASTING_MS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use volery::path;
-use volery::wire::{Create, CreateMode, MultiOp, Request};
+use volery::wire::{Acl, Create, CreateMode, MultiOp, Request};
 
 /// Deeds by their places, in order.
 type Places = Vec<usize>;
@@ -34,6 +34,8 @@ pub struct Account {
     fleeting: BTreeSet<PathId>,
     /// The paths, before the number, of sequences that the servers delete by themselves.
     fleeting_sequences: BTreeSet<Arc<str>>,
+    /// The paths of znodes that have an access-control list, which may keep a caller out.
+    listed: BTreeSet<PathId>,
 }
 
 impl Account {
@@ -51,10 +53,12 @@ impl Account {
             endings: BTreeMap::new(),
             fleeting: BTreeSet::new(),
             fleeting_sequences: BTreeSet::new(),
+            listed: BTreeSet::new(),
         };
         let parents: BTreeSet<&str> =
             creates(history).filter_map(|create| path::parent(&create.path)).collect();
         creates(history).for_each(|create| account.note_fleeting(create, &parents));
+        account.note_lists(history);
         let paths = account.names.paths().count();
         account.about.resize(paths, Places::new());
         account.listing.resize(paths, Places::new());
@@ -81,6 +85,18 @@ impl Account {
         }
     }
 
+    fn note_lists(&mut self, history: &History) {
+        let created = creates(history).filter(|create| create.acl != Acl::open_unsafe());
+        let set = requests(history).filter_map(|request| match request {
+            Request::SetAcl { path, .. } => Some(path),
+            _ => None,
+        });
+        for path in created.map(|create| &create.path).chain(set) {
+            let path = self.names.path(path);
+            self.listed.insert(path);
+        }
+    }
+
     fn index(&mut self, place: usize, note: &Note) {
         let places = match note {
             Note::Fact(path, _) => &mut self.about[path.index()],
@@ -104,6 +120,11 @@ impl Account {
         let is_fleeting = self.fleeting.contains(&id)
             || sequence_of(path).is_some_and(|prefix| self.fleeting_sequences.contains(prefix));
         path.starts_with('/') && !path::is_special(path) && !is_fleeting
+    }
+
+    /// Whether a znode never has an access-control list.
+    pub fn is_open(&self, id: PathId) -> bool {
+        !self.listed.contains(&id)
     }
 
     /// The places of all deeds that say something of one of these znodes, in order.
@@ -156,11 +177,7 @@ fn is_aside(fact: &Fact) -> bool {
 
 /// All creates that were asked for.
 fn creates(history: &History) -> impl Iterator<Item = &Create> {
-    let requests = history.entries.iter().filter_map(|entry| match &entry.happening {
-        Happening::Invoked { request, .. } => Some(request),
-        _ => None,
-    });
-    requests.flat_map(|request| {
+    requests(history).flat_map(|request| {
         let (alone, ops): (_, &[MultiOp]) = match request {
             Request::Create(create) => (Some(create), &[]),
             Request::Multi(ops) => (None, ops),
@@ -171,6 +188,14 @@ fn creates(history: &History) -> impl Iterator<Item = &Create> {
             _ => None,
         });
         alone.into_iter().chain(parts)
+    })
+}
+
+/// All that was asked for.
+fn requests(history: &History) -> impl Iterator<Item = &Request> {
+    history.entries.iter().filter_map(|entry| match &entry.happening {
+        Happening::Invoked { request, .. } => Some(request),
+        _ => None,
     })
 }
 

@@ -79,7 +79,7 @@ pub fn items(account: &Account, members: &[PathId]) -> Option<Vec<Item>> {
         let deed = &account.deeds[place];
         let (manner, zxid) = (deed.reading.manner, deed.reading.zxid);
         let ways = ways(account, deed, members)?;
-        let is_certain = ways.is_single() && is_certain(deed, members);
+        let is_certain = ways.is_single() && is_certain(account, deed, members);
         ways.for_each(|facts| {
             let operation = Operation { manner, facts, zxid };
             if is_of_use(&operation) {
@@ -98,10 +98,10 @@ fn is_of_use(operation: &Operation) -> bool {
     }
 }
 
-/// Whether only the versions of members decide what became of a call whose reply was lost.
-fn is_certain(deed: &Deed, members: &[PathId]) -> bool {
+/// Whether only the versions of members decide what became of a call whose reply was lost: no list keeps the caller out.
+fn is_certain(account: &Account, deed: &Deed, members: &[PathId]) -> bool {
     deed.reading.notes.iter().all(|note| match note {
-        Note::Fact(path, Fact::Version(_) | Fact::Set(_)) => members.contains(path),
+        Note::Fact(path, Fact::Version(_) | Fact::Set(_)) => members.contains(path) && account.is_open(*path),
         _ => false,
     })
 }

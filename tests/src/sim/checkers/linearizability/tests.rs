@@ -5,7 +5,8 @@ use crate::sim::history::{CallId, Happening, History};
 use crate::sim::workload::TTL_LASTING_MS;
 use bytes::Bytes;
 use volery::wire::{
-    Check, Create, CreateMode, Delete, ErrorCode, MultiOp, OpResult, ReadOp, Reply, Request, SetData, Stat,
+    Acl, Check, Create, CreateMode, Delete, ErrorCode, MultiOp, OpResult, Permissions, ReadOp, Reply,
+    Request, SetData, Stat,
 };
 
 mod stretched;
@@ -96,7 +97,7 @@ fn bytes(text: &str) -> Option<Bytes> {
 }
 
 fn create_op(path: &str, data: &str, mode: CreateMode, with_stat: bool) -> Create {
-    Create { path: path.into(), data: bytes(data), acl: Vec::new(), mode: Ok(mode), with_stat }
+    Create { path: path.into(), data: bytes(data), acl: Acl::open_unsafe(), mode: Ok(mode), with_stat }
 }
 
 fn create(path: &str) -> Request {
@@ -439,6 +440,24 @@ fn a_session_may_expire_unseen() {
     script.call(1, create("/x"), path("/x"));
     script.call(1, ephemeral("/e"), path("/e"));
     script.is_wrong("/e: no order explains");
+}
+
+/// Of two changes of one connection the first must have had its effect if the second had, unless a list kept it out.
+#[test]
+fn a_lost_change_that_a_list_may_forbid_may_have_had_no_effect() {
+    let second_alone = |acl: Vec<Acl>| {
+        let mut script = Script::new();
+        let create = Create { acl, ..create_op("/a", "0", CreateMode::Persistent, false) };
+        script.call(1, Request::Create(create), path("/a"));
+        let changes = [("1", -1), ("2", 0)];
+        let lost =
+            changes.map(|(data, version)| script.send(2, Request::SetData(set_op("/a", data, version))));
+        script.lost(&lost);
+        script.call(3, get("/a"), data("2", stat(10, 20, 1)));
+        script
+    };
+    second_alone(Acl::open_unsafe()).is_wrong("/a: no order explains");
+    second_alone(vec![Acl::world(Permissions::READ)]).is_right();
 }
 
 #[test]
