@@ -30,6 +30,12 @@ pub const SOURCE_LOST: Branch = Branch::new("another node asked after a loss");
 pub const SOURCE_SILENT: Branch = Branch::new("another node asked after silence");
 /// Something of a partition was missed, and is asked for again.
 pub const OUTPUTS_MISSED: Branch = Branch::new("outputs asked for again");
+/// A part of a split read is lost: it was given up, or the node that had it has started anew.
+pub const PART_LOST: Branch = Branch::new("a part of a split read lost");
+/// A split read ends without its parts.
+pub const SPLIT_LOST: Branch = Branch::new("a split read lost");
+/// The parts of a split read are too large together.
+pub const SPLIT_TOO_LARGE: Branch = Branch::new("a split read too large");
 
 /// All of them.
 pub const BRANCHES: &[Branch] = &[
@@ -47,4 +53,7 @@ pub const BRANCHES: &[Branch] = &[
     SOURCE_LOST,
     SOURCE_SILENT,
     OUTPUTS_MISSED,
+    PART_LOST,
+    SPLIT_LOST,
+    SPLIT_TOO_LARGE,
 ];

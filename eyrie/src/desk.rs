@@ -16,6 +16,7 @@
 //! the oldest is given up, and is told to be lost when it is asked for.
 
 use crate::answer::{Answer, Outcome};
+use crate::branches::PART_LOST;
 use crate::client::is_node;
 use crate::codec;
 use crate::message::Message;
@@ -164,6 +165,7 @@ impl<S: StateMachine> Desk<S> {
     /// A split read was taken before: if its part is not kept, it is lost.
     pub fn repeated(&mut self, partition: PartitionId, id: CommandId) {
         if !self.kept.contains_key(&(partition, id)) {
+            PART_LOST.reached();
             self.lose((partition, id));
         }
     }
@@ -252,6 +254,7 @@ impl<S: StateMachine> Desk<S> {
         while self.bytes > self.limits.kept && self.kept.len() > 1 {
             let Some(part) = self.order.pop_front() else { return };
             if self.kept.contains_key(&part) {
+                PART_LOST.reached();
                 self.forget(part);
                 self.lose(part);
             }

@@ -8,6 +8,7 @@
 
 use crate::acquaintances::Acquaintances;
 use crate::answer::{Answer, Outcome};
+use crate::branches::{SPLIT_LOST, SPLIT_TOO_LARGE};
 use crate::causality::Past;
 use crate::client::{Epoch, Refusal, is_node};
 use crate::codec;
@@ -312,8 +313,14 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
                         None => self.end_split(id, Outcome::Lost),
                     }
                 }
-                Heard::Lost(id) => self.end_split(id, Outcome::Lost),
-                Heard::TooLarge(id) => self.end_split(id, Outcome::TooLarge),
+                Heard::Lost(id) => {
+                    SPLIT_LOST.reached();
+                    self.end_split(id, Outcome::Lost);
+                }
+                Heard::TooLarge(id) => {
+                    SPLIT_TOO_LARGE.reached();
+                    self.end_split(id, Outcome::TooLarge);
+                }
             }
         }
     }

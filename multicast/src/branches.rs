@@ -2,8 +2,6 @@
 
 use crate::branch::Branch;
 
-/// A copy from the shared ring is not the next one, and is left out.
-pub const COPY_REFUSED: Branch = Branch::new("a relayed copy refused");
 /// A leader folds its log and follows the shared ring from there.
 pub const RELAY_BEGUN: Branch = Branch::new("a relay begun");
 /// A member that takes no part stands for election though it hears a quorum.
@@ -41,7 +39,6 @@ pub const REIGN_LOST: Branch = Branch::new("a batch of a leader that was");
 
 /// All of them.
 pub const BRANCHES: &[Branch] = &[
-    COPY_REFUSED,
     RELAY_BEGUN,
     RESCUED,
     PREFERRED,

@@ -12,7 +12,7 @@
 //! is followed only from there on ([`Survey`]).
 
 use crate::PartitionId;
-use crate::branches::{COPY_REFUSED, RELAY_BEGUN};
+use crate::branches::RELAY_BEGUN;
 use crate::entry::{Entry, MalformedEntry};
 use crate::envelope::{Envelope, Relayed, SharedIndex};
 use crate::faults::NO_PREV_CHECK;
@@ -82,13 +82,12 @@ impl Taken {
         self.0
     }
 
-    /// Takes a copy if it is the next; says whether it was.
+    /// Takes a copy if it is the next; says whether it was. A leader of this version appends no other, since it folds its whole log
+    /// first: the check makes a wrong leader harmless, and only planted bugs reach it in simulations.
     pub fn take(&mut self, relayed: Relayed) -> bool {
         let next = relayed.prev == self.0 || NO_PREV_CHECK.is_planted();
         if next {
             self.0 = relayed.k;
-        } else {
-            COPY_REFUSED.reached();
         }
         next
     }
