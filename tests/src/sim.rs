@@ -47,6 +47,7 @@ pub mod client;
 pub mod cluster;
 pub mod counts;
 pub mod draw;
+pub mod emphasis;
 pub mod history;
 pub mod museum;
 pub mod registry;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tests::sim::campaign::{Catch, Totals, carry_out, coverage, guarded, keep_panics, unlike, visit};
+use tests::sim::museum::Runs;
 use tests::sim::run::Plan;
 
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -33,7 +34,8 @@ struct Arguments {
     /// Runs this seed alone, and prints what happens in it.
     #[arg(long)]
     replay: Option<u64>,
-    /// With --replay or --museum: the planted bug, or those whose names contain this.
+    /// The planted bug, or with --museum those whose names contain this; without --replay and --museum the runs in which it is looked
+    /// for, without it.
     #[arg(long)]
     fault: Option<String>,
     /// Runs each seed twice, and compares.
@@ -115,7 +117,8 @@ fn campaign(arguments: &Arguments, threads: usize) -> bool {
     let seeds = arguments.seeds.unwrap_or(if until.is_some() { u64::MAX } else { 200 });
     let told = Mutex::new((began, 0));
     let goes_on = |begun: u64| begun < seeds && until.is_none_or(|until| began.elapsed() < until);
-    let totals = carry_out(arguments.first, threads, goes_on, |totals| {
+    let plan = arguments.fault.as_deref().and_then(plan_for).unwrap_or(Plan::of);
+    let totals = carry_out(plan, arguments.first, threads, goes_on, |totals| {
         let mut told = told.lock().expect("nobody panics with it");
         if told.0.elapsed() >= TELL_EVERY || totals.violations.len() > told.1 {
             if totals.violations.len() > told.1 {
@@ -128,6 +131,15 @@ fn campaign(arguments: &Arguments, threads: usize) -> bool {
     summarize(&totals);
     let missed = coverage(&totals).iter().filter(|(_, times)| *times == 0).count();
     totals.violations.is_empty() && (missed == 0 || !arguments.require_coverage)
+}
+
+/// The runs in which a planted bug is looked for, unless they follow a script.
+fn plan_for(fault: &str) -> Option<fn(u64) -> Plan> {
+    let exhibit = tests::sim::museum::exhibits().into_iter().find(|it| it.fault.name().contains(fault))?;
+    match exhibit.runs {
+        Runs::Drawn(plan) => Some(plan),
+        Runs::Script(_) => None,
+    }
 }
 
 fn summarize(totals: &Totals) {

@@ -70,8 +70,9 @@ fn guard(fault: Option<Fault>, run: impl FnOnce() -> Outcome) -> Outcome {
     outcome
 }
 
-/// Runs the seeds from `first` on, as long as `goes_on` says so of the number of runs begun; `tell` hears of each.
+/// Runs the plans of the seeds from `first` on, as long as `goes_on` says so of the number of runs begun; `tell` hears of each.
 pub fn carry_out(
+    plan: fn(u64) -> Plan,
     first: u64,
     threads: usize,
     goes_on: impl Fn(u64) -> bool + Sync,
@@ -86,7 +87,7 @@ pub fn carry_out(
                     if !goes_on(number) {
                         return;
                     }
-                    let outcome = guarded(&Plan::of(first + number), None, false);
+                    let outcome = guarded(&plan(first + number), None, false);
                     let mut totals = totals.lock().expect("nobody panics with it");
                     totals.add(first + number, outcome);
                     tell(&totals);

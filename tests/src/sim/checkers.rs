@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod freshness;
+pub mod lifetimes;
 pub mod linearizability;
 pub mod permissions;
 pub mod sessions;

@@ -2,6 +2,7 @@
 //! when its own is gone. Sans-IO but for the world it lives in.
 
 use super::cluster::Cluster;
+use super::emphasis::Emphasis;
 use super::history::{CallId, Happening, History};
 use super::registry::Registry;
 use super::workload::{Memory, Workload};
@@ -17,6 +18,10 @@ use volery::wire::{
 
 /// How long a client waits until it may connect again.
 const RECONNECT_US: u64 = 60_000;
+/// How long one of a crowd rests between two requests, at most.
+const CROWD_REST_US: u64 = 1_000_000;
+/// The session timeouts of a crowd: its rests leave time for pings.
+const CROWD_TIMEOUTS_MS: std::ops::RangeInclusive<i32> = 6_000..=10_000;
 const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// How a client behaves.
@@ -34,6 +39,8 @@ pub struct Manner {
     pub closes: u32,
     /// How often it falls silent for longer than its session lives.
     pub absences: u32,
+    /// How often, of 100 pings that are answered, it falls silent behind one.
+    pub hushes: u32,
     /// How often it does not read for a while what it is sent, and goes on asking.
     pub deafness: u32,
 }
@@ -49,6 +56,7 @@ impl Manner {
             closes: rng.random_range(0..8),
             absences: rng.random_range(0..6),
             deafness: rng.random_range(0..6),
+            hushes: rng.random_range(0..6),
         }
     }
 }
@@ -154,11 +162,11 @@ impl Surroundings<'_> {
 
 impl Client {
     /// A client without a session, who begins with `pending`.
-    pub fn new(index: usize, seed: u64, pending: Vec<Request>) -> Client {
+    pub fn new(index: usize, seed: u64, emphasis: &Emphasis, pending: Vec<Request>) -> Client {
         let mut rng = SmallRng::seed_from_u64(seed);
         Client {
             index,
-            manner: Manner::draw(&mut rng),
+            manner: emphasis.upon(Manner::draw(&mut rng)),
             rng,
             session: None,
             connection: None,
@@ -178,6 +186,14 @@ impl Client {
         }
     }
 
+    /// One of many without a session, each of which asks for little.
+    pub fn of_a_crowd(index: usize, seed: u64, emphasis: &Emphasis) -> Client {
+        let mut client = Client::new(index, seed, emphasis, Vec::new());
+        let timeout_ms = client.rng.random_range(CROWD_TIMEOUTS_MS);
+        client.manner = Manner { timeout_ms, window: 1, rest_us: CROWD_REST_US, ..client.manner };
+        client
+    }
+
     /// What must not have happened to it, if it did.
     pub fn wronged(&self) -> Option<&str> {
         self.wronged.as_deref()
@@ -186,6 +202,11 @@ impl Client {
     /// The run is in another phase.
     pub fn set_mood(&mut self, mood: Mood) {
         self.mood = mood;
+    }
+
+    /// Asks for this too.
+    pub fn look(&mut self, requests: Vec<Request>) {
+        self.pending.extend(requests);
     }
 
     /// Whether it has done all that it was to finish.
@@ -342,6 +363,13 @@ impl Client {
         }
     }
 
+    /// It may fall silent when it knows how long its session lives without it.
+    fn may_hush(&mut self, now_us: u64) {
+        if self.mood == Mood::Work && self.rng.random_range(0..100) < self.manner.hushes {
+            self.away_us = self.back_us(now_us);
+        }
+    }
+
     /// When it is heard of again if it falls silent: at any time, or just before its session may be ended.
     fn back_us(&mut self, now_us: u64) -> u64 {
         let timeout_us = self.session.as_ref().map_or(0, |session| session.timeout_ms as u64 * 1_000);
@@ -393,7 +421,10 @@ impl Client {
         }
         let header = ReplyHeader::read(&mut reader).expect("a server's header");
         match header.xid {
-            XID_PING => self.confirmed_us = connection.pings.pop_front().expect("a pong answers a ping"),
+            XID_PING => {
+                self.confirmed_us = connection.pings.pop_front().expect("a pong answers a ping");
+                self.may_hush(around.world.now_us());
+            }
             XID_NOTIFICATION => {
                 let event = WatcherEvent::read(&mut reader).expect("a server's event");
                 self.registry.fired(&event);

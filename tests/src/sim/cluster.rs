@@ -1,5 +1,6 @@
 //! Volery's nodes in a simulated world.
 
+use super::draw::Sizes;
 use super::workload::users::SUPERUSER;
 use eyrie::sim::{Blueprint, Shape, World};
 use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, LogLimits, NodeId};
@@ -18,7 +19,7 @@ pub type Cluster = World<Volery, Gateway>;
 
 /// How the nodes of a plain cluster are made: ids without gaps, and the default placement.
 pub fn blueprint(shape: Shape) -> Blueprint<Volery, Gateway> {
-    blueprint_of(shape, shape.dense_ids(), &PlacementConfig::default())
+    blueprint_of(shape, Sizes::USUAL, shape.dense_ids(), &PlacementConfig::default())
 }
 
 /// What gateways may take: where there is an odd number of partitions so little that clients reach it.
@@ -40,12 +41,18 @@ fn limits_of(shape: Shape) -> GatewayLimits {
     }
 }
 
+/// The longest answer that travels between nodes: what a reply has no room for need not, where few bytes are let through.
+fn answer_bytes(sizes: Sizes) -> usize {
+    if sizes.are_scaled() { 2 * sizes.reply_bytes } else { ANSWER_BYTES_MAX }
+}
+
 /// How nodes are made: with small files and little memory for the log, so that a short run goes through many of them.
 ///
 /// # Panics
 /// If the placement is none for so many partitions.
 pub fn blueprint_of(
     shape: Shape,
+    sizes: Sizes,
     ids: Vec<NodeId>,
     placement: &PlacementConfig,
 ) -> Blueprint<Volery, Gateway> {
@@ -58,13 +65,14 @@ pub fn blueprint_of(
             tick_ms: 500,
             session_timeout_min_ms: 1_000,
             session_timeout_max_ms: 10_000,
-            frame_bytes_max: 1 << 20,
-            limits: limits_of(shape),
+            frame_bytes_max: sizes.frame_bytes,
+            limits: GatewayLimits { reply_bytes: sizes.reply_bytes, ..limits_of(shape) },
             super_digest: Some(SUPERUSER.digest()),
             secret: [7; 20],
         };
         Gateway::new(config, shape.partitions)
     });
     let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
-    Blueprint { shape, ids, oracle, front, limits, answers: ANSWERS }
+    let answers = AnswerLimits { answer: answer_bytes(sizes), ..ANSWERS };
+    Blueprint { shape, ids, oracle, front, limits, answers }
 }

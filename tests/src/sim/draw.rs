@@ -1,7 +1,8 @@
-//! What cluster a run has: how many nodes, partitions and replicas, which ids, and where znodes live.
+//! What cluster a run has: how many nodes, partitions and replicas, which ids, and where znodes live; how large values are, and how many clients ask for little.
 //!
 //! Most runs have a cluster of the usual size, since large ones take long; every kind of cluster comes up in some.
 
+use super::emphasis::Emphasis;
 use eyrie::NodeId;
 use eyrie::sim::Shape;
 use rand::Rng as _;
@@ -9,6 +10,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use std::collections::BTreeSet;
 use volery::placement::{PlacementConfig, Rule};
+use volery::wire::REPLY_BYTES_MAX;
 
 /// The most nodes that a run has.
 pub const NODES_MAX: usize = 7;
@@ -63,6 +65,69 @@ pub fn placement(rng: &mut SmallRng, partitions: u16) -> PlacementConfig {
     };
     let ruled: Vec<&&str> = RULED.choose_multiple(rng, count).collect();
     PlacementConfig { depth, rules: ruled.into_iter().map(|path| rule(path, rng)).collect() }
+}
+
+/// How large values are, and what is let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The longest request, in bytes.
+    pub frame_bytes: usize,
+    /// The longest reply.
+    pub reply_bytes: usize,
+    /// Of 100 values, how many are longer than a few bytes.
+    pub long: u32,
+}
+
+impl Sizes {
+    /// Small values, and nothing that would be too long.
+    pub const USUAL: Sizes = Sizes { frame_bytes: 1 << 20, reply_bytes: REPLY_BYTES_MAX, long: 0 };
+
+    /// Whether a reply may be too long.
+    pub fn are_scaled(self) -> bool {
+        self != Sizes::USUAL
+    }
+
+    /// Draws by how many bytes a value is longer than it need be: up to what a request has room for, and a few beyond.
+    pub fn padding(self, rng: &mut SmallRng) -> usize {
+        if self.long == 0 || rng.random_range(0..100) >= self.long {
+            return 0;
+        }
+        match rng.random_range(0..4) {
+            0 => (self.frame_bytes - AROUND_BYTES).saturating_add(rng.random_range(0..2 * AROUND_BYTES)),
+            1 => rng.random_range(0..self.frame_bytes),
+            _ => rng.random_range(0..self.frame_bytes / 8),
+        }
+    }
+}
+
+/// A request is longer than its value by less than this.
+const AROUND_BYTES: usize = 120;
+
+/// Draws sizes: in a few runs the limits are so low that values reach them.
+pub fn sizes(rng: &mut SmallRng) -> Sizes {
+    if rng.random_bool(0.85) {
+        return Sizes::USUAL;
+    }
+    let frame_bytes = *[4_000, 8_000, 20_000].choose(rng).expect("three");
+    let reply_bytes = (frame_bytes * rng.random_range(10..30) / 10).max(2_000);
+    Sizes { frame_bytes, reply_bytes, long: rng.random_range(1..25) }
+}
+
+/// Draws how many clients there are that ask for little: hundreds in a few runs.
+pub fn crowd(rng: &mut SmallRng) -> usize {
+    if rng.random_bool(0.97) { 0 } else { rng.random_range(100..=300) }
+}
+
+/// Draws what clients do more often than is drawn for each of them.
+pub fn habits(rng: &mut SmallRng) -> Emphasis {
+    let mut often = |most: u32| if rng.random_bool(0.9) { 0 } else { rng.random_range(0..most) };
+    let (moves, absences, watched) = (often(100), often(30), often(90));
+    Emphasis { moves, absences, watched: f64::from(watched) / 100.0, ..Emphasis::default() }
+}
+
+/// Draws whether a run goes on until everything is gone that goes by itself.
+pub fn outlasts(rng: &mut SmallRng) -> bool {
+    rng.random_bool(0.15)
 }
 
 /// What a run of this shape costs beside one with a node less or more: the rings' members, and the nodes themselves.

@@ -2,6 +2,7 @@
 
 use super::checkers::answers::check_answers;
 use super::checkers::freshness::check_freshness;
+use super::checkers::lifetimes::check_lifetimes;
 use super::checkers::linearizability::{self, Findings};
 use super::checkers::permissions::check_permissions;
 use super::checkers::sessions::check_sessions;
@@ -10,9 +11,10 @@ use super::checkers::watches::check_watches;
 use super::client::{Calls, Client, Mood, Surroundings};
 use super::cluster::{Cluster, blueprint_of};
 use super::counts::Counts;
-use super::draw::{self, NODES_MAX};
+use super::draw::{self, NODES_MAX, Sizes};
+use super::emphasis::Emphasis;
 use super::history::{Happening, History};
-use super::workload::Workload;
+use super::workload::{TTL_BRIEF_MS_MAX, Workload};
 use eyrie::NodeId;
 use eyrie::sim::{Blueprint, EPOCH_MS, Notice, Shape, Swarm};
 use rand::rngs::SmallRng;
@@ -30,6 +32,8 @@ pub const TROUBLE_US_MAX: u64 = 15_000_000;
 const AFTERMATH_US: u64 = 1_500_000;
 /// How long it must have been quiet.
 const QUIET_US: u64 = 300_000;
+/// What goes by itself has gone after so long without changes.
+const REST_US: u64 = TTL_BRIEF_MS_MAX as u64 * 1_000 + 3_000_000;
 
 /// Sets what is drawn of a wider cluster apart from what is drawn of the usual one.
 const WIDER: u64 = 0x5747_1DE5;
@@ -49,8 +53,16 @@ pub struct Plan {
     pub swarm: Swarm,
     /// How many clients there are.
     pub clients: usize,
+    /// How many others there are, that ask for little.
+    pub crowd: usize,
+    /// How large values are, and what is let through.
+    pub sizes: Sizes,
     /// How long things go wrong.
     pub trouble_us: u64,
+    /// Whether it goes on until everything is gone that goes by itself.
+    pub outlasts: bool,
+    /// What clients do more often than is drawn.
+    pub emphasis: Emphasis,
 }
 
 impl Plan {
@@ -61,6 +73,10 @@ impl Plan {
         plan.shape = draw::shape(&mut rng);
         plan.ids = draw::ids(&mut rng);
         plan.placement = draw::placement(&mut rng, plan.shape.partitions);
+        plan.sizes = draw::sizes(&mut rng);
+        plan.crowd = draw::crowd(&mut rng);
+        plan.outlasts = draw::outlasts(&mut rng);
+        plan.emphasis = draw::habits(&mut rng);
         plan.trouble_us = plan.trouble_us * 3 / draw::weight(plan.shape).max(3);
         plan
     }
@@ -76,12 +92,16 @@ impl Plan {
             placement: PlacementConfig::default(),
             swarm: Swarm::draw(&mut rng),
             clients: rng.random_range(2..=6),
+            crowd: 0,
+            sizes: Sizes::USUAL,
             trouble_us: rng.random_range(3_000_000..TROUBLE_US_MAX),
+            outlasts: false,
+            emphasis: Emphasis::default(),
         }
     }
 
     fn blueprint(&self) -> Blueprint<Volery, Gateway> {
-        blueprint_of(self.shape, self.ids[..self.shape.nodes].to_vec(), &self.placement)
+        blueprint_of(self.shape, self.sizes, self.ids[..self.shape.nodes].to_vec(), &self.placement)
     }
 }
 
@@ -112,6 +132,9 @@ struct Run {
     workload: Workload,
     clients: Vec<Client>,
     findings: Findings,
+    sizes: Sizes,
+    /// Since when everything is gone that goes by itself.
+    rested_us: Option<u64>,
 }
 
 impl Run {
@@ -121,13 +144,15 @@ impl Run {
         if trace {
             world.trace().keep_lines();
         }
-        let workload = Workload::draw(&mut rng);
+        let workload = Workload::draw(&mut rng, &plan.emphasis, plan.sizes);
         let mut calls = Calls::default();
         let clients = (0..plan.clients).map(|index| {
             let first = if index == 0 { workload.preparation(|| calls.draw()) } else { Vec::new() };
-            Client::new(index, rng.random(), first)
+            Client::new(index, rng.random(), &plan.emphasis, first)
         });
-        let clients = clients.collect();
+        let mut clients: Vec<Client> = clients.collect();
+        let crowd = plan.clients..plan.clients + plan.crowd;
+        clients.extend(crowd.map(|index| Client::of_a_crowd(index, rng.random(), &plan.emphasis)));
         let mut run = Run {
             world,
             history: History::default(),
@@ -135,8 +160,10 @@ impl Run {
             workload,
             clients,
             findings: Findings::default(),
+            sizes: plan.sizes,
+            rested_us: None,
         };
-        (0..plan.clients).for_each(|client| run.world.wake_at(0, client as u64));
+        (0..run.clients.len()).for_each(|client| run.world.wake_at(0, client as u64));
         run
     }
 
@@ -146,6 +173,17 @@ impl Run {
         let healed_us = self.world.now_us();
         self.go_on(healed_us + AFTERMATH_US)?;
         self.clients.iter_mut().for_each(|client| client.set_mood(Mood::Finish));
+        self.come_to_rest(healed_us)?;
+        if plan.outlasts {
+            self.go_on(self.world.now_us() + REST_US)?;
+            self.rested_us = Some(self.world.now_us());
+            self.clients[0].look(self.workload.mortals());
+            self.come_to_rest(healed_us)?;
+        }
+        Ok(())
+    }
+
+    fn come_to_rest(&mut self, healed_us: u64) -> Result<(), String> {
         let mut quiet_since = None;
         loop {
             let now_us = self.world.now_us();
@@ -199,11 +237,14 @@ impl Run {
         let sessions = check_sessions(&self.history).violations;
         let watches = check_watches(&self.history, &oracle).violations;
         let permissions = check_permissions(&self.history).violations;
-        let answers = check_answers(&self.history).violations;
+        let answers = check_answers(&self.history, self.sizes).violations;
         let freshness = check_freshness(&self.history).violations;
         let times = check_times(&self.history, EPOCH_MS, self.world.wrong_clocks()).violations;
+        let rested_ms = self.rested_us.map(|rested_us| rested_us / 1_000);
+        let lifetimes = check_lifetimes(&self.history, rested_ms).violations;
         let found = freshness.iter().map(ToString::to_string);
         let found = found.chain(times.iter().map(ToString::to_string));
+        let found = found.chain(lifetimes.iter().map(ToString::to_string));
         let found = found.chain(self.findings.violations.iter().cloned());
         let found = found.chain(sessions.iter().map(ToString::to_string));
         let found = found.chain(watches.iter().map(ToString::to_string));

@@ -6,6 +6,8 @@ pub mod users;
 
 pub use memory::Memory;
 
+use super::draw::Sizes;
+use super::emphasis::Emphasis;
 use super::history::CallId;
 use bytes::Bytes;
 use places::{Places, pick};
@@ -20,7 +22,8 @@ use volery::wire::{
 
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[allow(missing_docs, reason = "each says what it is")]
+pub enum Kind {
     Create,
     CreateEphemeral,
     CreateSequential,
@@ -92,7 +95,7 @@ const KINDS: [(Kind, u32); 31] = [
 /// A time to live that no run lasts, whatever its clocks say.
 pub const TTL_LASTING_MS: i64 = 48 * 3_600_000;
 /// The longest of the times to live that a run outlasts.
-const TTL_BRIEF_MS_MAX: i64 = 3_000;
+pub const TTL_BRIEF_MS_MAX: i64 = 3_000;
 /// The most operations of a mixed multi.
 const MIXED_MAX: usize = 6;
 
@@ -102,20 +105,27 @@ pub struct Workload {
     weights: Vec<(Kind, u32)>,
     places: Places,
     watched: f64,
+    sizes: Sizes,
 }
 
 impl Workload {
     /// Draws a run's paths and mix.
-    pub fn draw(rng: &mut SmallRng) -> Workload {
+    pub fn draw(rng: &mut SmallRng, emphasis: &Emphasis, sizes: Sizes) -> Workload {
         let weight = |(kind, chance): &(Kind, u32)| {
             let is_in = rng.random_range(0..100) < *chance;
             let least = u32::from(matches!(kind, Kind::Set | Kind::Get)) * 2;
             (*kind, least + if is_in { rng.random_range(1..10) } else { 0 })
         };
+        let mut weights: Vec<(Kind, u32)> = KINDS.iter().map(weight).collect();
+        let drawn = weights.iter().map(|(_, weight)| weight).sum();
+        for (_, weight) in weights.iter_mut().filter(|(kind, _)| emphasis.requests.contains(kind)) {
+            *weight = drawn;
+        }
         Workload {
-            weights: KINDS.iter().map(weight).collect(),
+            weights,
             places: Places::draw(rng),
-            watched: *[0.0, 0.2, 0.5].choose(rng).expect("three"),
+            watched: emphasis.watched.max(*[0.0, 0.2, 0.5].choose(rng).expect("three")),
+            sizes,
         }
     }
 
@@ -130,9 +140,16 @@ impl Workload {
         self.places.parents.iter().chain(self.places.groups.iter().flatten()).chain(&self.places.guarded)
     }
 
+    /// Requests that look at what goes by itself.
+    pub fn mortals(&self) -> Vec<Request> {
+        let paths = self.places.brief.iter().chain(&self.places.containers);
+        paths.map(|path| Request::Exists { path: path.clone(), watch: false }).collect()
+    }
+
     /// Draws the next request.
     pub fn next(&self, rng: &mut SmallRng, client: usize, call: CallId, memory: &Memory) -> Request {
-        let data = Some(Bytes::from(format!("c{client}-{}", call.0)));
+        let (name, padding) = (format!("c{client}-{}", call.0), self.sizes.padding(rng));
+        let data = Some(Bytes::from(name + &" ".repeat(padding)));
         let watch = rng.random_bool(self.watched);
         let (kind, _) =
             *self.weights.choose_weighted(rng, |(_, weight)| *weight).expect("some weigh something");

@@ -16,6 +16,7 @@ mod owned;
 
 use super::sessions::calls::{Call, Calls, ConnectionIndex, Moment, Step};
 use super::sessions::violation::Violation;
+use crate::sim::draw::Sizes;
 use crate::sim::history::History;
 use crate::sim::workload::users::User;
 use rustc_hash::FxHashMap;
@@ -76,8 +77,8 @@ impl Users {
     }
 }
 
-/// Judges a history's answers.
-pub fn check_answers(history: &History) -> Report {
+/// Judges a history's answers, where so large ones are let through.
+pub fn check_answers(history: &History, sizes: Sizes) -> Report {
     let calls = Calls::of(history);
     let mut report = Report::default();
     let mut users = Users::default();
@@ -92,7 +93,7 @@ pub fn check_answers(history: &History) -> Report {
             }
             Step::Returned(index) => {
                 let (call, now) = (calls.call(index), users.of(calls.call(index).connection));
-                codes::judge(&calls, call, moment, &mut report);
+                codes::judge(&calls, call, moment, sizes, &mut report);
                 let then = &callers[index.0];
                 guarded::judge(&calls, call, guarded::Callers { then, now: &now }, moment, &mut report);
             }

@@ -2,16 +2,20 @@
 
 use super::{Report, Rule};
 use crate::sim::checkers::sessions::calls::{Call, Calls, End, Moment};
+use crate::sim::draw::Sizes;
 use volery::wire::{Acl, Create, CreateMode, Delete, ErrorCode, MultiOp, OpResult, Reply, Request, SetData};
 
 /// Judges the errors of one answer.
-pub fn judge(calls: &Calls<'_>, call: &Call<'_>, moment: Moment, report: &mut Report) {
+pub fn judge(calls: &Calls<'_>, call: &Call<'_>, moment: Moment, sizes: Sizes, report: &mut Report) {
     let End::Returned { result, .. } = call.end else { return };
     let mut wrong = Vec::new();
     match (call.request, result) {
         (request, Err(code)) => {
             report.errors += 1;
-            wrong.extend((!is_of_session(*code) && !may_meet(request, *code)).then_some(*code));
+            let is_allowed = is_of_session(*code)
+                || may_meet(request, *code)
+                || (*code == ErrorCode::MarshallingError && may_be_too_long(request, sizes));
+            wrong.extend((!is_allowed).then_some(*code));
         }
         (Request::Multi(ops), Ok(Reply::Results(results))) => {
             let met = ops.iter().zip(results).filter_map(|(op, result)| Some((op, failure(result)?)));
@@ -41,6 +45,18 @@ fn failure(result: &OpResult) -> Option<ErrorCode> {
 /// The session is over, or elsewhere: any request may meet that.
 fn is_of_session(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::SessionExpired | ErrorCode::SessionMoved)
+}
+
+/// The reply may be longer than what is let through: one of many parts or names.
+fn may_be_too_long(request: &Request, sizes: Sizes) -> bool {
+    let is_long = matches!(
+        request,
+        Request::MultiRead(_)
+            | Request::GetChildren { .. }
+            | Request::GetChildren2 { .. }
+            | Request::GetEphemerals { .. }
+    );
+    is_long && sizes.are_scaled()
 }
 
 fn may_meet(request: &Request, code: ErrorCode) -> bool {

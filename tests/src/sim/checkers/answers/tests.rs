@@ -5,13 +5,14 @@ use crate::sim::checkers::sessions::script::{
     Answer, DONE, NO_NODE, Script, create, create_as, delete, ephemeral, multi, multi_read, path, results,
     set, stat,
 };
+use crate::sim::draw::Sizes;
 use crate::sim::workload::users::{Guarded, SUPERUSER, User};
 use volery::wire::{CreateMode, ErrorCode, Identity, OpResult, Reply, Request};
 
 const NO_AUTH: Answer = Err(ErrorCode::NoAuth);
 
 fn rules(script: &Script) -> Vec<Rule> {
-    check_answers(&script.history).violations.iter().map(|violation| violation.rule).collect()
+    check_answers(&script.history, Sizes::USUAL).violations.iter().map(|violation| violation.rule).collect()
 }
 
 fn judged(steps: &[(Request, Answer)]) -> Vec<Rule> {
