@@ -12,6 +12,7 @@
 
 use crate::faults::{
     ANSWER_FORGOTTEN_EARLY, CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, READ_BEFORE_OWN_WRITE, REPEAT_TAKEN,
+    STAMP_LOST_ON_MOVE,
 };
 use crate::stamp::StampNumber;
 use multicast::{ClientId, CommandId};
@@ -171,7 +172,8 @@ impl<A: Clone> Clients<A> {
     pub fn open(&mut self, client: ClientId, epoch: Epoch) {
         assert!(!is_node(client), "nodes need no opening");
         let known = self.sessions.get(&client).map(|session| (session.epoch, session.stamp));
-        let stamp = known.map_or(StampNumber::default(), |(_, stamp)| stamp);
+        let stamp = known.filter(|_| !STAMP_LOST_ON_MOVE.is_planted());
+        let stamp = stamp.map_or(StampNumber::default(), |(_, stamp)| stamp);
         if known.is_none_or(|(known, _)| known < epoch) {
             self.sessions.insert(client, Session::new(epoch, stamp));
         }

@@ -36,6 +36,12 @@ pub const ANSWER_FORGOTTEN_EARLY: Fault = Fault::new("an answer forgotten one to
 pub const PROPOSALS_FALL: Fault = Fault::new("zxid proposals without their running maximum");
 /// A replica gives its part of a split read's answer when the command is delivered.
 pub const PART_AT_DELIVERY: Fault = Fault::new("part given at delivery");
+/// The stamps of a session's commands are forgotten when it moves.
+pub const STAMP_LOST_ON_MOVE: Fault = Fault::new("a session's stamp lost when it moves");
+/// A split read that comes again is answered as of the place where it has come again.
+pub const PART_OF_REPEAT: Fault = Fault::new("a repeated split read executed at its own place");
+/// A split read that is asked for again keeps the parts that it had.
+pub const PARTS_OF_TWO_ATTEMPTS: Fault = Fault::new("parts of two attempts joined");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -56,4 +62,7 @@ pub const FAULTS: &[Fault] = &[
     ANSWER_FORGOTTEN_EARLY,
     PROPOSALS_FALL,
     PART_AT_DELIVERY,
+    STAMP_LOST_ON_MOVE,
+    PART_OF_REPEAT,
+    PARTS_OF_TWO_ATTEMPTS,
 ];

@@ -5,6 +5,7 @@
 
 use crate::answer::{Answer, Outcome};
 use crate::exchange::Seen;
+use crate::faults::PARTS_OF_TWO_ATTEMPTS;
 use crate::service::StateMachine;
 use multicast::{CommandId, Destinations, PartitionId};
 use rustc_hash::FxHashMap;
@@ -22,18 +23,21 @@ struct Gathering<S: StateMachine> {
 /// Invariant: each lacks the part of some destination.
 pub struct Gatherings<S: StateMachine> {
     open: FxHashMap<CommandId, Gathering<S>>,
+    /// The last one that ended without an answer, where a fault is planted.
+    ended: Option<(CommandId, Gathering<S>)>,
 }
 
 impl<S: StateMachine> Default for Gatherings<S> {
     fn default() -> Gatherings<S> {
-        Gatherings { open: FxHashMap::default() }
+        Gatherings { open: FxHashMap::default(), ended: None }
     }
 }
 
 impl<S: StateMachine> Gatherings<S> {
     /// A command is submitted that is answered in parts.
     pub fn begin(&mut self, id: CommandId, destinations: Destinations, command: S::Command) {
-        self.open.insert(id, Gathering { command, destinations, parts: BTreeMap::new() });
+        let parts = self.left_by_attempt(id, &command);
+        self.open.insert(id, Gathering { command, destinations, parts });
     }
 
     /// Whether a command waits for parts.
@@ -56,7 +60,20 @@ impl<S: StateMachine> Gatherings<S> {
 
     /// A command ends without an answer of its parts. Says where it went, if it was under way.
     pub fn end(&mut self, id: CommandId) -> Option<Destinations> {
-        self.open.remove(&id).map(|ended| ended.destinations)
+        let ended = self.open.remove(&id)?;
+        let destinations = ended.destinations;
+        if PARTS_OF_TWO_ATTEMPTS.is_planted() {
+            self.ended = Some((id, ended));
+        }
+        Some(destinations)
+    }
+
+    /// The parts that an earlier attempt had, where that is planted: none belongs to this one.
+    fn left_by_attempt(&mut self, id: CommandId, command: &S::Command) -> BTreeMap<PartitionId, Answer<S>> {
+        let is_same = |(earlier, ended): &mut (CommandId, Gathering<S>)| {
+            earlier.client == id.client && format!("{:?}", ended.command) == format!("{command:?}")
+        };
+        self.ended.take_if(is_same).map(|(_, ended)| ended.parts).unwrap_or_default()
     }
 
     /// Panics unless the invariant holds.

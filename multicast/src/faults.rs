@@ -20,6 +20,10 @@ pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
 pub const OLD_LEADER_READS: Fault = Fault::new("old leader answers reads");
 /// A leader's entries carry its own clock's time, whatever the others' clocks say.
 pub const CLOCK_NEVER_OVERRULED: Fault = Fault::new("a leader's clock is never overruled");
+/// A read index is taken from a member whatever ballot it has promised.
+pub const BALLOT_IGNORED: Fault = Fault::new("a read index whatever the ballot");
+/// A leader names the read index before all is decided that its log held when it was elected.
+pub const UNDECIDED_LOG_READ: Fault = Fault::new("a new leader answers reads before its log is decided");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -32,4 +36,6 @@ pub const FAULTS: &[Fault] = &[
     TORN_RECORD,
     OLD_LEADER_READS,
     CLOCK_NEVER_OVERRULED,
+    BALLOT_IGNORED,
+    UNDECIDED_LOG_READ,
 ];

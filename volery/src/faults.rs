@@ -42,6 +42,14 @@ pub const BURST_OF_ANY_CALLER: Fault = Fault::new("a burst across addAuth");
 pub const EVENTS_FOR_ALL: Fault = Fault::new("an event told to who may not read its znode");
 /// A burst changes what the reply to an earlier request of it shows.
 pub const BURST_SHOWS_BEFORE: Fault = Fault::new("a burst changes what it has shown");
+/// SetWatches takes the change next to the client's mark for one that the client has seen.
+pub const NEXT_TAKEN_FOR_SEEN: Fault = Fault::new("SetWatches misses the change next to the mark");
+/// A term of leadership begins without grace for the sessions that the leader before it may just have confirmed.
+pub const NO_GRACE: Fault = Fault::new("no grace for sessions in a new term");
+/// A znode that was found due is removed whatever has happened to it since.
+pub const REAPED_THOUGH_CHANGED: Fault = Fault::new("a znode removed that was due before it changed");
+/// Nobody removes what is due.
+pub const DUE_NEVER_REAPED: Fault = Fault::new("znodes outlive their time to live");
 
 /// Timers go on as any earlier reign has left them.
 pub const TIMERS_OF_ANY_REIGN: Fault = Fault::new("timers of any earlier reign");
@@ -73,4 +81,8 @@ pub const FAULTS: &[Fault] = &[
     BURST_OF_ANY_CALLER,
     EVENTS_FOR_ALL,
     BURST_SHOWS_BEFORE,
+    NEXT_TAKEN_FOR_SEEN,
+    NO_GRACE,
+    REAPED_THOUGH_CHANGED,
+    DUE_NEVER_REAPED,
 ];

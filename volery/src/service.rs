@@ -2,6 +2,7 @@
 
 use crate::command::{Change, Command, Event, Operation, Reply};
 use crate::execute;
+use crate::faults::DUE_NEVER_REAPED;
 use crate::key::{Key, Value};
 use crate::path;
 use crate::placement::{PINNED, Placement};
@@ -36,7 +37,8 @@ impl StateMachine for Volery {
     /// Removes what is due. Where something is not due yet and nothing else is ordered, the log is told the age now and then, for
     /// the next leader.
     fn chores(slots: &Slots, age_ms: u64) -> Vec<Command> {
-        let due = slots.due(age_ms, REAPED_MAX);
+        let due_max = if DUE_NEVER_REAPED.is_planted() { 0 } else { REAPED_MAX };
+        let due = slots.due(age_ms, due_max);
         let reap = |(path, facts): (&Arc<str>, &Facts)| Command::Reap {
             path: path.clone(),
             mzxid: facts.mzxid,

@@ -6,7 +6,7 @@
 //! the state has moved on since.
 
 use super::{Delivered, Output, Replica};
-use crate::faults::PART_AT_DELIVERY;
+use crate::faults::{PART_AT_DELIVERY, PART_OF_REPEAT};
 use crate::service::StateMachine;
 use crate::stamp::Stamp;
 use multicast::NodeId;
@@ -56,6 +56,9 @@ impl<S: StateMachine> Replica<S> {
 
     /// A split read was taken before.
     pub(super) fn give_part_again(&mut self, head: &Delivered<S>) {
+        if PART_OF_REPEAT.is_planted() {
+            return self.give_part(head, head.proposal);
+        }
         let origin = head.request.as_ref().map(|request| request.origin);
         let wanted = origin.filter(|_| head.gives_part);
         self.outputs.extend(wanted.map(|origin| Output::PartAgain(origin, head.id)));

@@ -1,12 +1,15 @@
 //! The museum: bugs of one line, each planted in the code as built, each of which the simulator must find.
 
 use super::campaign::{follow, guarded};
+use super::draw::Sizes;
+use super::emphasis::Emphasis;
 use super::run::{Outcome, Plan, TROUBLE_US_MAX};
 use super::scripts::{SCRIPTS, Script};
+use super::workload::Kind::{CreateTtl, Get, Multi, MultiRead, Set};
 use eyrie::Fault;
 use eyrie::sim::Misfortune::{
-    self, Blackout, BlankDisk, BreakLinks, ClockAtStart, ClockLeap, CutOneWay, Isolate, Kill, Pause,
-    PowerLoss, SlowDisk, SlowNetwork,
+    self, Blackout, BlankDisk, BreakClients, BreakLinks, ClockAtStart, ClockLeap, ClocksLeap, CutOneWay,
+    Isolate, Kill, Pause, PowerLoss, SlowDisk, SlowNetwork,
 };
 use eyrie::sim::Swarm;
 
@@ -62,12 +65,14 @@ fn runs_for(fault: Fault) -> Runs {
 
 /// Where a bug shows in few runs only, runs are drawn that have what it takes.
 fn plan_for(fault: Fault) -> fn(u64) -> Plan {
-    use eyrie::faults::{LETTER_ACKNOWLEDGED_UNSYNCED, PART_AT_DELIVERY, PROPOSALS_FALL, VALUES_DROPPED};
+    use eyrie::faults::{
+        LETTER_ACKNOWLEDGED_UNSYNCED, PART_AT_DELIVERY, PARTS_OF_TWO_ATTEMPTS, PROPOSALS_FALL, VALUES_DROPPED,
+    };
     use eyrie::multicast_faults::{
         ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CLOCK_NEVER_OVERRULED, CURSOR_KEPT, NO_FENCING,
         NO_PREV_CHECK, SEND_BEFORE_SYNC,
     };
-    use volery::faults::BURST_SHOWS_BEFORE;
+    use volery::faults::{BURST_SHOWS_BEFORE, DUE_NEVER_REAPED, NEXT_TAKEN_FOR_SEEN, REAPED_THOUGH_CHANGED};
     match fault {
         AMNESIAC_VOTER => |seed| meeting(seed, &[(BlankDisk, 3_000), (Isolate, 700), (Kill, 1_500)]),
         SEND_BEFORE_SYNC | ACKNOWLEDGE_BEFORE_SYNC => {
@@ -83,6 +88,22 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         PROPOSALS_FALL => |seed| meeting(seed, &[(ClockLeap, 1_000)]),
         BURST_SHOWS_BEFORE => Plan::usual,
         PART_AT_DELIVERY => |seed| apart(Plan::usual(seed)),
+        PARTS_OF_TWO_ATTEMPTS => |seed| {
+            let plan = apart(meeting(seed, &[(Kill, 1_500), (BreakLinks, 700)]));
+            long(with(plan, Emphasis { requests: &[Multi, MultiRead], ..Emphasis::default() }))
+        },
+        NEXT_TAKEN_FOR_SEEN => |seed| {
+            let plan = meeting(seed, &[(ClocksLeap, 2_000), (BreakClients, 500)]);
+            with(plan, Emphasis { requests: &[Set, Get], moves: 20, watched: 0.8, ..Emphasis::default() })
+        },
+        REAPED_THOUGH_CHANGED => |seed| {
+            let emphasis = Emphasis { requests: &[CreateTtl, Set], ..Emphasis::default() };
+            with(Plan::usual(seed), emphasis)
+        },
+        DUE_NEVER_REAPED => |seed| {
+            let plan = Plan { outlasts: true, ..Plan::usual(seed) };
+            with(plan, Emphasis { requests: &[CreateTtl], ..Emphasis::default() })
+        },
         _ => Plan::of,
     }
 }
@@ -91,6 +112,18 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
 fn meeting(seed: u64, misfortunes: &[(Misfortune, u64)]) -> Plan {
     let mut plan = Plan::usual(seed);
     plan.swarm = Swarm(misfortunes.iter().copied().collect());
+    plan
+}
+
+/// The same, in which clients do this more often.
+fn with(mut plan: Plan, emphasis: Emphasis) -> Plan {
+    plan.emphasis = emphasis;
+    plan
+}
+
+/// The same, with long values.
+fn long(mut plan: Plan) -> Plan {
+    plan.sizes = Sizes { frame_bytes: 20_000, reply_bytes: 40_000, long: 40 };
     plan
 }
 

@@ -94,6 +94,31 @@ pub const SCRIPTS: &[Script] = &[
         run: rings::read_at_an_old_leader,
     },
     Script {
+        name: "a leader that another has replaced tells nothing old",
+        fault: Some(eyrie::multicast_faults::BALLOT_IGNORED),
+        run: rings::read_at_a_leader_that_was_replaced,
+    },
+    Script {
+        name: "a new leader tells nothing older than what the one before it has confirmed",
+        fault: Some(eyrie::multicast_faults::UNDECIDED_LOG_READ),
+        run: rings::read_at_a_new_leader,
+    },
+    Script {
+        name: "the parts of a read are of one moment though it was asked for again",
+        fault: Some(eyrie::faults::PART_OF_REPEAT),
+        run: rings::read_of_two_partitions_is_repeated,
+    },
+    Script {
+        name: "a session lives for its timeout after a ping that the leader before confirmed",
+        fault: Some(volery::faults::NO_GRACE),
+        run: sessions::confirmed_by_the_leader_before,
+    },
+    Script {
+        name: "zxids rise along a session that moves",
+        fault: Some(eyrie::faults::STAMP_LOST_ON_MOVE),
+        run: sessions::changes_before_and_after_a_move,
+    },
+    Script {
         name: "who reads where a command waits is told nothing old",
         fault: Some(eyrie::faults::READ_AT_DELIVERY),
         run: rings::read_where_a_command_waits,
@@ -112,7 +137,10 @@ const ELECTED_US: u64 = 5_000_000;
 
 /// Two partitions of three replicas, and leaders.
 fn calm(seed: u64, nodes: usize) -> Cluster {
-    let shape = Shape { nodes, partitions: 2, replicas: 3 };
+    calm_with(seed, Shape { nodes, partitions: 2, replicas: 3 })
+}
+
+fn calm_with(seed: u64, shape: Shape) -> Cluster {
     let mut world = Cluster::new(seed, blueprint(shape), Swarm::calm());
     wait(&mut world, ELECTED_US);
     world
@@ -126,6 +154,31 @@ fn wait(world: &mut Cluster, us: u64) {
 fn path_of(world: &Cluster, partition: PartitionId) -> Arc<str> {
     let mut paths = (0..).map(|number| Arc::<str>::from(format!("/{number}")));
     paths.find(|path| world.oracle().of(path) == partition).expect("a path")
+}
+
+/// The node that leads a partition, by its own account.
+fn leader_of(world: &mut Cluster, partition: PartitionId) -> Option<usize> {
+    (0..world.shape().nodes).find(|node| leads(world, *node, partition))
+}
+
+/// Whether a node leads a partition, by its own account.
+fn leads(world: &mut Cluster, node: usize, partition: PartitionId) -> bool {
+    let status = world.node(node).map(|node| node.status());
+    status.is_some_and(|status| {
+        status.replicas.iter().any(|replica| replica.partition == partition && replica.leads)
+    })
+}
+
+/// Waits until something holds; says whether it came to hold.
+fn wait_until(world: &mut Cluster, patience_us: u64, mut holds: impl FnMut(&mut Cluster) -> bool) -> bool {
+    let until_us = world.now_us() + patience_us;
+    while !holds(world) {
+        if world.now_us() >= until_us {
+            return false;
+        }
+        wait(world, 20_000);
+    }
+    true
 }
 
 fn create(path: &Arc<str>) -> Request {

@@ -47,7 +47,7 @@ mod tests;
 
 use crate::branches::{MARK_HELD_BACK, REPLY_HELD, TERM_BEGUN, TIMER_INHERITED};
 use crate::config::GatewayConfig;
-use crate::faults::{NEWEST_IN_HEADER, PONG_AT_ONCE, REPLY_NOT_HELD};
+use crate::faults::{NEWEST_IN_HEADER, NO_GRACE, PONG_AT_ONCE, REPLY_NOT_HELD};
 use crate::service::Volery;
 use crate::session::SessionId;
 use crate::status::Status;
@@ -352,7 +352,8 @@ impl Gateway {
         TERM_BEGUN.reached();
         self.reigns.begin(partition, reign);
         let partitions = self.marks.partitions();
-        self.expiry.begin_reign(reign, REIGN_GRACE_MS, |session| session.home(partitions) == partition);
+        let grace_ms = if NO_GRACE.is_planted() { 0 } else { REIGN_GRACE_MS };
+        self.expiry.begin_reign(reign, grace_ms, |session| session.home(partitions) == partition);
         let pings = self.hearings.confirmed_here(partition);
         self.pong(pings);
     }

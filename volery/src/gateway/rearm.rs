@@ -10,7 +10,7 @@ use super::plan::{Here, Plan};
 use super::watches::{Armed, Kinds};
 use crate::branches::{REARM_ARMS, REARM_FIRES};
 use crate::command::Found;
-use crate::faults::{EVENTS_FOR_ALL, NOTHING_FIRES_ON_REARM};
+use crate::faults::{EVENTS_FOR_ALL, NEXT_TAKEN_FOR_SEEN, NOTHING_FIRES_ON_REARM};
 use crate::service::Volery;
 use crate::wire::{EventType, SetWatches};
 use crate::zxid::Zxid;
@@ -57,8 +57,8 @@ impl Gateway {
             None => (Some(EventType::NodeDeleted), Some(EventType::NodeDeleted), None),
             Some(Found { readable: false, .. }) if !EVENTS_FOR_ALL.is_planted() => (None, None, None),
             Some(Found { mzxid, pzxid, .. }) => (
-                (mzxid > relative).then_some(EventType::NodeDataChanged),
-                (pzxid > relative).then_some(EventType::NodeChildrenChanged),
+                is_news(mzxid, relative).then_some(EventType::NodeDataChanged),
+                is_news(pzxid, relative).then_some(EventType::NodeChildrenChanged),
                 Some(EventType::NodeCreated),
             ),
         };
@@ -86,6 +86,11 @@ impl Gateway {
         }
         self.relieve(id);
     }
+}
+
+/// Whether a change may have happened since the client's mark.
+fn is_news(zxid: Zxid, mark: Zxid) -> bool {
+    zxid > mark && !(NEXT_TAKEN_FOR_SEEN.is_planted() && zxid.before() == mark)
 }
 
 /// The paths that SetWatches names, each with the watches on it.

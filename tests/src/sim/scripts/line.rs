@@ -129,6 +129,14 @@ impl Line {
         }
     }
 
+    /// Whether something has come that is taken off by this.
+    pub fn has_frame(&mut self, world: &mut Cluster) -> bool {
+        if let Some(bytes) = world.read(self.end) {
+            self.input.extend_from_slice(&bytes);
+        }
+        take_frame(&mut self.input, FRAME_BYTES_MAX).expect("a frame").is_some()
+    }
+
     /// Gives the connection up.
     pub fn close(self, world: &mut Cluster) {
         world.close(self.end);

@@ -1,11 +1,15 @@
 //! Ends of sessions, and who is told of them.
 
-use super::{Line, TIMEOUT_MS, TIMEOUT_US, calm, create, get, path_of, sync, unless, wait};
+use super::{
+    Line, TIMEOUT_MS, TIMEOUT_US, calm, create, get, leader_of, path_of, set_data, set_to, sync, unless,
+    wait, wait_until,
+};
 use crate::sim::cluster::Cluster;
 use eyrie::PartitionId;
 use eyrie::sim::Misfortune;
+use std::sync::Arc;
 use volery::session::SessionId;
-use volery::wire::{ErrorCode, Request, XID_PING};
+use volery::wire::{ConnectResponse, ErrorCode, MultiOp, Reply, Request, XID_PING};
 
 /// As long as a session's timeout may be.
 const LONG_TIMEOUT_MS: i32 = 10_000;
@@ -61,6 +65,75 @@ pub(super) fn end_of_an_earlier_reign(seed: u64) -> Option<String> {
     let until_us = world.now_us() + 3_000_000;
     world.meet(Misfortune::Isolate, (seed % 2) as usize, 0, until_us);
     ping(&mut world, &mut line, until_us + 1_000_000)
+}
+
+/// The leader of a session's home is cut off from the others, and confirms its client's pings for as long as it is sure of itself. By
+/// then another one leads. The client comes to that one within its timeout, and must have its session.
+pub(super) fn confirmed_by_the_leader_before(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let home = PartitionId((seed % 2) as u16);
+    let old = leader_of(&mut world, home)?;
+    let (mut line, session) = open_at_home(&mut world, old, home);
+    let until_us = world.now_us() + 8_000_000;
+    world.meet(Misfortune::Isolate, old, 0, until_us);
+    let mut lives_until_us = 0;
+    while world.now_us() < until_us {
+        let sent_us = world.now_us();
+        line.send(&mut world, XID_PING, &Request::Ping);
+        if !wait_until(&mut world, TIMEOUT_US / 4, |world| line.has_frame(world)) {
+            break;
+        }
+        lives_until_us = sent_us + TIMEOUT_US;
+        wait(&mut world, 20_000);
+    }
+    // Clocks run unevenly, and a handshake takes some time.
+    let comes_us = (lives_until_us - TIMEOUT_US / 10).saturating_sub(world.now_us());
+    wait(&mut world, comes_us);
+    let (_, answer) = Line::open(&mut world, (old + 1) % 3, TIMEOUT_MS, Some(&session));
+    let early_us = lives_until_us.saturating_sub(world.now_us());
+    unless(answer.session_id != 0 || early_us == 0, || {
+        format!("its session was ended {early_us} us too early")
+    })
+}
+
+/// A session with this home.
+fn open_at_home(world: &mut Cluster, node: usize, home: PartitionId) -> (Line, ConnectResponse) {
+    loop {
+        let (line, session) = Line::open(world, node, TIMEOUT_MS, None);
+        if SessionId(session.session_id as u64).home(2) == home {
+            return (line, session);
+        }
+    }
+}
+
+/// A znode was changed together with one of a partition whose clock is ahead, so that the next change of it gets a zxid from beyond its
+/// own partition's. The session that makes it moves, and changes another znode there.
+pub(super) fn changes_before_and_after_a_move(seed: u64) -> Option<String> {
+    let mut world = calm(seed / 2, 3);
+    let [here, there] = [seed % 2, 1 - seed % 2].map(|partition| PartitionId(partition as u16));
+    let mut paths = (0..).map(|number| Arc::<str>::from(format!("/{number}")));
+    let mut next_here = || paths.find(|path| world.oracle().of(path) == here).expect("a path");
+    let (first, second) = (next_here(), next_here());
+    let third = path_of(&world, there);
+    let (mut other, _) = Line::open(&mut world, 0, TIMEOUT_MS * 10, None);
+    for (xid, path) in [(1, &first), (2, &second), (3, &third)] {
+        other.call(&mut world, xid, &create(path)).expect("created");
+    }
+    let (mut line, session) = open_at_home(&mut world, 1, here);
+    line.call(&mut world, 1, &get(&first, true)).expect("read");
+    let both = [&first, &third].map(|path| MultiOp::SetData(set_data(path, 0)));
+    other.call(&mut world, 4, &Request::Multi(both.into())).expect("written");
+    let before = mzxid(line.call(&mut world, 2, &set_to(&first, 1)))?;
+    let (mut moved, _) = Line::open(&mut world, 2, TIMEOUT_MS, Some(&session));
+    let after = mzxid(moved.call(&mut world, 1, &set_to(&second, 1)))?;
+    unless(after > before, || format!("its change has zxid {after:#x}, and the one before had {before:#x}"))
+}
+
+fn mzxid(reply: Result<Reply, ErrorCode>) -> Option<i64> {
+    match reply {
+        Ok(Reply::Stat(stat)) => Some(stat.mzxid),
+        _ => None,
+    }
 }
 
 /// A client pings a node that is cut off: what it is told must not say that its session lives.
