@@ -1,50 +1,70 @@
-//! Acquaintances: which start and which disk of each peer this node has met, kept in its log.
+//! Acquaintances: what this node knows of each peer's directory, kept in its own log: which start of it was met, here or by
+//! another node, and how far the peer's log was durable then.
 //!
-//! So a process that was replaced, and a node that has lost its disk, are recognized also by a node that has restarted
-//! since.
+//! So a process that was replaced, a node that has lost its disk, and one that has come back on an older copy of it, are
+//! recognized also by a node that has restarted since.
 
 use crate::codec;
 use bytes::Bytes;
-use multicast::link::{Identity, Incarnation, Nonce};
-use multicast::log::SharedLog;
+use multicast::link::{Acquaintance, Identity, Incarnation, Met, Nonce, StartNonce};
+use multicast::log::{LogPosition, SharedLog};
 use multicast::{NodeId, RingId};
 use std::collections::BTreeMap;
 
 const SLOT: u8 = 1;
 
-/// Whom this node has met.
+/// A start as the log keeps it: its number, the disk, what it drew, and how far the log was durable.
+type KeptStart = (u64, [u8; 16], u64, u64);
+/// A peer as the log keeps it: which start was met, and of which another node has told.
+type Kept = (u16, Option<KeptStart>, Option<KeptStart>);
+
+/// Whom this node knows.
 pub struct Acquaintances {
     log: SharedLog,
-    met: BTreeMap<NodeId, Identity>,
+    known: BTreeMap<NodeId, Acquaintance>,
 }
 
 impl Acquaintances {
     /// Those that the log holds.
     pub fn recover(log: SharedLog) -> Acquaintances {
         let kept = log.lock().value(RingId::NODE, SLOT).cloned();
-        let met: Vec<(u16, u64, [u8; 16])> = kept.map_or_else(Vec::new, |bytes| {
+        let kept: Vec<Kept> = kept.map_or_else(Vec::new, |bytes| {
             codec::decode(&bytes).expect("the log holds what this version has put there")
         });
-        let identity =
-            |incarnation, nonce| Identity { incarnation: Incarnation(incarnation), nonce: Nonce(nonce) };
-        let met = met.into_iter().map(|(node, starts, nonce)| (NodeId(node), identity(starts, nonce)));
-        Acquaintances { log, met: met.collect() }
+        let known = |(node, met, told): Kept| {
+            (NodeId(node), Acquaintance { met: met.map(start_of), told: told.map(start_of) })
+        };
+        Acquaintances { log, known: kept.into_iter().map(known).collect() }
     }
 
     /// What is known of a peer.
-    pub fn of(&self, peer: NodeId) -> Option<Identity> {
-        self.met.get(&peer).copied()
+    pub fn of(&self, peer: NodeId) -> Acquaintance {
+        self.known.get(&peer).copied().unwrap_or_default()
     }
 
-    /// A peer was met. The next buffer makes it durable.
-    pub fn meet(&mut self, peer: NodeId, identity: Identity) {
-        self.met.insert(peer, identity);
-        let met: Vec<(u16, u64, [u8; 16])> =
-            self.met.iter().map(|(node, met)| (node.0, met.incarnation.0, met.nonce.0)).collect();
-        let mut bytes = Vec::new();
-        codec::encode_into(&met, &mut bytes).expect("a list can be encoded into memory");
-        self.log.lock().put(RingId::NODE, SLOT, Bytes::from(bytes));
+    /// Keeps what is known of a peer, which is durable once the log is up to this position.
+    pub fn keep(&mut self, peer: NodeId, acquaintance: Acquaintance) -> LogPosition {
+        if self.known.insert(peer, acquaintance) != Some(acquaintance) {
+            let kept: Vec<Kept> = self
+                .known
+                .iter()
+                .map(|(node, known)| (node.0, known.met.map(kept), known.told.map(kept)))
+                .collect();
+            let mut bytes = Vec::new();
+            codec::encode_into(&kept, &mut bytes).expect("a list can be encoded into memory");
+            self.log.lock().put(RingId::NODE, SLOT, Bytes::from(bytes));
+        }
+        self.log.lock().appended()
     }
+}
+
+fn kept(Met { identity, start, vouched }: Met) -> KeptStart {
+    (identity.incarnation.0, identity.nonce.0, start.0, vouched.0)
+}
+
+fn start_of((incarnation, nonce, start, vouched): KeptStart) -> Met {
+    let identity = Identity { incarnation: Incarnation(incarnation), nonce: Nonce(nonce) };
+    Met { identity, start: StartNonce(start), vouched: LogPosition(vouched) }
 }
 
 #[cfg(test)]
@@ -64,11 +84,16 @@ mod tests {
         };
         let log = recover();
         let mut acquaintances = Acquaintances::recover(log.clone());
-        let identity = Identity { incarnation: Incarnation(3), nonce: Nonce([7; 16]) };
-        acquaintances.meet(NodeId(2), identity);
+        let met = start_of((3, [7; 16], 4, 5));
+        let known = Acquaintance { met: Some(met), told: Some(start_of((9, [7; 16], 8, 7))) };
+        let durable_at = acquaintances.keep(NodeId(2), known);
         let buffer = log.lock().take_buffer().expect("something to write");
         buffer.write(disk.as_ref()).expect("a disk that works");
+        log.lock().synced(buffer.position());
+        assert!(log.lock().durable() >= durable_at);
+        acquaintances.keep(NodeId(2), known);
+        assert!(log.lock().take_buffer().is_none(), "it is no news");
         let again = Acquaintances::recover(recover());
-        assert_eq!((again.of(NodeId(2)), again.of(NodeId(1))), (Some(identity), None));
+        assert_eq!((again.of(NodeId(2)), again.of(NodeId(1))), (known, Acquaintance::default()));
     }
 }

@@ -29,7 +29,7 @@ use crate::status::{NodeStatus, ReplicaStatus};
 use crate::turns::Turns;
 use crate::witness::{Witness, Witnessed};
 use bytes::Bytes;
-use multicast::link::Identity;
+use multicast::link::{Acquaintance, StartNonce, Starts};
 use multicast::log::{Buffer, LogError, LogPosition, SharedLog};
 use multicast::{
     Amnesiac, CommandId, Destinations, FollowError, Layout, Multicast, NodeId, PartitionId, PeerError,
@@ -45,7 +45,7 @@ pub const CHORES_EVERY_MS: u64 = 1_000;
 /// How often the multicast looks for what must be sent again.
 pub const RESEND_EVERY_MS: u64 = 250;
 
-const INCARNATION_SLOT: u8 = 0;
+const STARTS_SLOT: u8 = 0;
 
 /// Why a node cannot take up what its log holds.
 #[derive(Debug, Error)]
@@ -62,6 +62,7 @@ pub enum NodeError {
 pub struct Node<S: StateMachine, F: Front<S>> {
     id: u16,
     incarnation: Epoch,
+    starts: Starts,
     log: SharedLog,
     multicast: Multicast,
     /// By partition; none of those that this node does not host.
@@ -95,17 +96,19 @@ pub struct Node<S: StateMachine, F: Front<S>> {
 }
 
 impl<S: StateMachine, F: Front<S>> Node<S, F> {
-    /// A node that is alone: every ring has one member. Begins a new incarnation, which the next buffer makes durable.
-    pub fn solo(id: u16, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
+    /// A node that is alone: every ring has one member. Begins a new incarnation, for which `start` was drawn, and which the next
+    /// buffer makes durable.
+    pub fn solo(id: u16, start: StartNonce, oracle: Arc<S::Oracle>, log: SharedLog, front: F) -> Node<S, F> {
         let multicast = Multicast::solo(oracle.partitions(), log.clone());
         let hosts = vec![vec![NodeId(id)]; usize::from(oracle.partitions())];
-        Node::over(NodeId(id), multicast, (vec![NodeId(id)], hosts), None, oracle, log, front)
+        Node::over((NodeId(id), start), multicast, (vec![NodeId(id)], hosts), None, oracle, log, front)
     }
 
     /// A node among others, with replicas of the partitions whose rings it is a member of; of the others it hears. Begins a
-    /// new incarnation, which the next buffer makes durable.
+    /// new incarnation, for which `start` was drawn, and which the next buffer makes durable.
     pub fn clustered(
         layout: &Layout,
+        start: StartNonce,
         timing: RingTiming,
         oracle: Arc<S::Oracle>,
         log: SharedLog,
@@ -117,12 +120,12 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         let hosts = PartitionId::all(layout.partitions()).map(members).collect();
         let nodes = layout.nodes().to_vec();
         let correspondence = Some(Correspondence::recover::<S>(layout, &log)?);
-        Ok(Node::over(layout.me(), multicast, (nodes, hosts), correspondence, oracle, log, front))
+        Ok(Node::over((layout.me(), start), multicast, (nodes, hosts), correspondence, oracle, log, front))
     }
 
     /// A node among these, of which those host each partition.
     fn over(
-        me: NodeId,
+        (me, start): (NodeId, StartNonce),
         multicast: Multicast,
         (nodes, hosts): (Vec<NodeId>, Vec<Vec<NodeId>>),
         correspondence: Option<Correspondence>,
@@ -131,7 +134,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         front: F,
     ) -> Node<S, F> {
         let partitions = oracle.partitions();
-        let incarnation = begin_incarnation(&log);
+        let starts = begin_start(&log, start);
+        let incarnation = starts.incarnation().0 as Epoch;
         let id = me.0;
         let is_hosted = |partition: &PartitionId| hosts[partition.index()].contains(&me);
         let hosted: Destinations = PartitionId::all(partitions).filter(is_hosted).collect();
@@ -146,6 +150,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         Node {
             id,
             incarnation,
+            starts,
             multicast,
             replicas: PartitionId::all(partitions).map(|p| hosted.contains(p).then(|| replica(p))).collect(),
             gatherings: Gatherings::default(),
@@ -196,15 +201,35 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.front.restart(self.now_ms);
     }
 
-    /// Which start and which disk of a peer was met last.
-    pub fn acquaintance(&self, peer: NodeId) -> Option<Identity> {
+    /// The starts of its directory, of which the last runs.
+    pub fn starts(&self) -> &Starts {
+        &self.starts
+    }
+
+    /// How far its log is durable.
+    pub fn durable(&self) -> LogPosition {
+        self.log.lock().durable()
+    }
+
+    /// Whether it has something to write, or is writing.
+    pub fn is_writing(&self) -> bool {
+        let log = self.log.lock();
+        log.appended() > log.durable()
+    }
+
+    /// What is known of a peer.
+    pub fn acquaintance(&self, peer: NodeId) -> Acquaintance {
         self.acquaintances.of(peer)
     }
 
     /// A peer was met for the first time, or in a new start.
-    pub fn acquaint(&mut self, peer: NodeId, identity: Identity) {
+    pub fn acquaint(&mut self, peer: NodeId) {
         self.desk.started(peer);
-        self.acquaintances.meet(peer, identity);
+    }
+
+    /// Keeps what is known of a peer. It is durable once the log is up to this position.
+    pub fn remember(&mut self, peer: NodeId, acquaintance: Acquaintance) -> LogPosition {
+        self.acquaintances.keep(peer, acquaintance)
     }
 
     /// A connection to another node begins, which shows the nonce of its disk.
@@ -817,11 +842,12 @@ fn replica_status<S: StateMachine>(
     }
 }
 
-/// Counts the incarnations of this node's log.
-fn begin_incarnation(log: &SharedLog) -> Epoch {
+/// Adds a start to those of this node's directory.
+fn begin_start(log: &SharedLog, start: StartNonce) -> Starts {
     let mut log = log.lock();
-    let before = log.value(RingId::NODE, INCARNATION_SLOT).and_then(|bytes| bytes.as_ref().try_into().ok());
-    let incarnation = before.map_or(1, |bytes| Epoch::from_le_bytes(bytes) + 1);
-    log.put(RingId::NODE, INCARNATION_SLOT, bytes::Bytes::copy_from_slice(&incarnation.to_le_bytes()));
-    incarnation
+    let kept = log.value(RingId::NODE, STARTS_SLOT).cloned();
+    let starts = Starts::begin(kept.as_deref(), start, log.durable());
+    let starts = starts.expect("the log holds what this version has put there");
+    log.put(RingId::NODE, STARTS_SLOT, Bytes::from(starts.encode()));
+    starts
 }

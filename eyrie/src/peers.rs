@@ -22,9 +22,14 @@ use crate::node::Node;
 use crate::service::StateMachine;
 use bytes::{Bytes, BytesMut};
 use multicast::NodeId;
-use multicast::link::{Channel, ConnectionId, LinkConfig, LinkCounts, LinkEvent, Links, Nonce, StreamId};
+use multicast::link::{
+    Acquaintance, Channel, ConnectionId, LinkConfig, LinkCounts, LinkEvent, Links, Nonce, StreamId,
+};
 use multicast::log::LogPosition;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How often a node keeps durably how far its peers' logs are durable.
+const REMEMBER_EVERY_MS: u64 = 1_000;
 
 /// What the edge is to do with its sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,23 +47,34 @@ pub struct Peers {
     nonces: BTreeMap<NodeId, Nonce>,
     /// The channels that are up.
     up: BTreeSet<(NodeId, Channel)>,
+    /// Up to where the log must be durable before a peer is told anything of the rings: then it is durable that this start of
+    /// it was met.
+    met_at: BTreeMap<NodeId, LogPosition>,
     deeds: VecDeque<Deed>,
+    now_ms: u64,
+    remembered_ms: u64,
 }
 
 impl Peers {
     /// The peers of a node that has just started. Its incarnation is durable.
     pub fn new(config: LinkConfig) -> Peers {
-        let met = config.peers.iter().filter_map(|(peer, met)| met.map(|met| (*peer, met.nonce)));
+        let nonce =
+            |(peer, known): (&NodeId, &Acquaintance)| known.met.map(|met| (*peer, met.identity.nonce));
+        let met = config.peers.iter().filter_map(nonce);
         Peers {
             nonces: met.collect(),
             links: Links::new(config),
             up: BTreeSet::new(),
+            met_at: BTreeMap::new(),
             deeds: VecDeque::new(),
+            now_ms: 0,
+            remembered_ms: 0,
         }
     }
 
     /// Time has passed; `now_ms` is monotonic. Comes before the turn's bytes.
     pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
         self.links.tick(now_ms);
     }
 
@@ -103,7 +119,15 @@ impl Peers {
                 LinkEvent::Met { peer, identity } => {
                     tracing::info!(%peer, incarnation = %identity.incarnation, "met");
                     self.nonces.insert(peer, identity.nonce);
-                    node.acquaint(peer, identity);
+                    node.acquaint(peer);
+                    let durable_at = self.remember(node, peer);
+                    self.met_at.insert(peer, durable_at);
+                }
+                LinkEvent::Learned { peer } => {
+                    self.remember(node, peer);
+                }
+                LinkEvent::Fenced { reason } => {
+                    tracing::error!("this node takes no part any more, for a peer has refused it: {reason}");
                 }
                 LinkEvent::Up { peer, channel, .. } => {
                     self.up.insert((peer, channel));
@@ -129,6 +153,7 @@ impl Peers {
                 }
             }
         }
+        self.remember_all(node);
     }
 
     /// Hands the links whatever the node has to say.
@@ -139,7 +164,8 @@ impl Peers {
                 self.links.send(sent.to, Channel::Exchange, StreamId(0), None, message);
                 continue;
             }
-            self.links.send(sent.to, sent.channel, sent.stream, sent.after, sent.message);
+            let after = sent.after.max(self.met_at.get(&sent.to).copied());
+            self.links.send(sent.to, sent.channel, sent.stream, after, sent.message);
         }
         for (to, message) in node.drain_told() {
             self.links.send(to, Channel::Exchange, StreamId(0), None, message.encode());
@@ -164,6 +190,23 @@ impl Peers {
     /// Plain counts since the start.
     pub fn counts(&self) -> LinkCounts {
         self.links.counts()
+    }
+
+    /// Has the node keep what is known of a peer, for its own next start. It is durable once the log is up to this position.
+    fn remember<S: StateMachine, F: Front<S>>(&self, node: &mut Node<S, F>, peer: NodeId) -> LogPosition {
+        node.remember(peer, self.links.acquaintance(peer))
+    }
+
+    /// Has the node keep, now and then, how far its peers' logs are durable; never by a write that is made for it alone, which
+    /// the peers would have to keep in turn.
+    fn remember_all<S: StateMachine, F: Front<S>>(&mut self, node: &mut Node<S, F>) {
+        if self.now_ms < self.remembered_ms + REMEMBER_EVERY_MS || !node.is_writing() {
+            return;
+        }
+        self.remembered_ms = self.now_ms;
+        for peer in self.nonces.keys() {
+            self.remember(node, *peer);
+        }
     }
 
     fn told<S: StateMachine, F: Front<S>>(&self, node: &mut Node<S, F>, peer: NodeId, bytes: Bytes) {

@@ -16,6 +16,8 @@ pub const TOOK_OVER: Branch = Branch::new("a member that was asked took over");
 pub const TAIL_WAITED: Branch = Branch::new("a heartbeat entry for the tail");
 /// A member shows another disk than before, and is refused.
 pub const AMNESIAC_REFUSED: Branch = Branch::new("a lost disk refused");
+/// A member's directory does not go back to what its peers have met, and is refused.
+pub const OLDER_COPY_REFUSED: Branch = Branch::new("an older copy refused");
 /// What a power failure has left of a block is cut off.
 pub const TORN_TAIL: Branch = Branch::new("a torn tail cut off");
 /// What stands behind the end of the log is cleared.

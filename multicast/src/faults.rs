@@ -14,6 +14,8 @@ pub const NO_PREV_CHECK: Fault = Fault::new("no prev check in the relay");
 pub const CURSOR_KEPT: Fault = Fault::new("relay cursor kept from an earlier reign");
 /// A blank disk under a known name is let in.
 pub const AMNESIAC_VOTER: Fault = Fault::new("amnesiac voter accepted");
+/// A peer's directory need not go back to the start in which it was met.
+pub const OLDER_COPY_ACCEPTED: Fault = Fault::new("older copy accepted");
 /// A block is taken from the log though its checksum is wrong.
 pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
 /// A leader names the read index without asking whether it still leads.

@@ -5,6 +5,7 @@ use crate::config::{ClusterConfig, ConfigError, NODES_KEY, NodeConfig};
 use crate::gateway::Gateway;
 use crate::placement::{BadPlacement, Placement};
 use eyrie::host::{Host, HostError, PeerConfig};
+use eyrie::link::StartNonce;
 use eyrie::{
     DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, LogNonce, Node, NodeError,
     NodeId, NodeLog, RingTiming, SharedLog,
@@ -127,9 +128,12 @@ pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -
     let secret = secret(&node.data.join(SECRET_FILE))?;
     let gateway = Gateway::new(config.gateway(node, secret), config.partitions);
     let peers = peer_listener.map(|listener| peers(config, node, directory.nonce(), listener));
+    let start = StartNonce(u64::from_le_bytes(drawn().map_err(ServeError::Setup)?));
     let replicas = match &peers {
-        None => Node::solo(node.id, placement, log, gateway),
-        Some(_) => Node::clustered(&config.layout(node.id), RingTiming::default(), placement, log, gateway)?,
+        None => Node::solo(node.id, start, placement, log, gateway),
+        Some(_) => {
+            Node::clustered(&config.layout(node.id), start, RingTiming::default(), placement, log, gateway)?
+        }
     };
     let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
     let mut host = Host::new(replicas, disk, connections_max, peers, stop).map_err(ServeError::Setup)?;
@@ -233,6 +237,13 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     })
 }
 
+/// Bytes that nobody can guess.
+fn drawn<const BYTES: usize>() -> io::Result<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Reads the node's secret, or draws it the first time.
 fn secret(path: &Path) -> Result<[u8; 20], ServeError> {
     let file = |source| ServeError::File { path: path.into(), source };
@@ -240,8 +251,7 @@ fn secret(path: &Path) -> Result<[u8; 20], ServeError> {
         let wrong = || file(io::Error::other("a session secret has 20 bytes"));
         return bytes.as_slice().try_into().map_err(|_| wrong());
     }
-    let mut secret = [0; 20];
-    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut secret)).map_err(file)?;
+    let secret: [u8; 20] = drawn().map_err(file)?;
     let fresh = path.with_extension("new");
     let mut options = OpenOptions::new();
     let written = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh);

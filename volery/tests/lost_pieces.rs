@@ -7,6 +7,7 @@ mod server;
 use server::nodes::{Node, Plan};
 use server::until;
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -164,4 +165,93 @@ fn a_node_whose_log_lacks_a_segment_or_has_one_of_another_does_not_start() {
     fs::rename(&kept, &segments[1]).expect("a segment");
     let _node = cluster.start(&[1]);
     assert!(cluster.client(1).exists("/59").expect("an answer").is_some());
+}
+
+/// Nodes 1 to 3, of which `id` goes on after a copy of its directory was made, and comes back on the copy.
+fn restores_an_older_copy(id: usize) {
+    let cluster = Cluster::new(3);
+    let others: Vec<usize> = THREE.into_iter().filter(|other| *other != id).collect();
+    let (older, newest) = (cluster.path().join("older"), cluster.path().join("newest"));
+    {
+        let _nodes = cluster.start(&THREE);
+        cluster.create(id, "/a");
+    }
+    copy(&cluster.data(id), &older);
+    {
+        let _nodes = cluster.start(&THREE);
+        cluster.create(id, "/b");
+    }
+    copy(&cluster.data(id), &newest);
+    replace(&older, &cluster.data(id));
+    // Its second start is another one than the second start that was met; its last counts more starts than were met.
+    for _ in 0..4 {
+        let _alone = cluster.start(&[id]);
+        until("a port", || TcpStream::connect(cluster.plan.client(id)).ok());
+    }
+    let node = Node::start(&cluster.plan, cluster.path(), id);
+    let nodes = cluster.start(&others);
+    node.says("this node takes no part any more, for a peer has refused it: the node's data directory is not the newest");
+    node.says("it lacks what it held in its start number 2");
+    let refuses =
+        |node: &Node| node.has_said("link: the node's data directory is not the newest").then_some(());
+    until("a refusal", || nodes.iter().find_map(refuses));
+    cluster.create(others[0], "/c");
+    cluster.create(others[1], "/d");
+    drop(node);
+    let paths = ["/a", "/b", "/c", "/d"];
+    let all_exist = |node: usize| {
+        let mut client = cluster.client(node);
+        paths.iter().all(|path| client.exists(path).expect("an answer").is_some())
+    };
+    assert!(others.iter().all(|other| all_exist(*other)), "what was acknowledged is there");
+    replace(&newest, &cluster.data(id));
+    drop(nodes);
+    let _nodes = cluster.start(&THREE);
+    assert!(all_exist(id), "the newest directory is taken");
+}
+
+#[test]
+fn a_node_on_an_older_copy_is_refused_whatever_its_count_reaches_and_the_others_go_on() {
+    restores_an_older_copy(3);
+}
+
+#[test]
+fn the_node_that_the_others_are_dialled_by_is_refused_on_an_older_copy() {
+    restores_an_older_copy(1);
+}
+
+#[test]
+fn a_blank_directory_is_refused_by_a_node_that_hears_of_the_lost_one_from_another() {
+    let cluster = Cluster::new(3);
+    {
+        // Node 1 meets nobody but node 2 yet.
+        let _nodes = cluster.start(&[1, 2]);
+        cluster.create(1, "/a");
+    }
+    {
+        let _nodes = cluster.start(&[2, 3]);
+        cluster.create(3, "/b");
+    }
+    fs::remove_dir_all(cluster.data(3)).expect("a directory");
+    // Node 2 tells node 1, which has never met node 3.
+    let nodes = cluster.start(&[1, 2]);
+    cluster.create(1, "/c");
+    let blank = Node::start(&cluster.plan, cluster.path(), 3);
+    blank.says("this node takes no part any more, for a peer has refused it: the node has lost its disk");
+    let refuses = |node: &Node| node.has_said("link: the node has lost its disk").then_some(());
+    until("a refusal", || nodes.iter().find_map(refuses));
+    drop(blank);
+    // Whichever of them is left, it refuses the blank one.
+    drop(nodes);
+    for other in [1, 2] {
+        let blank = Node::start(&cluster.plan, cluster.path(), 3);
+        let alone = cluster.start(&[other]);
+        blank.says("this node takes no part any more, for a peer has refused it: the node has lost its disk");
+        until("a refusal", || alone.iter().find_map(refuses));
+    }
+    let _nodes = cluster.start(&[1, 2]);
+    let mut client = cluster.client(1);
+    for path in ["/a", "/b", "/c"] {
+        assert!(client.exists(path).expect("an answer").is_some(), "{path}");
+    }
 }

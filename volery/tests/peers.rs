@@ -75,8 +75,8 @@ fn a_node_that_has_lost_its_disk() {
     drop(both);
     fs::remove_dir_all(directory.path().join("node-2")).expect("its data");
     let both = [start(1), start(2)];
-    both[0].says("refused n2, ring link: the node has lost its disk, and with it its promises");
-    both[1].says("refused n1, ring link: the node has lost its disk, and with it its promises");
+    both[0].says("link: the node has lost its disk, and with it its promises");
+    both[1].says("link: the node has lost its disk, and with it its promises");
 }
 
 #[test]

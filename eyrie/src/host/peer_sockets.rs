@@ -48,6 +48,8 @@ impl PeerConfig {
         LinkConfig {
             me,
             identity: Identity { incarnation: Incarnation(incarnation), nonce: Nonce(self.nonce) },
+            starts: node.starts().clone(),
+            durable: node.durable(),
             cluster: self.cluster.clone(),
             partitions: self.partitions,
             fixed: self.fixed.clone(),

@@ -7,7 +7,7 @@ use crate::front::Front;
 use crate::node::Node;
 use crate::service::StateMachine;
 use multicast::disk::Disk;
-use multicast::link::Nonce;
+use multicast::link::{Nonce, StartNonce};
 use multicast::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use multicast::{Layout, NodeId, PartitionId, RingId, RingTiming};
 use rand::Rng as _;
@@ -122,12 +122,14 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
         self.durable = rings.map(|ring| (ring, log.next_index(ring))).collect();
         let ids = &blueprint.ids;
         let me = ids[self.me];
+        // No machine starts twice at one time.
+        let start = StartNonce(now_us << 8 | self.me as u64);
         let (front, log, oracle) = ((blueprint.front)(me), SharedLog::new(log), blueprint.oracle.clone());
         let mut node = if ids[..] == [NodeId(0)] {
-            Node::solo(0, oracle, log, front)
+            Node::solo(0, start, oracle, log, front)
         } else {
             let layout = Layout::new(me, ids.clone(), partitions, replicas);
-            Node::clustered(&layout, RingTiming::default(), oracle, log, front)
+            Node::clustered(&layout, start, RingTiming::default(), oracle, log, front)
                 .map_err(|error| error.to_string())?
         };
         node.limit_answers(blueprint.answers);

@@ -165,6 +165,8 @@ impl<S: StateMachine, F: Front<S>> Process<S, F> {
         LinkConfig {
             me: ids[me],
             identity: Identity { incarnation: Incarnation(incarnation), nonce },
+            starts: self.node.starts().clone(),
+            durable: self.node.durable(),
             cluster: "simulated".into(),
             partitions,
             fixed: Fixed::default(),

@@ -2,15 +2,23 @@
 
 use super::frame::{FrameKind, put_frame};
 use super::hello::Hello;
-use super::world_test::{World, config, identity};
+use super::world_test::{World, config, directory, identity};
 use super::*;
 use crate::NodeId;
 use crate::log::LogPosition;
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-const KINDS: [FrameKind; 5] =
-    [FrameKind::Hello, FrameKind::Welcome, FrameKind::Refuse, FrameKind::Heartbeat, FrameKind::Message];
+const KINDS: [FrameKind; 8] = [
+    FrameKind::Hello,
+    FrameKind::Welcome,
+    FrameKind::Refuse,
+    FrameKind::Heartbeat,
+    FrameKind::Message,
+    FrameKind::Starts,
+    FrameKind::Durable,
+    FrameKind::Known,
+];
 
 #[derive(Clone, Debug)]
 enum Input {
@@ -64,7 +72,7 @@ fn from_afar() -> impl Strategy<Value = Input> {
     let hello = (id(), 0..5_u16, 0..5_u16, 0..3_u64, 0..4_u8, 0..4_u64);
     prop_oneof![
         1 => (id(), bytes()).prop_map(|(id, bytes)| Input::Raw(id, bytes)),
-        1 => (id(), 0..5_usize, bytes()).prop_map(|(id, kind, body)| Input::Frame(id, kind, body)),
+        1 => (id(), 0..8_usize, bytes()).prop_map(|(id, kind, body)| Input::Frame(id, kind, body)),
         3 => hello.prop_map(|(id, from, to, start, nonce, dial)| {
             Input::Hello(id, from, to, start, nonce, dial)
         }),
@@ -117,6 +125,7 @@ impl Driver {
                 let fixed = config(2, 3).fixed.digests();
                 Hello { cluster, partitions, from, to, identity, channel, epoch, fixed }.encode(&mut body);
                 self.frame(id, FrameKind::Hello, &body);
+                self.frame(id, FrameKind::Starts, &directory(start.clamp(1, 9), nonce));
             }
             Input::Closed(id) => self.links.closed(ConnectionId(id)),
             Input::Tick(ms) => {

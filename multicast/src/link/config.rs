@@ -3,11 +3,13 @@
 use super::channel::Channel;
 use super::frame::FRAME_HEADER_BYTES;
 use super::hello::{CLUSTER_BYTES_MAX, Hello};
-use super::identity::Identity;
+use super::identity::{Acquaintance, Identity};
 use super::limits::LinkLimits;
 use super::reason::Reason;
+use super::starts::Starts;
 use crate::NodeId;
 use crate::fixed::{Fixed, difference};
+use crate::log::LogPosition;
 use std::collections::BTreeMap;
 
 /// Who this node is, and whom it is linked to.
@@ -17,14 +19,18 @@ pub struct LinkConfig {
     pub me: NodeId,
     /// This start of it. The number of starts has risen, durably, since the last one.
     pub identity: Identity,
+    /// All starts of this directory. The last is the one that runs, and is durable.
+    pub starts: Starts,
+    /// How far this node's log is durable.
+    pub durable: LogPosition,
     /// The cluster's name, at most [`CLUSTER_BYTES_MAX`] bytes.
     pub cluster: String,
     /// How many partitions the cluster has.
     pub partitions: u16,
     /// What else is fixed for the life of the cluster.
     pub fixed: Fixed,
-    /// Every other node, with what [`Met`](super::LinkEvent::Met) told of it last, if that was kept.
-    pub peers: BTreeMap<NodeId, Option<Identity>>,
+    /// Every other node, with what [`Links::acquaintance`](super::Links::acquaintance) told of it last, if that was kept.
+    pub peers: BTreeMap<NodeId, Acquaintance>,
     /// What may be held.
     pub limits: LinkLimits,
     /// From which the waits between dials are drawn.
@@ -35,6 +41,11 @@ impl LinkConfig {
     pub(super) fn check(&self) {
         assert!(self.cluster.len() <= CLUSTER_BYTES_MAX, "a cluster's name is short");
         assert!(!self.peers.contains_key(&self.me), "a node is not its own peer");
+        assert_eq!(
+            self.starts.incarnation(),
+            self.identity.incarnation,
+            "the last start is the one that runs"
+        );
         let frame_bytes = FRAME_HEADER_BYTES + self.limits.frame_bytes;
         for channel in Channel::ALL {
             let has_room = self.limits.outbox_bytes(channel) >= frame_bytes;

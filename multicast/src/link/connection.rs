@@ -6,6 +6,7 @@ use super::frame::Inbox;
 use super::hello::HELLO_BYTES_MAX;
 use super::identity::Identity;
 use super::outbox::Outbox;
+use super::starts::{Directory, STARTS_BYTES_MAX};
 use crate::NodeId;
 
 /// A connection on which nothing was sent for so long gets a heartbeat.
@@ -28,8 +29,12 @@ pub(super) struct LaneId {
 pub(super) enum Phase {
     /// It was accepted, and whose it is will be said. Once a hello has come this is what it claims.
     Accepted { claimed: Option<LaneId> },
+    /// It was accepted, and its hello was taken; the starts of its directory are awaited.
+    Greeted { lane: LaneId, epoch: ConnectionEpoch, identity: Identity },
     /// This node dialled and has said hello.
     Dialled { lane: LaneId, epoch: ConnectionEpoch },
+    /// This node dialled, and the answer to its hello was taken; the starts of the other end's directory are awaited.
+    Recognized { lane: LaneId, epoch: ConnectionEpoch, identity: Identity },
     /// This node was dialled and has answered; the answer's welcome is awaited.
     Answered { lane: LaneId, epoch: ConnectionEpoch, identity: Identity },
     /// Messages pass. Those handed in pass once those above have taken the `Up`, which makes it `open`.
@@ -41,7 +46,11 @@ impl Phase {
     pub fn lane(self) -> Option<LaneId> {
         match self {
             Phase::Accepted { claimed } => claimed,
-            Phase::Dialled { lane, .. } | Phase::Answered { lane, .. } | Phase::Up { lane, .. } => Some(lane),
+            Phase::Greeted { lane, .. }
+            | Phase::Dialled { lane, .. }
+            | Phase::Recognized { lane, .. }
+            | Phase::Answered { lane, .. }
+            | Phase::Up { lane, .. } => Some(lane),
         }
     }
 }
@@ -52,6 +61,8 @@ pub(super) struct Connection {
     pub phase: Phase,
     pub inbox: Inbox,
     pub outbox: Outbox,
+    /// What the other end has shown of its directory, until its welcome is taken.
+    pub shown: Option<Directory>,
     /// Whether the host is to look at its output.
     pub ready: bool,
     begun_ms: u64,
@@ -64,6 +75,7 @@ impl Connection {
             phase,
             inbox: Inbox::default(),
             outbox: Outbox::new(now_ms),
+            shown: None,
             ready: false,
             begun_ms: now_ms,
             heard_ms: now_ms,
@@ -78,7 +90,11 @@ impl Connection {
 
     /// The most bytes a frame may carry: little, before both ends know each other.
     pub fn frame_bytes_max(&self, limit: usize) -> usize {
-        if self.is_up() { limit } else { HELLO_BYTES_MAX }
+        match self.phase {
+            Phase::Up { .. } => limit,
+            Phase::Greeted { .. } | Phase::Recognized { .. } => STARTS_BYTES_MAX,
+            Phase::Accepted { .. } | Phase::Dialled { .. } | Phase::Answered { .. } => HELLO_BYTES_MAX,
+        }
     }
 
     /// Whether messages pass.
@@ -88,7 +104,7 @@ impl Connection {
 
     /// Whether it was accepted and is not up yet.
     pub fn is_stranger(&self) -> bool {
-        matches!(self.phase, Phase::Accepted { .. } | Phase::Answered { .. })
+        matches!(self.phase, Phase::Accepted { .. } | Phase::Greeted { .. } | Phase::Answered { .. })
     }
 
     /// Whether to give it up.

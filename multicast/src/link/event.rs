@@ -53,6 +53,17 @@ pub enum LinkEvent {
         /// Its start, and its disk.
         identity: Identity,
     },
+    /// Another node has told something new of a peer, which [`Links::acquaintance`](super::Links::acquaintance) gives and which is
+    /// to be kept like it.
+    Learned {
+        /// Of whom.
+        peer: NodeId,
+    },
+    /// A peer has refused this node, whose directory is not the one that was met: in this start the node takes no part any more.
+    Fenced {
+        /// Why.
+        reason: Reason,
+    },
     /// A channel is up. Whatever was made for the peer before this is taken belongs to an older connection and must not
     /// be sent any more.
     Up {

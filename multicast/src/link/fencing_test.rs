@@ -2,7 +2,7 @@
 
 use super::frame::{FrameKind, put_frame};
 use super::hello::Hello;
-use super::world_test::{World, config, identity};
+use super::world_test::{World, config, directory, identity};
 use super::*;
 use crate::NodeId;
 use crate::log::LogPosition;
@@ -176,6 +176,7 @@ impl Listener {
         Hello { cluster, partitions, from: N1, to: N2, identity, channel, epoch, fixed }.encode(&mut body);
         self.0.accepted(ConnectionId(id));
         self.frame(id, FrameKind::Hello, &body);
+        self.frame(id, FrameKind::Starts, &directory(start, 1));
     }
 
     fn welcome(&mut self, id: u64) {

@@ -21,12 +21,20 @@ pub(super) enum FrameKind {
     Heartbeat = 4,
     /// Carries a message of those above.
     Message = 5,
+    /// Carries the starts of its sender's directory: the second frame from either end.
+    Starts = 6,
+    /// Carries a position: its sender's log is durable so far. It precedes what vouches for the log.
+    Durable = 7,
+    /// Carries the starts of other nodes that its sender knows of.
+    Known = 8,
 }
 
 impl FrameKind {
     fn from_code(code: u8) -> Option<FrameKind> {
-        use FrameKind::{Heartbeat, Hello, Message, Refuse, Welcome};
-        [Hello, Welcome, Refuse, Heartbeat, Message].into_iter().find(|kind| *kind as u8 == code)
+        use FrameKind::{Durable, Heartbeat, Hello, Known, Message, Refuse, Starts, Welcome};
+        [Hello, Welcome, Refuse, Heartbeat, Message, Starts, Durable, Known]
+            .into_iter()
+            .find(|kind| *kind as u8 == code)
     }
 }
 
@@ -136,7 +144,7 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_malformed() {
         let mut bytes = frame(FrameKind::Message, b"");
-        bytes[4] = 6;
+        bytes[4] = 9;
         let checksum = checksum(&bytes[..5], b"");
         bytes[5..9].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(read(&bytes), Err(Reason::Malformed));

@@ -8,12 +8,15 @@ use super::event::{LinkEvent, Refuser};
 use super::frame::FrameKind;
 use super::hello::Hello;
 use super::identity::Identity;
+use super::known;
 use super::lane::Loss;
 use super::links::Links;
 use super::peer::Peer;
 use super::reason::Reason;
+use super::starts::Directory;
 use crate::NodeId;
-use bytes::{Bytes, BytesMut};
+use crate::log::LogPosition;
+use bytes::{Buf as _, Bytes, BytesMut};
 
 impl Links {
     /// A frame has come whole.
@@ -26,13 +29,16 @@ impl Links {
             FrameKind::Refuse => self.refused(id, &body),
             FrameKind::Heartbeat => must_be_up(phase).map(|_| ()),
             FrameKind::Message => self.message(phase, body),
+            FrameKind::Starts => self.starts(id, phase, &body),
+            FrameKind::Durable => self.vouched(phase, &body),
+            FrameKind::Known => self.known(phase, &body),
         };
         if let Err(reason) = taken {
             self.refuse(id, reason);
         }
     }
 
-    /// Says hello.
+    /// Says hello, and shows the starts of this node's directory.
     pub(super) fn introduce(&mut self, id: ConnectionId, lane: LaneId, epoch: ConnectionEpoch) {
         let hello = Hello {
             cluster: self.config.cluster.clone(),
@@ -47,18 +53,32 @@ impl Links {
         let mut body = BytesMut::new();
         hello.encode(&mut body);
         self.put(id, FrameKind::Hello, &body);
+        let shown = Directory { starts: self.config.starts.clone(), durable: self.durable };
+        self.put(id, FrameKind::Starts, &shown.encode());
     }
 
     fn hello(&mut self, id: ConnectionId, phase: Phase, body: &[u8]) -> Result<(), Reason> {
         match phase {
-            Phase::Accepted { .. } => self.answer(id, &Hello::decode(body)?),
-            Phase::Dialled { lane, epoch } => self.take_answer(id, lane, epoch, &Hello::decode(body)?),
-            Phase::Answered { .. } | Phase::Up { .. } => Err(Reason::Malformed),
+            Phase::Accepted { .. } => self.greet(id, &Hello::decode(body)?),
+            Phase::Dialled { lane, epoch } => self.recognize(id, lane, epoch, &Hello::decode(body)?),
+            _ => Err(Reason::Malformed),
         }
     }
 
-    /// Answers a hello with this node's own. Nothing that is up is disturbed yet: the other end may not take the answer.
-    fn answer(&mut self, id: ConnectionId, hello: &Hello) -> Result<(), Reason> {
+    /// The other end shows the starts of its directory.
+    fn starts(&mut self, id: ConnectionId, phase: Phase, body: &[u8]) -> Result<(), Reason> {
+        let shown = Directory::decode(body).ok_or(Reason::Malformed)?;
+        match phase {
+            Phase::Greeted { lane, epoch, identity } => self.answer(id, lane, epoch, (identity, shown)),
+            Phase::Recognized { lane, epoch, identity } => {
+                self.take_answer(id, lane, epoch, (identity, shown))
+            }
+            _ => Err(Reason::Malformed),
+        }
+    }
+
+    /// Takes the hello of somebody who has dialled.
+    fn greet(&mut self, id: ConnectionId, hello: &Hello) -> Result<(), Reason> {
         let (lane, epoch) = (LaneId { peer: hello.from, channel: hello.channel }, hello.epoch);
         self.set_phase(id, Phase::Accepted { claimed: Some(lane) });
         self.config.check_hello(hello)?;
@@ -71,13 +91,41 @@ impl Links {
             return Err(Reason::Malformed);
         }
         peer.check(lane.channel, hello.identity, epoch)?;
-        self.set_phase(id, Phase::Answered { lane, epoch, identity: hello.identity });
+        self.set_phase(id, Phase::Greeted { lane, epoch, identity: hello.identity });
+        Ok(())
+    }
+
+    /// Answers a hello with this node's own. Nothing that is up is disturbed yet: the other end may not take the answer.
+    fn answer(
+        &mut self,
+        id: ConnectionId,
+        lane: LaneId,
+        epoch: ConnectionEpoch,
+        (identity, shown): (Identity, Directory),
+    ) -> Result<(), Reason> {
+        self.check(lane, identity, epoch, &shown)?;
+        self.set_phase(id, Phase::Answered { lane, epoch, identity });
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.shown = Some(shown);
+        }
         self.introduce(id, lane, epoch);
         Ok(())
     }
 
-    /// Takes the answer to this node's hello, and says so.
-    fn take_answer(
+    fn check(
+        &self,
+        lane: LaneId,
+        identity: Identity,
+        epoch: ConnectionEpoch,
+        shown: &Directory,
+    ) -> Result<(), Reason> {
+        let peer = self.peer(lane.peer)?;
+        peer.check(lane.channel, identity, epoch)?;
+        peer.check_directory(identity, shown)
+    }
+
+    /// Takes the hello with which this node's own is answered.
+    fn recognize(
         &mut self,
         id: ConnectionId,
         lane: LaneId,
@@ -93,8 +141,21 @@ impl Links {
             return Err(Reason::Malformed);
         }
         self.peer(lane.peer)?.check(lane.channel, hello.identity, epoch)?;
+        self.set_phase(id, Phase::Recognized { lane, epoch, identity: hello.identity });
+        Ok(())
+    }
+
+    /// Takes the answer to this node's hello, and says so.
+    fn take_answer(
+        &mut self,
+        id: ConnectionId,
+        lane: LaneId,
+        epoch: ConnectionEpoch,
+        (identity, shown): (Identity, Directory),
+    ) -> Result<(), Reason> {
+        self.check(lane, identity, epoch, &shown)?;
         self.put(id, FrameKind::Welcome, &[]);
-        self.meet(lane.peer, hello.identity);
+        self.meet(lane.peer, identity, shown);
         self.raise(id, lane, epoch);
         Ok(())
     }
@@ -102,8 +163,10 @@ impl Links {
     /// The dialler has taken this node's answer. Meanwhile another connection may have come up, so all is judged again.
     fn welcome(&mut self, id: ConnectionId, phase: Phase) -> Result<(), Reason> {
         let Phase::Answered { lane, epoch, identity } = phase else { return Err(Reason::Malformed) };
-        self.peer(lane.peer)?.check(lane.channel, identity, epoch)?;
-        self.meet(lane.peer, identity);
+        let shown = self.connections.get_mut(&id).and_then(|connection| connection.shown.take());
+        let shown = shown.ok_or(Reason::Malformed)?;
+        self.check(lane, identity, epoch, &shown)?;
+        self.meet(lane.peer, identity, shown);
         self.raise(id, lane, epoch);
         Ok(())
     }
@@ -113,6 +176,9 @@ impl Links {
         let reason = Reason::decode(body)?;
         self.tell_refused(id, Refuser::Them, reason);
         self.counts.refused_by_them += 1;
+        if reason.is_of_directory() {
+            self.fence(reason);
+        }
         self.close(id, if reason.lasts() { Loss::Refused } else { Loss::Failed });
         Ok(())
     }
@@ -124,17 +190,81 @@ impl Links {
         Ok(())
     }
 
-    /// Remembers who a peer is. A later start ends what the one before has left behind.
-    fn meet(&mut self, id: NodeId, identity: Identity) {
+    /// Remembers who a peer is, and tells the others. A later start ends what the one before has left behind.
+    fn meet(&mut self, id: NodeId, identity: Identity, shown: Directory) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        if !peer.meet(identity) {
+        if !peer.meet(identity, shown) {
             return;
         }
-        let left = Channel::ALL.map(|channel| peer.lane(channel).up());
-        for connection in left.into_iter().flatten() {
+        for connection in self.up_to(id) {
             self.close(connection, Loss::Failed);
         }
         self.events.push_back(LinkEvent::Met { peer: id, identity });
+        self.tell_all();
+    }
+
+    fn up_to(&self, id: NodeId) -> Vec<ConnectionId> {
+        let Some(peer) = self.peers.get(&id) else { return Vec::new() };
+        Channel::ALL.into_iter().filter_map(|channel| peer.lane(channel).up()).collect()
+    }
+
+    /// This node's directory was refused: it takes no part any more, so that it votes nowhere.
+    fn fence(&mut self, reason: Reason) {
+        if std::mem::replace(&mut self.is_fenced, true) {
+            return;
+        }
+        self.events.push_back(LinkEvent::Fenced { reason });
+        let up: Vec<_> = self.peers.keys().flat_map(|peer| self.up_to(*peer)).collect();
+        up.into_iter().for_each(|connection| self.close(connection, Loss::Refused));
+    }
+
+    /// A peer says how far its log is durable.
+    fn vouched(&mut self, phase: Phase, mut body: &[u8]) -> Result<(), Reason> {
+        let LaneId { peer, .. } = must_be_up(phase)?;
+        let position = body.try_get_u64_le().map_err(|_| Reason::Malformed)?;
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            self.has_news |= peer.vouch(LogPosition(position));
+        }
+        if body.is_empty() { Ok(()) } else { Err(Reason::Malformed) }
+    }
+
+    /// A peer tells which starts of other nodes it knows of.
+    fn known(&mut self, phase: Phase, body: &[u8]) -> Result<(), Reason> {
+        let LaneId { peer: teller, .. } = must_be_up(phase)?;
+        for (id, met) in known::decode(body).ok_or(Reason::Malformed)? {
+            let Some(peer) = self.peers.get_mut(&id).filter(|_| id != teller) else { continue };
+            match peer.hear_of(met) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(reason) => {
+                    peer.forget_shown();
+                    self.up_to(id).into_iter().for_each(|up| self.refuse(up, reason));
+                }
+            }
+            self.has_news = true;
+            self.events.push_back(LinkEvent::Learned { peer: id });
+        }
+        Ok(())
+    }
+
+    /// Tells every peer what this node knows of the others.
+    pub(super) fn tell_all(&mut self) {
+        let up: Vec<_> = self.peers.iter().map(|(id, peer)| (*id, peer.lane(Channel::Ring).up())).collect();
+        for (peer, connection) in up {
+            if let Some(connection) = connection {
+                self.tell_known(connection, peer);
+            }
+        }
+    }
+
+    /// Tells a peer what this node knows of the others.
+    pub(super) fn tell_known(&mut self, connection: ConnectionId, to: NodeId) {
+        let others = self.peers.iter().filter(|(id, _)| **id != to);
+        let known = others.flat_map(|(id, peer)| peer.demands().map(|met| (*id, met)));
+        let body = known::encode(known);
+        if !body.is_empty() {
+            self.put(connection, FrameKind::Known, &body);
+        }
     }
 
     fn peer(&self, id: NodeId) -> Result<&Peer, Reason> {

@@ -9,7 +9,7 @@ use crate::fixed::{FIXED_KEYS_MAX, FixedKey};
 use bytes::{Buf, BufMut, BytesMut, TryGetError};
 
 /// The version of everything that the links send.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 /// The longest name of a cluster, in bytes.
 pub const CLUSTER_BYTES_MAX: usize = 128;
 
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn the_bytes_are_fixed() {
         let hex: String = bytes(&hello()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let expected = "766c6e6b 0300 0100 0302 0400 02 0900000000000000 abababababababababababababababab \
+        let expected = "766c6e6b 0400 0100 0302 0400 02 0900000000000000 abababababababababababababababab \
                         0900000000000000 0201000000000000 05 6269726473 01 05 6465707468 0b0a0000";
         assert_eq!(hex, expected.replace(' ', ""));
     }
@@ -194,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn foreign_bytes_are_a_reason_and_no_panic(tail in prop::collection::vec(any::<u8>(), 0..80), whole in any::<bool>()) {
-            let mut body = if whole { vec![] } else { b"vlnk\x03\x00".to_vec() };
+            let mut body = if whole { vec![] } else { b"vlnk\x04\x00".to_vec() };
             body.extend(tail);
             let _ = Hello::decode(&body);
         }

@@ -9,9 +9,10 @@ use super::connection_id::ConnectionId;
 use super::counts::LinkCounts;
 use super::event::{LinkEvent, Refuser};
 use super::frame::FrameKind;
+use super::identity::Acquaintance;
 use super::lane::{Lane, Loss};
 use super::limits::HANDSHAKES_MAX;
-use super::outbox::Pushed;
+use super::outbox::{Pushed, TOLD_EVERY_MS};
 use super::peer::Peer;
 use super::reason::Reason;
 use super::stream_id::StreamId;
@@ -35,7 +36,12 @@ pub struct Links {
     pub(super) events: VecDeque<LinkEvent>,
     pub(super) counts: LinkCounts,
     ready: Vec<ConnectionId>,
-    durable: LogPosition,
+    pub(super) durable: LogPosition,
+    /// This node's directory was refused: it takes no part any more.
+    pub(super) is_fenced: bool,
+    /// What is known of peers has changed since the others were told.
+    pub(super) has_news: bool,
+    told_ms: u64,
     clock: Clock,
 }
 
@@ -47,6 +53,7 @@ impl Links {
         config.check();
         let peer = |(id, met): (&NodeId, &_)| (*id, Peer::new(config.me, *id, *met, config.seed));
         let peers = config.peers.iter().map(peer).collect();
+        let durable = config.durable;
         Links {
             config,
             peers,
@@ -54,7 +61,10 @@ impl Links {
             events: VecDeque::new(),
             counts: LinkCounts::default(),
             ready: Vec::new(),
-            durable: LogPosition::default(),
+            durable,
+            is_fenced: false,
+            has_news: false,
+            told_ms: 0,
             clock: Clock::default(),
         }
     }
@@ -69,13 +79,16 @@ impl Links {
         for connection in connections {
             self.tick_connection(connection);
         }
-        self.dial();
+        if !self.is_fenced {
+            self.tell_news();
+            self.dial();
+        }
     }
 
     /// Somebody has connected to this node.
     pub fn accepted(&mut self, connection: ConnectionId) {
-        if self.strangers() >= HANDSHAKES_MAX {
-            self.counts.crowded_out += 1;
+        if self.is_fenced || self.strangers() >= HANDSHAKES_MAX {
+            self.counts.crowded_out += u64::from(!self.is_fenced);
             self.events.push_back(LinkEvent::Close { connection, farewell: Bytes::new() });
         } else {
             self.insert(connection, Phase::Accepted { claimed: None });
@@ -85,6 +98,9 @@ impl Links {
     /// The host has dialled. It may say so before the socket is connected: what fails then is `closed`.
     pub fn dialled(&mut self, connection: ConnectionId, peer: NodeId, channel: Channel) {
         let lane = LaneId { peer, channel };
+        if self.is_fenced {
+            self.dial_failed(peer, channel);
+        }
         match self.lane_mut(lane).dialled(connection) {
             None => self.events.push_back(LinkEvent::Close { connection, farewell: Bytes::new() }),
             Some(dial) => {
@@ -205,6 +221,12 @@ impl Links {
         lane.up().and(lane.epoch())
     }
 
+    /// What is to be kept of a peer: whoever keeps it durably, and gives it to the next start, recognizes a peer that loses its
+    /// disk, or comes back on an older one, while this node is down. Panics if the node is not a peer.
+    pub fn acquaintance(&self, peer: NodeId) -> Acquaintance {
+        self.peers.get(&peer).expect("links are to peers").acquaintance()
+    }
+
     /// What was done so far.
     pub fn counts(&self) -> LinkCounts {
         self.counts
@@ -221,15 +243,18 @@ impl Links {
                     assert_eq!(self.lane(lane).up(), Some(*id));
                     assert_eq!(self.lane(lane).epoch(), Some(epoch));
                 }
-                Phase::Dialled { lane, .. } => assert_eq!(self.lane(lane).shaking(), Some(*id)),
-                Phase::Accepted { .. } | Phase::Answered { .. } => {}
+                Phase::Dialled { lane, .. } | Phase::Recognized { lane, .. } => {
+                    assert_eq!(self.lane(lane).shaking(), Some(*id));
+                }
+                Phase::Accepted { .. } | Phase::Greeted { .. } | Phase::Answered { .. } => {}
             }
         }
         for lane in self.peers.values().flat_map(|peer| Channel::ALL.map(|channel| peer.lane(channel))) {
             lane.check_invariants();
             let phase = |id| self.connections.get(&id).map(|connection| connection.phase);
             assert!(lane.up().is_none_or(|id| matches!(phase(id), Some(Phase::Up { .. }))));
-            assert!(lane.shaking().is_none_or(|id| matches!(phase(id), Some(Phase::Dialled { .. }))));
+            let shakes = |id| matches!(phase(id), Some(Phase::Dialled { .. } | Phase::Recognized { .. }));
+            assert!(lane.shaking().is_none_or(shakes));
         }
     }
 
@@ -268,8 +293,11 @@ impl Links {
         self.events.push_back(LinkEvent::Refused { connection: id, peer, channel, by, reason });
     }
 
-    /// Messages pass on a connection from now on, and on no other of its lane.
+    /// Messages pass on a connection from now on, and on no other of its lane; unless this node takes no part any more.
     pub(super) fn raise(&mut self, id: ConnectionId, lane: LaneId, epoch: ConnectionEpoch) {
+        if self.is_fenced {
+            return self.close(id, Loss::Refused);
+        }
         if let Some(older) = self.lane(lane).up().filter(|_| !NO_FENCING.is_planted()) {
             self.close(older, Loss::Failed);
         }
@@ -280,6 +308,9 @@ impl Links {
         let connection = self.connections.get_mut(&id).expect("a handshake is a connection's");
         connection.phase = Phase::Up { lane, epoch, since_ms, open: false };
         self.events.push_back(LinkEvent::Up { peer: lane.peer, channel: lane.channel, epoch });
+        if lane.channel == Channel::Ring {
+            self.tell_known(id, lane.peer);
+        }
     }
 
     fn insert(&mut self, id: ConnectionId, phase: Phase) {
@@ -298,8 +329,10 @@ impl Links {
                 self.counts.dropped_down += connection.outbox.held();
                 self.events.push_back(LinkEvent::Down { peer: lane.peer, channel: lane.channel });
             }
-            Phase::Dialled { lane, .. } => self.lane_mut(lane).lose(id, loss, now_ms),
-            Phase::Accepted { .. } | Phase::Answered { .. } => {}
+            Phase::Dialled { lane, .. } | Phase::Recognized { lane, .. } => {
+                self.lane_mut(lane).lose(id, loss, now_ms);
+            }
+            Phase::Accepted { .. } | Phase::Greeted { .. } | Phase::Answered { .. } => {}
         }
         Some(connection)
     }
@@ -319,12 +352,32 @@ impl Links {
     fn tick_connection(&mut self, id: ConnectionId) {
         let now_ms = self.clock.now_ms();
         let Some(connection) = self.connections.get(&id) else { return };
+        let wants_heartbeat = connection.wants_heartbeat(now_ms);
         if connection.is_overdue(now_ms) {
             self.counts.broken_silent += 1;
             self.close(id, Loss::Failed);
-        } else if connection.wants_heartbeat(now_ms) {
+        } else if self.tell_durable(id) {
+            self.mark_ready(id);
+        } else if wants_heartbeat {
             self.counts.heartbeats_sent += 1;
             self.put(id, FrameKind::Heartbeat, &[]);
+        }
+    }
+
+    /// Tells a peer how far the log is durable, now and then, on the channel of its rings.
+    fn tell_durable(&mut self, id: ConnectionId) -> bool {
+        let (durable, now_ms) = (self.durable, self.clock.now_ms());
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let on_ring = matches!(connection.phase, Phase::Up { lane, .. } if lane.channel == Channel::Ring);
+        on_ring && connection.outbox.tell(durable, now_ms, &mut self.counts)
+    }
+
+    /// Tells every peer what was learned of the others, at most once in [`TOLD_EVERY_MS`].
+    fn tell_news(&mut self) {
+        let now_ms = self.clock.now_ms();
+        if self.has_news && now_ms >= self.told_ms + TOLD_EVERY_MS {
+            (self.has_news, self.told_ms) = (false, now_ms);
+            self.tell_all();
         }
     }
 

@@ -26,8 +26,9 @@
 //! ```text
 //!   dialler                                   listener
 //!     │  Hello{from, to, identity, channel, epoch}│
-//!     │ ─────────────────────────────────────────►│  judges: cluster, partitions, nodes, disk, start, epoch
-//!     │                  Hello{…, the same epoch} │
+//!     │  Starts{the starts of its directory}      │
+//!     │ ─────────────────────────────────────────►│  judges: cluster, partitions, nodes, disk, starts, epoch
+//!     │            Hello{…, the same epoch} Starts│
 //!     │ ◄─────────────────────────────────────────│  nothing is disturbed yet
 //!  Up │  Welcome                                  │
 //!     │ ─────────────────────────────────────────►│  judges again, ends the older connection, Up
@@ -42,6 +43,26 @@
 //! A hello names who speaks and who is meant, so that a wrong address, even a node's own, is noticed. It names the
 //! [`Identity`]: the *incarnation* (a process is refused once a later start of its node was met) and the disk's *nonce* (a
 //! node that comes with another disk has forgotten its promises, and is refused as a voter).
+//!
+//! # Older copies
+//!
+//! A directory that was restored from a copy, or whose volume was rolled back, has forgotten promises too. A count of starts
+//! does not show it, for the copy can be started until its count is high enough. So every start draws a [`StartNonce`], and a
+//! directory keeps the list of its [`Starts`]: what each drew, and where the log ended when the next one found it. The node says in
+//! `Durable` frames how far its log is durable, always before a message that vouches for it.
+//!
+//! - A peer keeps the last start that it has [`Met`] and how far that start's log was vouched for. In every handshake the node shows its
+//!   list. The peer refuses it unless the list has that start, with what it drew, and an end that is not before what was vouched for
+//!   ([`Reason::RolledBack`]).
+//! - Nothing of the rings is sent on a link before it is durable here that this start of the peer was met (those above see to it).
+//!   So no vote is counted of a start that a crash would make unknown.
+//! - Peers tell each other in `Known` frames what they have met: when a link comes up, when a start is met, and
+//!   otherwise at most once a second. A node demands what it was told like what it has met itself, unless the directory
+//!   that the peer has shown to it holds that. If it does not, the links to that peer are broken.
+//! - A node whose directory a peer has refused takes no part any more in this start ([`LinkEvent::Fenced`]): it votes nowhere, not
+//!   even with peers that know less.
+//!
+//! The same rules refuse a blank directory: by every node that has met another one, or was told of it.
 //!
 //! # Fencing
 //!
@@ -73,7 +94,7 @@
 //!   └───────────┴─────────┴──────────────┴───────────────┘
 //! ```
 //!
-//! The kinds are the links' own: hello, welcome, refuse, heartbeat, message. A message's body is opaque here; those above
+//! The kinds are the links' own: hello, starts, welcome, refuse, heartbeat, durable, known, message. A message's body is opaque here; those above
 //! best make it one closed `enum` whose first byte is the variant (a ring's message with the ring's id; a submission) so
 //! that what is sent and what may come are one list. This frame, the refusal's reason and the start of a hello (magic,
 //! version, in at most 512 bytes) stay as they are in every version of the protocol, so that versions can refuse each other.
@@ -88,9 +109,14 @@
 //! # Caveats
 //!
 //! - Nothing is authenticated: who can reach the port can claim to be a node. A hello guards against mistakes.
-//! - Two processes on copies of one disk, started equally often, are not told apart.
-//! - A node that lost its disk is recognized by peers that have met it: in this start of theirs, or in an earlier one
-//!   whose [`LinkEvent::Met`] was kept.
+//! - An older copy, or a blank directory, is recognized by what others know. Where every node that has met the lost start, and every
+//!   node that was told of it, is down or lost, it is taken, and its vote counts: nothing that is left knows better. So it is
+//!   between nodes of which one was down while the lost start ran, until the first of the others can be reached.
+//! - How far a log is vouched for is exact for the peer that gets the message. Other peers know it up to a second later, and keep it
+//!   with their next write. A copy that is older by less than that may be taken where the peer that got the message is down.
+//! - Of a machine that is brought back with its memory, as a virtual one may be, the start is the one that was met.
+//! - If two copies of one directory have both been met, neither is taken any more: each lacks what the other has promised.
+//! - A directory shows its last [`STARTS_MAX`] starts. A peer that has met none of these refuses it.
 //! - The number of starts must rise durably before [`Links::new`]. A start that repeats a number is refused as superseded
 //!   until its dials have passed those of the one before.
 
@@ -107,12 +133,14 @@ mod frame;
 mod handshake;
 mod hello;
 mod identity;
+mod known;
 mod lane;
 mod limits;
 mod links;
 mod outbox;
 mod peer;
 mod reason;
+mod starts;
 mod stream_id;
 
 #[cfg(test)]
@@ -138,11 +166,12 @@ pub use connection_id::ConnectionId;
 pub use counts::LinkCounts;
 pub use event::{LinkEvent, Refuser};
 pub use hello::{CLUSTER_BYTES_MAX, PROTOCOL_VERSION};
-pub use identity::{Identity, Incarnation, Nonce};
+pub use identity::{Acquaintance, Identity, Incarnation, Met, Nonce, StartNonce};
 pub use limits::{
     BULK_OUTBOX_BYTES_MAX, EXCHANGE_OUTBOX_BYTES_MAX, FRAME_BYTES_MAX, HANDSHAKES_MAX, LinkLimits,
     RING_OUTBOX_BYTES_MAX,
 };
 pub use links::Links;
 pub use reason::Reason;
+pub use starts::{STARTS_MAX, Starts};
 pub use stream_id::StreamId;

@@ -8,6 +8,9 @@ use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
 use thiserror::Error;
 
+/// How often a peer is told how far the log is durable, where nothing that vouches for it does so.
+pub(super) const TOLD_EVERY_MS: u64 = 1_000;
+
 /// The outbox has no room for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the outbox is full")]
@@ -46,11 +49,21 @@ pub(super) struct Outbox {
     held: BTreeMap<StreamId, VecDeque<Held>>,
     held_bytes: usize,
     put_ms: u64,
+    /// How far the peer knows the log to be durable, and since when.
+    told: LogPosition,
+    told_ms: u64,
 }
 
 impl Outbox {
     pub fn new(now_ms: u64) -> Outbox {
-        Outbox { output: BytesMut::new(), held: BTreeMap::new(), held_bytes: 0, put_ms: now_ms }
+        Outbox {
+            output: BytesMut::new(),
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            put_ms: now_ms,
+            told: LogPosition::default(),
+            told_ms: now_ms,
+        }
     }
 
     /// What is to be written next.
@@ -79,7 +92,7 @@ impl Outbox {
             return Err(Full);
         }
         if held.after <= durable && !self.held.contains_key(&stream) {
-            self.put_message(&held.message, now_ms, counts);
+            self.put_message(&held, durable, now_ms, counts);
             Ok(Pushed::Put)
         } else {
             self.held_bytes += held.frame_bytes();
@@ -96,7 +109,7 @@ impl Outbox {
             let leaving = queue.iter().take_while(|held| held.after <= durable).count();
             for held in queue.drain(..leaving) {
                 self.held_bytes -= held.frame_bytes();
-                self.put_message(&held.message, now_ms, counts);
+                self.put_message(&held, durable, now_ms, counts);
             }
             !queue.is_empty()
         });
@@ -119,9 +132,27 @@ impl Outbox {
         self.held.values().map(|queue| queue.len() as u64).sum()
     }
 
-    fn put_message(&mut self, message: &[u8], now_ms: u64, counts: &mut LinkCounts) {
+    /// Tells the peer how far the log is durable, if that is news and the last news is some time ago. Says whether it did.
+    pub fn tell(&mut self, durable: LogPosition, now_ms: u64, counts: &mut LinkCounts) -> bool {
+        let due = durable > self.told && now_ms >= self.told_ms + TOLD_EVERY_MS;
+        if due {
+            self.put_durable(durable, now_ms, counts);
+        }
+        due
+    }
+
+    fn put_durable(&mut self, durable: LogPosition, now_ms: u64, counts: &mut LinkCounts) {
+        (self.told, self.told_ms) = (durable, now_ms);
+        self.put(FrameKind::Durable, &durable.0.to_le_bytes(), now_ms, counts);
+    }
+
+    /// A peer that hears what vouches for the log knows before how far the log is durable.
+    fn put_message(&mut self, held: &Held, durable: LogPosition, now_ms: u64, counts: &mut LinkCounts) {
+        if held.after > self.told {
+            self.put_durable(durable, now_ms, counts);
+        }
         counts.messages_sent += 1;
-        self.put(FrameKind::Message, message, now_ms, counts);
+        self.put(FrameKind::Message, &held.message, now_ms, counts);
     }
 
     /// Panics unless the invariants hold.

@@ -46,11 +46,21 @@ pub enum Reason {
     #[error("the node with the smaller id dials, not this one")]
     NotDialler,
     /// The refuser has met a later start of the node, this one.
-    #[error("the node was replaced by its start number {0}")]
+    #[error(
+        "the node was replaced by its start number {0}: an older process of it still runs, or its data directory is an older \
+         copy, and then bring back the newest one, without which the node may not vote"
+    )]
     Replaced(Incarnation),
     /// The refuser has met the node with another disk.
     #[error("the node has lost its disk, and with it its promises")]
     Amnesiac,
+    /// This start of the node was met, by the refuser or by a node that has told it, and the node's directory does not go back
+    /// to it, or not as far as the node itself had said.
+    #[error(
+        "the node's data directory is not the newest: it lacks what it held in its start number {0}, so it is an older copy or a \
+         volume that was rolled back; bring back the newest one, without which the node may not vote"
+    )]
+    RolledBack(Incarnation),
     /// A newer connection of the same channel is up.
     #[error("a newer connection has taken this one's place")]
     Superseded,
@@ -68,6 +78,11 @@ impl Reason {
     /// Whether it will not pass by itself, so that the other end is tried again only slowly.
     pub fn lasts(self) -> bool {
         !matches!(self, Reason::Corrupt | Reason::Superseded)
+    }
+
+    /// Whether the refused node's directory is not the one that its peers have met: it has forgotten promises.
+    pub fn is_of_directory(self) -> bool {
+        matches!(self, Reason::Amnesiac | Reason::Replaced(_) | Reason::RolledBack(_))
     }
 
     pub(super) fn encode(self, out: &mut BytesMut) {
@@ -103,6 +118,7 @@ impl Reason {
             Reason::Amnesiac => (12, 0),
             Reason::Superseded => (13, 0),
             Reason::Fixed(_) => (FIXED, 0),
+            Reason::RolledBack(incarnation) => (15, incarnation.0),
             Reason::Other(code) => (code, 0),
         }
     }
@@ -122,6 +138,7 @@ impl Reason {
             11 => Reason::Replaced(Incarnation(number)),
             12 => Reason::Amnesiac,
             13 => Reason::Superseded,
+            15 => Reason::RolledBack(Incarnation(number)),
             other => Reason::Other(other),
         }
     }

@@ -4,7 +4,9 @@
 use super::connection_epoch::ConnectionEpoch;
 use super::frame::{FrameKind, put_frame};
 use super::hello::Hello;
-use super::world_test::{World, config, identity};
+use super::peer::Peer;
+use super::starts::Directory;
+use super::world_test::{World, config, directory, identity, knows, met, starts};
 use super::*;
 use crate::NodeId;
 use crate::fixed::{Fixed, FixedKey};
@@ -25,14 +27,44 @@ fn refused_by_listener(first: LinkConfig, second: LinkConfig, reason: Reason) {
     check_slow_and_undisturbed(&mut world);
 }
 
-/// Node 1 dials node 2, and refuses its answer.
-fn refused_by_dialler(first: LinkConfig, second: LinkConfig, reason: Reason) {
+fn knowing(config: LinkConfig, peer: u16, acquaintance: Acquaintance) -> LinkConfig {
+    let mut peers = config.peers.clone();
+    peers.insert(NodeId(peer), acquaintance);
+    LinkConfig { peers, ..config }
+}
+
+/// Node 1 dials node 2, which refuses its directory.
+fn fenced_by_listener(first: LinkConfig, second: LinkConfig, reason: Reason) {
+    let mut world = World::new([first, second, config(3, 3)], 1);
+    world.run(1_000);
+    let told = |by, peer| (Some(peer), by, reason);
+    assert_eq!(world.node(1).refusals(), [told(Refuser::Them, N2); CHANNELS]);
+    assert_eq!(world.node(2).refusals(), [told(Refuser::Us, N1); CHANNELS]);
+    check_fenced(&mut world, 1, reason);
+}
+
+/// Node 1 dials node 2, and refuses the directory that it shows in its answer.
+fn fenced_by_dialler(first: LinkConfig, second: LinkConfig, reason: Reason) {
     let mut world = World::new([first, second, config(3, 3)], 1);
     world.run(1_000);
     let told = |by, peer| (Some(peer), by, reason);
     assert_eq!(world.node(1).refusals(), [told(Refuser::Us, N2); CHANNELS]);
     assert_eq!(world.node(2).refusals(), [told(Refuser::Them, N1); CHANNELS]);
-    check_slow_and_undisturbed(&mut world);
+    check_fenced(&mut world, 2, reason);
+}
+
+/// A node whose directory was refused by one peer has no link to another one either, and the others are linked.
+fn check_fenced(world: &mut World, id: u16, reason: Reason) {
+    world.run(60_000);
+    assert_eq!(world.node(id).count(|event| *event == LinkEvent::Fenced { reason }), 1);
+    for peer in (1..=3).filter(|peer| *peer != id) {
+        let other = 6 - peer - id;
+        for channel in Channel::ALL {
+            assert_eq!(world.node(id).links.epoch(NodeId(peer), channel), None);
+            assert_eq!(world.node(peer).links.epoch(NodeId(id), channel), None);
+            assert!(world.node(peer).links.epoch(NodeId(other), channel).is_some());
+        }
+    }
 }
 
 fn dials(world: &mut World) -> usize {
@@ -81,24 +113,16 @@ fn a_node_that_is_not_in_the_file() {
 
 #[test]
 fn a_start_older_than_one_already_met() {
-    let met = |config: LinkConfig, peer, incarnation| {
-        let mut peers = config.peers.clone();
-        peers.insert(NodeId(peer), Some(identity(incarnation, peer as u8)));
-        LinkConfig { peers, ..config }
-    };
-    refused_by_listener(config(1, 2), met(config(2, 3), 1, 9), Reason::Replaced(Incarnation(9)));
-    refused_by_dialler(met(config(1, 2), 2, 9), config(2, 3), Reason::Replaced(Incarnation(9)));
+    let met = |config, peer| knowing(config, peer, knows(9, peer as u8));
+    fenced_by_listener(config(1, 3), met(config(2, 3), 1), Reason::Replaced(Incarnation(9)));
+    fenced_by_dialler(met(config(1, 3), 2), config(2, 3), Reason::Replaced(Incarnation(9)));
 }
 
 #[test]
 fn a_disk_that_is_another() {
-    let met = |config: LinkConfig, peer| {
-        let mut peers = config.peers.clone();
-        peers.insert(NodeId(peer), Some(identity(9, 0xee)));
-        LinkConfig { peers, ..config }
-    };
-    refused_by_listener(config(1, 2), met(config(2, 3), 1), Reason::Amnesiac);
-    refused_by_dialler(met(config(1, 2), 2), config(2, 3), Reason::Amnesiac);
+    let met = |config, peer| knowing(config, peer, knows(9, 0xee));
+    fenced_by_listener(config(1, 3), met(config(2, 3), 1), Reason::Amnesiac);
+    fenced_by_dialler(met(config(1, 3), 2), config(2, 3), Reason::Amnesiac);
 }
 
 #[test]
@@ -107,12 +131,134 @@ fn a_disk_that_was_lost_while_the_peers_ran() {
         let mut world = World::new([config(1, 2), config(2, 2)], 1);
         world.run(1_000);
         assert!(world.all_up());
-        world.node(lost).config.identity = identity(0, 0xee);
+        let blank = identity(1, 0xee);
+        world.node(lost).config.identity = blank;
+        world.node(lost).config.starts = starts(1, 0xee);
         world.restart(lost, true);
         world.run(5_000);
         assert_eq!(world.node(lost).refusals(), [(Some(other), by, Reason::Amnesiac); CHANNELS]);
         assert_eq!(world.node(lost).count(|event| matches!(event, LinkEvent::Up { .. })), 0);
     }
+}
+
+/// A run of three nodes in which node `id` starts so often, its log at `start * 100` at the end of each. Returns its directory
+/// after each start.
+fn run_starts(world: &mut World, id: u16, count: u64) -> Vec<Starts> {
+    let mut directories = Vec::new();
+    for start in 1..=count {
+        world.run_until(30_000, World::all_up);
+        directories.push(world.node(id).config.starts.clone());
+        world.node(id).sync(100);
+        world.run(2_500);
+        if start < count {
+            world.restart(id, true);
+        }
+    }
+    directories
+}
+
+/// Node `id` comes back so often from a copy, and each time it is refused for that reason and has no link.
+fn check_copy_refused(world: &mut World, id: u16, copy: &Starts, end: u64, again: u8, reason: Reason) {
+    let mut starts = copy.clone();
+    for again in 0..again {
+        world.restore(id, &starts, end, StartNonce(0xc0 + u64::from(again)));
+        starts = world.node(id).config.starts.clone();
+        let fenced =
+            |world: &World| world.nodes[&NodeId(id)].count(|event| *event == LinkEvent::Fenced { reason });
+        world.run_until(3 * BACK_OFF_REFUSED_MS, |world| fenced(world) > 0);
+        world.run(1_000);
+        let node = world.node(id);
+        assert_eq!(node.count(|event| matches!(event, LinkEvent::Up { .. })), 0, "start {again} of the copy");
+        assert_eq!(
+            node.count(|event| *event == LinkEvent::Fenced { reason }),
+            1,
+            "start {again} of the copy"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_is_an_older_copy_whatever_its_count_reaches() {
+    for id in [1, 2, 3] {
+        let mut world = World::new([config(1, 3), config(2, 3), config(3, 3)], u64::from(id));
+        let directories = run_starts(&mut world, id, 3);
+        let reason = Reason::RolledBack(Incarnation(3));
+        // Counts as many starts as were met after one more, and more after two.
+        check_copy_refused(&mut world, id, &directories[1], 200, 1, reason);
+        check_copy_refused(&mut world, id, &directories[1], 200, 4, reason);
+        // A copy made while the last start ran, which has said more of its log since.
+        check_copy_refused(&mut world, id, &directories[2], 250, 3, reason);
+        // The newest directory is taken.
+        world.restore(id, &directories[2], 300, StartNonce(0xd0));
+        world.run_until(30_000, World::all_up);
+    }
+}
+
+#[test]
+fn a_node_that_was_down_learns_from_the_others_what_they_have_met() {
+    for id in [1, 2, 3] {
+        let (knower, absent) = (id % 3 + 1, (id + 1) % 3 + 1);
+        let mut world = World::new([config(1, 3), config(2, 3), config(3, 3)], u64::from(id));
+        world.run_until(1_000, World::all_up);
+        let copy = world.node(id).config.starts.clone();
+        // What is met while one is down only the other one knows.
+        let LinkConfig { peers, .. } = world.node(absent).config.clone();
+        let peers = peers.keys().map(|peer| (*peer, knows(1, peer.0 as u8))).collect();
+        world.remove(absent);
+        world.restart(id, true);
+        world.run(3_000);
+        let directory = world.node(id).config.clone();
+        assert!(
+            world
+                .node(knower)
+                .links
+                .acquaintance(NodeId(id))
+                .met
+                .is_some_and(|known| known == met(2, id as u8))
+        );
+        world.remove(id);
+        // The absent one is back and hears of it. Then the one that has met it is gone, and the older copy comes.
+        world.add(LinkConfig { peers, ..config(absent, 3) });
+        let told = |world: &World| world.nodes[&NodeId(absent)].links.acquaintance(NodeId(id)).told;
+        world.run_until(30_000, |world| told(world) == Some(met(2, id as u8)));
+        world.remove(knower);
+        world.unreachable.insert(NodeId(knower));
+        world.add(LinkConfig { starts: copy.clone(), identity: identity(1, id as u8), ..directory });
+        check_copy_refused(&mut world, id, &copy, 0, 3, Reason::RolledBack(Incarnation(2)));
+    }
+}
+
+#[test]
+fn a_link_to_an_older_copy_is_broken_once_another_node_tells_of_what_it_has_met() {
+    let mut peer = Peer::new(N1, N2, Acquaintance::default(), 1);
+    let shown = Directory { starts: starts(3, 2), durable: crate::log::LogPosition(0) };
+    assert!(peer.meet(identity(3, 2), shown));
+    assert_eq!(peer.hear_of(met(2, 2)), Ok(false), "the directory goes back to it");
+    assert_eq!(peer.acquaintance().told, None);
+    let other = Met { start: StartNonce(7), ..met(2, 2) };
+    assert_eq!(peer.hear_of(other), Err(Reason::RolledBack(Incarnation(2))));
+    assert_eq!(peer.acquaintance().told, Some(other));
+    peer.forget_shown();
+    assert_eq!(peer.hear_of(other), Ok(false), "it is no news");
+    assert_eq!(peer.hear_of(met(4, 2)), Ok(true), "it comes in a later start, and shows its directory then");
+    let shown = Directory { starts: starts(4, 2), durable: crate::log::LogPosition(0) };
+    assert_eq!(peer.check_directory(identity(4, 2), &shown), Ok(()));
+    let longer = Met { vouched: crate::log::LogPosition(9), ..met(3, 2) };
+    peer.meet(identity(4, 2), shown);
+    assert_eq!(peer.hear_of(longer), Err(Reason::RolledBack(Incarnation(3))), "its log did not come so far");
+    assert_eq!(peer.hear_of(met(5, 2)), Err(Reason::Replaced(Incarnation(5))));
+    assert_eq!(peer.hear_of(met(1, 0xee)), Err(Reason::Amnesiac));
+}
+
+#[test]
+fn a_start_that_is_not_the_one_of_the_hello_is_not_understood() {
+    let mut links = Links::new(config(2, 3));
+    links.tick(0);
+    links.accepted(ConnectionId(1));
+    links.received(ConnectionId(1), &hello_frame(&hello(), |_| ()));
+    links.received(ConnectionId(1), &frame(FrameKind::Starts, &directory(2, 1)));
+    let lane = Some((N1, Channel::Ring));
+    assert!(std::iter::from_fn(|| links.next_event()).any(|event| event == refused(lane, Reason::Malformed)));
 }
 
 #[test]
@@ -270,7 +416,11 @@ fn a_forged_epoch_or_a_second_hello() {
     assert_eq!(events, [refused(lane, Reason::Malformed)]);
     let mut twice = hello_frame(&hello(), |_| ());
     twice.extend_from_slice(&twice.clone());
-    let (events, farewell) = dialled_by(&twice);
+    assert_eq!(dialled_by(&twice).0, [refused(lane, Reason::Malformed)]);
+    let mut thrice = hello_frame(&hello(), |_| ());
+    thrice.extend_from_slice(&frame(FrameKind::Starts, &directory(1, 1)));
+    thrice.extend_from_slice(&hello_frame(&hello(), |_| ()));
+    let (events, farewell) = dialled_by(&thrice);
     assert_eq!(events, [refused(lane, Reason::Malformed)]);
     assert_eq!(farewell[4], FrameKind::Hello as u8, "the answer was on its way, the refusal follows");
 }
@@ -284,6 +434,7 @@ fn an_answer_from_somebody_else_or_for_another_connection() {
         let mut answer = Hello { from: N2, to: N1, identity: identity(1, 2), ..hello() };
         change(&mut answer);
         links.received(ConnectionId(1), &hello_frame(&answer, |_| ()));
+        links.received(ConnectionId(1), &frame(FrameKind::Starts, &directory(1, 2)));
         let reasons = std::iter::from_fn(|| links.next_event()).filter_map(|event| match event {
             LinkEvent::Refused { reason, .. } => Some(reason),
             LinkEvent::Up { .. } => Some(Reason::Other(0)),

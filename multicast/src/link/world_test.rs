@@ -3,6 +3,7 @@
 //! It cuts what is written anywhere, delays it, keeps its order, and loses it when a connection is cut. Even what comes of
 //! a connection that its node has closed is handed to the links, as by a host that had read it before.
 
+use super::starts::Directory;
 use super::*;
 use crate::NodeId;
 use crate::fixed::{Fixed, FixedKey};
@@ -18,15 +19,47 @@ pub(super) fn identity(incarnation: u64, nonce: u8) -> Identity {
     Identity { incarnation: Incarnation(incarnation), nonce: Nonce([nonce; 16]) }
 }
 
+/// What a start draws whose number this is.
+pub(super) fn start_nonce(incarnation: u64, nonce: u8) -> StartNonce {
+    StartNonce(incarnation << 8 | u64::from(nonce))
+}
+
+/// A start of a disk as a peer keeps it that has met it.
+pub(super) fn met(incarnation: u64, nonce: u8) -> Met {
+    let (identity, start) = (identity(incarnation, nonce), start_nonce(incarnation, nonce));
+    Met { identity, start, vouched: LogPosition(0) }
+}
+
+/// What a peer knows that has met it.
+pub(super) fn knows(incarnation: u64, nonce: u8) -> Acquaintance {
+    Acquaintance { met: Some(met(incarnation, nonce)), told: None }
+}
+
+/// So many starts of a disk, on a log that stayed empty.
+pub(super) fn starts(incarnation: u64, nonce: u8) -> Starts {
+    let begin = |kept: Option<Starts>, start| {
+        let kept = kept.map(|kept| kept.encode());
+        Starts::begin(kept.as_deref(), start_nonce(start, nonce), LogPosition(0))
+    };
+    (1..=incarnation).fold(None, begin).expect("at least one start")
+}
+
+/// What a node shows of a directory with so many starts.
+pub(super) fn directory(incarnation: u64, nonce: u8) -> Bytes {
+    Directory { starts: starts(incarnation, nonce), durable: LogPosition(0) }.encode()
+}
+
 /// Node `me` of a cluster of `nodes`, numbered from 1, in its first start; its disk's nonce is its number.
 pub(super) fn config(me: u16, nodes: u16) -> LinkConfig {
     LinkConfig {
         me: NodeId(me),
         identity: identity(1, me as u8),
+        starts: starts(1, me as u8),
+        durable: LogPosition(0),
         cluster: "birds".into(),
         partitions: 4,
         fixed: Fixed::default().with(FixedKey::new("depth"), "2"),
-        peers: (1..=nodes).filter(|id| *id != me).map(|id| (NodeId(id), None)).collect(),
+        peers: (1..=nodes).filter(|id| *id != me).map(|id| (NodeId(id), Acquaintance::default())).collect(),
         limits: LinkLimits::default(),
         seed: 7,
     }
@@ -81,6 +114,7 @@ impl Node {
     fn new(config: LinkConfig) -> Node {
         Node {
             links: Links::new(config.clone()),
+            durable: config.durable.0,
             config,
             events: Vec::new(),
             messages: 0,
@@ -88,7 +122,6 @@ impl Node {
             epochs: BTreeMap::new(),
             sent: BTreeMap::new(),
             received: BTreeMap::new(),
-            durable: 0,
         }
     }
 
@@ -228,6 +261,20 @@ impl World {
         }
     }
 
+    /// One more node starts.
+    pub fn add(&mut self, config: LinkConfig) {
+        self.nodes.insert(config.me, Node::new(config));
+    }
+
+    /// A node is gone for good.
+    pub fn remove(&mut self, id: u16) {
+        self.open(id).into_iter().for_each(|connection| self.cut(connection));
+        self.nodes.remove(&NodeId(id));
+        for end in self.ends.values_mut().filter(|end| end.node == NodeId(id)) {
+            (end.open, end.void) = (false, true);
+        }
+    }
+
     /// Whether every node has both channels to every peer, and both ends the same epoch.
     pub fn all_up(&self) -> bool {
         self.nodes.iter().all(|(id, node)| {
@@ -279,11 +326,27 @@ impl World {
         self.nodes[&NodeId(id)].links.lane(connection::LaneId { peer: NodeId(peer), channel }).up().unwrap()
     }
 
+    /// A node dies and starts again from a directory that is not its last one: one that has had these starts.
+    pub fn restore(&mut self, id: u16, starts: &Starts, durable: u64, start: StartNonce) {
+        let begun =
+            Starts::begin(Some(&starts.encode()), start, LogPosition(durable)).expect("what was encoded");
+        self.restart(id, true);
+        let config = self.node(id).config.clone();
+        let identity = Identity { incarnation: begun.incarnation(), ..config.identity };
+        let config = LinkConfig { identity, starts: begun, durable: LogPosition(durable), ..config };
+        self.nodes.insert(NodeId(id), Node::new(config));
+    }
+
     /// A node dies and starts again. Its peers learn of the end of its connections only if `politely`.
     pub fn restart(&mut self, id: u16, politely: bool) {
         let config = self.node(id).config.clone();
         let Identity { incarnation: Incarnation(starts), nonce } = config.identity;
         let identity = Identity { incarnation: Incarnation(starts + 1), nonce };
+        let durable = LogPosition(self.node(id).durable);
+        let start = start_nonce(starts + 1, nonce.0[0]);
+        let starts = Starts::begin(Some(&config.starts.encode()), start, durable).expect("what was encoded");
+        let known = |peer: &NodeId| (*peer, self.nodes[&NodeId(id)].links.acquaintance(*peer));
+        let peers = config.peers.keys().map(known).collect();
         for connection in self.open(id) {
             let end = self.ends.get_mut(&connection).unwrap();
             end.open = false;
@@ -293,7 +356,7 @@ impl World {
                 self.arrive(other, Item::End);
             }
         }
-        self.nodes.insert(NodeId(id), Node::new(LinkConfig { identity, ..config }));
+        self.nodes.insert(NodeId(id), Node::new(LinkConfig { identity, starts, durable, peers, ..config }));
     }
 
     fn deliver(&mut self, id: NodeId) {

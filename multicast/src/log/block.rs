@@ -14,7 +14,7 @@ use super::record::Record;
 use crate::disk::Generation;
 
 /// The format version of segments and blocks.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 /// Blocks begin at multiples of this, so that no write ever touches a page that holds synced bytes.
 pub(crate) const PAGE_BYTES: usize = 4096;

@@ -9,10 +9,10 @@ use crate::disk::{Disk, Generation, MemoryDisk};
 use crate::ring_id::RingId;
 
 const SEGMENT_HEADER: &str = "\
-    76736567 0200 0000 0100000000000000 0000000000000000 0030000000000000 00000000 84eaad61 abababababababababababababababab 157a188e";
+    76736567 0300 0000 0100000000000000 0000000000000000 0030000000000000 00000000 4f3a0b5c abababababababababababababababab 157a188e";
 
 const BLOCK: &str = "\
-    76626c6b 0200 0000 0100000000000000 0000000000000000 6d000000 00000000 5931d69f \
+    76626c6b 0300 0000 0100000000000000 0000000000000000 6d000000 00000000 6b69c1a2 \
     01 0200 0000000000000000 03000000 e9b2942a 6f6e65 \
     01 0200 0100000000000000 00000000 00000000 \
     02 0200 0100000000000000 \
@@ -20,7 +20,7 @@ const BLOCK: &str = "\
     04 0102 0500000000000000";
 
 const SECOND_BLOCK: &str = "\
-    76626c6b 0200 0000 0100000000000000 0010000000000000 2c000000 5931d69f bb269a39 \
+    76626c6b 0300 0000 0100000000000000 0010000000000000 2c000000 6b69c1a2 aa0d9f3a \
     03 0000 00 00000000";
 
 fn written() -> Arc<MemoryDisk> {
@@ -72,5 +72,5 @@ fn a_log_of_another_version_is_refused() {
     disk.write_at(Generation(1), 0, &header).unwrap();
     let error = NodeLog::recover(disk, LogLimits::default(), LogNonce::default()).unwrap_err().to_string();
     let file = "memory:00000000000000000001.log";
-    assert_eq!(error, format!("log file {file} has format version 9, this program reads 2"));
+    assert_eq!(error, format!("log file {file} has format version 9, this program reads 3"));
 }

@@ -61,7 +61,7 @@
 //! # Caveats
 //!
 //! - If the last segments are missing, or all of the log is an older copy of itself, it is whole and only older. Nothing here
-//!   tells, and peers only tell as long as it counts fewer starts than they have met (see the caveats of [`crate::link`]).
+//!   tells; peers do (see [`crate::link`]).
 //! - If the very last block is damaged after it was synced, nothing distinguishes it from a torn one, and it is cut off.
 //! - The cap on cached entries counts their own bytes. An entry that is a slice of something larger keeps all of that.
 //! - The index is in memory, 16 bytes an entry, and is bounded by trimming only.

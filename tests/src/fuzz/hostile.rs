@@ -4,6 +4,7 @@ use super::draw::Draw;
 use super::requests::path;
 use super::served::config;
 use bytes::{BufMut, Bytes};
+use eyrie::link::StartNonce;
 use eyrie::{
     ClientId, CommandId, Destinations, Disk, Envelope, Front as _, Layout, LogLimits, LogNonce, MemoryDisk,
     Node, NodeId, NodeLog, PartitionId, Past, Position, Request, RingId, RingTiming, SharedIndex, SharedLog,
@@ -105,7 +106,8 @@ fn recover(layout: &Layout, disk: &Arc<MemoryDisk>) -> Node<Volery, Gateway> {
         SharedLog::new(NodeLog::recover(on_disk, limits, LogNonce::default()).expect("nothing was damaged"));
     let oracle = Arc::new(Placement::over(PARTITIONS));
     let front = Gateway::new(config(), PARTITIONS);
-    Node::clustered(layout, RingTiming::default(), oracle, log, front).expect("a log of this version")
+    Node::clustered(layout, StartNonce(1), RingTiming::default(), oracle, log, front)
+        .expect("a log of this version")
 }
 
 fn hashes(node: &Node<Volery, Gateway>) -> Vec<u64> {

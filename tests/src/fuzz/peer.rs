@@ -4,8 +4,8 @@ use super::draw::Draw;
 use super::hostile::hostile;
 use bytes::{BufMut, Bytes, BytesMut};
 use eyrie::link::{
-    Channel, ConnectionId, Identity, Incarnation, LinkConfig, LinkEvent, LinkLimits, Links, Nonce,
-    PROTOCOL_VERSION, StreamId,
+    Acquaintance, Channel, ConnectionId, Identity, Incarnation, LinkConfig, LinkEvent, LinkLimits, Links,
+    Nonce, PROTOCOL_VERSION, StartNonce, Starts, StreamId,
 };
 use eyrie::{Fixed, FixedKey, LogPosition, NodeId, Request};
 use multicast::{Entry, EntryBuilder};
@@ -33,6 +33,7 @@ const CONNECTIONS: u64 = 8;
 const CUTS: usize = 6;
 
 const HELLO: u8 = 1;
+const STARTS: u8 = 6;
 const WELCOME: u8 = 2;
 const REFUSE: u8 = 3;
 const HEARTBEAT: u8 = 4;
@@ -150,7 +151,10 @@ fn bytes(draw: &mut Draw, peer: NodeId, channel: Channel) -> Step {
     let mut out = BytesMut::new();
     for _ in 0..1 + draw.below(4) {
         match draw.below(12) {
-            0..=2 => put_frame(&mut out, HELLO, &hello(draw, peer, channel)),
+            0..=2 => {
+                put_frame(&mut out, HELLO, &hello(draw, peer, channel));
+                put_frame(&mut out, STARTS, &starts(draw));
+            }
             3 | 4 => put_frame(&mut out, WELCOME, &[]),
             5..=7 => put_frame(&mut out, MESSAGE, draw.bytes(60)),
             8 => put_frame(&mut out, HEARTBEAT, &[]),
@@ -198,6 +202,19 @@ fn hello(draw: &mut Draw, peer: NodeId, channel: Channel) -> BytesMut {
     body.put_u8(odd(DEPTH.len() as u16) as u8);
     body.put_slice(DEPTH.as_bytes());
     body.put_u32_le(DEPTH_DIGEST);
+    body
+}
+
+/// Mostly the starts of a directory as they should be.
+fn starts(draw: &mut Draw) -> BytesMut {
+    let mut body = BytesMut::new();
+    body.put_u64_le(draw.byte().into());
+    body.put_u8(if draw.once_in(9) { draw.byte() } else { 1 });
+    body.put_u64_le(1);
+    for start in 0..draw.choose(&[1u64, 1, 2, 0]) {
+        body.put_u64_le(start + u64::from(draw.once_in(9)));
+        body.put_u64_le(start);
+    }
     body
 }
 
@@ -264,10 +281,12 @@ fn links() -> Links {
     let mut links = Links::new(LinkConfig {
         me: ME,
         identity: Identity { incarnation: Incarnation(1), nonce: Nonce([2; 16]) },
+        starts: Starts::begin(None, StartNonce(2), LogPosition(0)).expect("a first start"),
+        durable: LogPosition(0),
         cluster: CLUSTER.into(),
         partitions: PARTITIONS,
         fixed: fixed(),
-        peers: PEERS.into_iter().map(|peer| (peer, None)).collect(),
+        peers: PEERS.into_iter().map(|peer| (peer, Acquaintance::default())).collect(),
         limits: LIMITS,
         seed: 1,
     });
@@ -310,6 +329,7 @@ mod tests {
     fn a_good_handshake_brings_messages_through() {
         let mut frames = BytesMut::new();
         put_frame(&mut frames, HELLO, &hello(&mut Draw::new(&[]), PEERS[0], Channel::Ring));
+        put_frame(&mut frames, STARTS, &starts(&mut Draw::new(&[])));
         put_frame(&mut frames, WELCOME, &[]);
         put_frame(&mut frames, MESSAGE, b"nest");
         for cut in [false, true] {

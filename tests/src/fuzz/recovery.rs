@@ -228,7 +228,7 @@ impl Written {
         let generations = self.image.generations();
         let holds = |generation: &&Generation| {
             let header = self.image.file(**generation);
-            let named = [&b"vseg\x02\0\0\0"[..], &generation.0.to_le_bytes()].concat();
+            let named = [&b"vseg\x03\0\0\0"[..], &generation.0.to_le_bytes()].concat();
             header.starts_with(&named) && first(generation) <= block.start.0
         };
         let Some(generation) = generations.iter().rev().find(holds) else { return false };

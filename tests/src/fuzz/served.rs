@@ -1,6 +1,7 @@
 //! A node that is alone, on a disk in memory and in a time of its own.
 
 use bytes::BytesMut;
+use eyrie::link::StartNonce;
 use eyrie::{ConnectionId, Disk, Front as _, LogLimits, LogNonce, MemoryDisk, Node, NodeLog, SharedLog};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -81,7 +82,7 @@ impl Served {
             NodeLog::recover(on_disk, limits, LogNonce::default()).expect("nothing was damaged"),
         );
         let placement = Placement::new(PARTITIONS, &PlacementConfig::default()).expect("a placement");
-        let node = Node::solo(0, Arc::new(placement), log, Gateway::new(config(), PARTITIONS));
+        let node = Node::solo(0, StartNonce(1), Arc::new(placement), log, Gateway::new(config(), PARTITIONS));
         let mut served = Served { node, disk, now_ms, wall_off_ms, sent: BTreeMap::new(), found: Vec::new() };
         served.node.deliver().expect("a log that can be followed");
         served.found = served.state_hashes();

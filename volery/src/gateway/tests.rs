@@ -9,6 +9,7 @@ use crate::wire::{
     Record, Reply, ReplyHeader, Request, SetData, XID_NOTIFICATION, take_frame, write_frame,
 };
 use bytes::{Buf, Bytes, BytesMut};
+use eyrie::link::StartNonce;
 use eyrie::{ConnectionId, Disk, Front as _, LogLimits, LogNonce, MemoryDisk, Node, NodeLog, SharedLog};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,7 +55,7 @@ impl World {
             super_digest: None,
             secret: [7; 20],
         };
-        let node = Node::solo(0, Arc::new(placement), log, Gateway::new(config, PARTITIONS));
+        let node = Node::solo(0, StartNonce(1), Arc::new(placement), log, Gateway::new(config, PARTITIONS));
         let (clients, closed, unread) = Default::default();
         let mut world = World { node, disk, now_ms: 0, clients, closed, unread };
         world.settle();

@@ -104,6 +104,12 @@ impl Node {
         self.child.try_wait().expect("a child").is_some()
     }
 
+    /// Whether one line contains `text`.
+    pub fn has_said(&self, text: &str) -> bool {
+        let errors = fs::read_to_string(&self.errors).unwrap_or_default();
+        errors.lines().any(|line| line.contains(text))
+    }
+
     /// Waits until one line contains `text`.
     pub fn says(&self, text: &str) {
         let errors = || fs::read_to_string(&self.errors).unwrap_or_default();
