@@ -16,6 +16,8 @@ pub const CURSOR_KEPT: Fault = Fault::new("relay cursor kept from an earlier rei
 pub const AMNESIAC_VOTER: Fault = Fault::new("amnesiac voter accepted");
 /// A peer's directory need not go back to the start in which it was met.
 pub const OLDER_COPY_ACCEPTED: Fault = Fault::new("older copy accepted");
+/// A directory that had a log and has none any more is taken for a new one.
+pub const LOST_LOG_ACCEPTED: Fault = Fault::new("a lost log taken for a new one");
 /// A block is taken from the log though its checksum is wrong.
 pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
 /// A leader names the read index without asking whether it still leads.
@@ -35,6 +37,8 @@ pub const FAULTS: &[Fault] = &[
     NO_PREV_CHECK,
     CURSOR_KEPT,
     AMNESIAC_VOTER,
+    OLDER_COPY_ACCEPTED,
+    LOST_LOG_ACCEPTED,
     TORN_RECORD,
     OLD_LEADER_READS,
     CLOCK_NEVER_OVERRULED,

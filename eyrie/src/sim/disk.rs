@@ -24,6 +24,12 @@ impl SimDisk {
         &self.memory
     }
 
+    /// A copy of what it holds now.
+    pub fn copy(&self) -> SimDisk {
+        let writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        SimDisk { memory: self.memory.copy(), writes: Mutex::new(writes.clone()) }
+    }
+
     /// Flips a bit of a block that was synced, and not of the last one: that cannot be told from a torn one (see the log's
     /// chapter). Says whether there was one.
     pub fn rot(&self, rng: &mut SmallRng) -> bool {

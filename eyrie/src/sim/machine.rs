@@ -17,6 +17,10 @@ use std::sync::Arc;
 /// When the runs of this world begin, in milliseconds since 1970.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
 
+/// For how long a start must have run before its machine may be given an older copy: by then it is durable at its peers that
+/// they have met it.
+const COPY_AFTER_US: u64 = 2_000_000;
+
 /// By how much a clock that is right may be off.
 const CLOCK_OFF_MS_MAX: i64 = 3_000;
 
@@ -83,6 +87,8 @@ pub(super) struct Machine<S: StateMachine, F: Front<S>> {
     nonce: Nonce,
     /// Its directory has no log yet.
     is_new: bool,
+    /// A copy of its directory, and how often it had started then.
+    copy: Option<(SimDisk, u64)>,
     clocks: Clocks,
     /// Entries of each ring that its disk holds, as last known.
     durable: Vec<(RingId, u64)>,
@@ -102,6 +108,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
             started_us: 0,
             nonce: Nonce(rng.random()),
             is_new: true,
+            copy: None,
             clocks: Clocks {
                 drift_ppm: rng.random_range(-2_000..=2_000),
                 wall_ahead_ms: rng.random_range(-CLOCK_OFF_MS_MAX..=CLOCK_OFF_MS_MAX),
@@ -164,6 +171,85 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
         self.is_new = true;
         self.durable.clear();
         self.lost = true;
+    }
+
+    /// Whether a copy of its directory was made.
+    pub(super) fn has_copy(&self) -> bool {
+        self.copy.is_some()
+    }
+
+    /// Makes a copy of its directory, if a process runs there. Says whether it did.
+    pub(super) fn keep_copy(&mut self) -> bool {
+        let Some(process) = self.process.as_mut().filter(|process| process.serves()) else { return false };
+        self.copy = Some((self.disk.copy(), process.node().starts().incarnation().0));
+        true
+    }
+
+    /// Whether it has started since the copy was made, and has run for a while.
+    pub(super) fn is_beyond_copy(&mut self, now_us: u64) -> bool {
+        let copied = self.copy.as_ref().map_or(u64::MAX, |(_, starts)| *starts);
+        let runs = self.process.as_mut().filter(|process| process.serves());
+        let starts = runs.map_or(0, |process| process.node().starts().incarnation().0);
+        starts > copied && now_us > self.started_us + COPY_AFTER_US
+    }
+
+    /// Whether it knows by what it has met itself that the last start of a peer is this one.
+    pub(super) fn has_met(&mut self, peer: NodeId, start: u64) -> bool {
+        let runs = self.process.as_mut().filter(|process| process.serves());
+        let met = runs.and_then(|process| process.node().acquaintance(peer).met);
+        met.is_some_and(|met| met.identity.incarnation.0 == start)
+    }
+
+    /// How often it has started, if it runs.
+    pub(super) fn starts(&mut self) -> Option<u64> {
+        self.process.as_mut().map(|process| process.node().starts().incarnation().0)
+    }
+
+    /// Puts the copy of its disk in, and starts it in vain until it counts at least so many starts. The error is the log's.
+    pub(super) fn restore(
+        &mut self,
+        blueprint: &Blueprint<S, F>,
+        starts: u64,
+        now_us: u64,
+    ) -> Result<(), String> {
+        let Some((disk, copied)) = self.copy.take() else { return Ok(()) };
+        self.disk = Arc::new(disk);
+        self.lost = true;
+        for again in copied..starts {
+            self.start(blueprint, now_us + again)?;
+            let Some(mut process) = self.process.take() else { return Ok(()) };
+            if let Some(buffer) = process.node().take_buffer() {
+                buffer.write(self.disk.as_ref()).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a piece of its directory away, and starts a process on the rest, which must not be. Says which piece it was, and
+    /// whether the process was there.
+    pub(super) fn lose_piece(
+        &mut self,
+        blueprint: &Blueprint<S, F>,
+        rng: &mut SmallRng,
+        now_us: u64,
+    ) -> (&'static str, Result<(), String>) {
+        self.lost = true;
+        let segments = self.disk.segments().unwrap_or_default();
+        let piece = match (rng.random_range(0..3), &segments[..]) {
+            (0, _) | (_, [] | [_]) => {
+                self.disk = Arc::default();
+                "its log"
+            }
+            (1, [first, ..]) => {
+                let _ = self.disk.remove(first.generation);
+                "the first file of its log"
+            }
+            _ => {
+                self.nonce = Nonce(rng.random());
+                "its identity"
+            }
+        };
+        (piece, self.start(blueprint, now_us))
     }
 
     /// From now on the wall clock is ahead by so much.

@@ -42,6 +42,11 @@ pub enum Misfortune {
     Rot,
     /// A disk is replaced by an empty one, on one machine only.
     BlankDisk,
+    /// A copy of what a disk holds is made, and the next time the disk is replaced by that copy, on one machine only; then the
+    /// machine starts more often than its peers had met it.
+    OlderCopy,
+    /// All files of a log, the newest file of it, or its identity are lost, on one machine only.
+    LostPiece,
     /// A wall clock leaps, or leaps back.
     ClockLeap,
     /// A machine is started again with a wall clock that is wrong.
@@ -54,7 +59,7 @@ use Misfortune::*;
 
 impl Misfortune {
     /// All kinds.
-    pub const ALL: [Misfortune; 19] = [
+    pub const ALL: [Misfortune; 21] = [
         Kill,
         PowerLoss,
         Blackout,
@@ -71,6 +76,8 @@ impl Misfortune {
         FullDisk,
         Rot,
         BlankDisk,
+        OlderCopy,
+        LostPiece,
         ClockLeap,
         ClockAtStart,
         ClocksLeap,
@@ -78,7 +85,7 @@ impl Misfortune {
 
     /// Whether it costs a machine for good: a run has at most one such.
     pub fn is_for_good(self) -> bool {
-        matches!(self, Rot | BlankDisk)
+        matches!(self, Rot | BlankDisk | OlderCopy | LostPiece)
     }
 }
 

@@ -535,6 +535,8 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
                 true
             }
             Misfortune::Rot | Misfortune::BlankDisk => self.lose(kind, node, until_us),
+            Misfortune::OlderCopy => self.copy_or_restore(node, until_us),
+            Misfortune::LostPiece => self.lose_piece(node),
             Misfortune::ClockLeap => {
                 let ahead_ms = if self.rng.random_bool(0.3) { 0 } else { leap_ms(&mut self.rng) };
                 self.set_one_clock(node, ahead_ms);
@@ -598,9 +600,61 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         any
     }
 
-    /// A machine is lost for good, unless one is lost already: a minority may be.
+    /// Whether a machine may be lost for good: one of a run, for a minority may be.
+    fn may_lose(&self) -> bool {
+        self.blueprint.shape.replicas >= 3 && self.machines.iter().all(|machine| !machine.lost)
+    }
+
+    /// Makes a copy of a directory, and lets the node start anew; or gives a node the older copy of its directory. Only where
+    /// all others run and have met what the copy lacks: nobody else can know better, and there the copy is taken.
+    fn copy_or_restore(&mut self, node: usize, until_us: u64) -> bool {
+        if !self.may_lose() {
+            return false;
+        }
+        let Some(copied) = self.machines.iter().position(Machine::has_copy) else {
+            let kept = self.machines[node].keep_copy();
+            if kept {
+                self.die(node, false);
+                self.put(until_us, Item::Mend(Mending::Start(node)));
+            }
+            return kept;
+        };
+        let (peer, now_us) = (self.blueprint.ids[copied], self.now_us);
+        let Some(starts) = self.machines[copied].starts() else { return false };
+        let is_met = |(place, machine): (usize, &mut Machine<S, F>)| {
+            if place == copied { machine.is_beyond_copy(now_us) } else { machine.has_met(peer, starts) }
+        };
+        if !self.machines.iter_mut().enumerate().all(is_met) {
+            return false;
+        }
+        self.die(copied, true);
+        let more = self.rng.random_range(0..3);
+        if let Err(why) = self.machines[copied].restore(&self.blueprint, starts + more, now_us) {
+            self.violation.get_or_insert(format!("node {copied} cannot start on a copy: {why}"));
+        }
+        self.put(until_us, Item::Mend(Mending::Start(copied)));
+        true
+    }
+
+    /// A node loses a piece of its directory, and must not start.
+    fn lose_piece(&mut self, node: usize) -> bool {
+        if !self.may_lose() || self.machines[node].process.is_none() {
+            return false;
+        }
+        self.die(node, true);
+        let (piece, started) = self.machines[node].lose_piece(&self.blueprint, &mut self.rng, self.now_us);
+        if started.is_ok() {
+            self.die(node, false);
+            self.violation.get_or_insert(format!("node {node} starts though {piece} is lost"));
+        }
+        self.machines[node].broken = true;
+        self.trace.tell(self.now_us, || format!("node {node} has lost {piece}"));
+        true
+    }
+
+    /// A machine is lost for good, unless one is lost already.
     fn lose(&mut self, kind: Misfortune, node: usize, until_us: u64) -> bool {
-        if self.machines.iter().any(|machine| machine.lost) || self.blueprint.shape.replicas < 3 {
+        if !self.may_lose() {
             return false;
         }
         if kind == Misfortune::BlankDisk {

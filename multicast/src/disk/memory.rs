@@ -53,6 +53,18 @@ impl MemoryDisk {
         MemoryDisk::default()
     }
 
+    /// A copy of what is read now, with nothing that is not synced, and without faults.
+    pub fn copy(&self) -> MemoryDisk {
+        let copied = |file: &MemoryFile| MemoryFile {
+            bytes: file.bytes,
+            seen: file.seen.clone(),
+            durable: file.seen.clone(),
+            pending: Vec::new(),
+        };
+        let files = self.state().files.iter().map(|(segment, file)| (*segment, copied(file))).collect();
+        MemoryDisk { state: Mutex::new(State { files, ..State::default() }) }
+    }
+
     /// Power loss and restart: of each write that was not synced, the seed chooses whether it is lost, whole, cut at
     /// some byte, or there in some pages and not in others. Faults that were switched on are off afterwards.
     pub fn crash(&self, seed: u64) {
