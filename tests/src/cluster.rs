@@ -77,6 +77,41 @@ impl Cluster {
         self.servers[node].set_disk_full(is_full)
     }
 
+    /// Copies the data of a node that does not run.
+    pub fn copy_data(&self, node: usize) -> io::Result<()> {
+        self.servers[node].copy_data()
+    }
+
+    /// Puts the data of a node that does not run away, to be brought back later. Its directory is a copy of them until then.
+    pub fn put_newest_away(&mut self, node: usize) -> io::Result<()> {
+        self.servers[node].put_newest_away()
+    }
+
+    /// Gives a node that does not run the copy of its data that was made before.
+    pub fn restore_copy(&mut self, node: usize) -> io::Result<()> {
+        self.servers[node].restore_copy()
+    }
+
+    /// Starts a node without a piece of its data; it may end by itself.
+    pub fn start_without(&mut self, node: usize, piece: &str) -> io::Result<()> {
+        self.servers[node].start_without(piece)
+    }
+
+    /// Gives a node that does not run the data back that were put away.
+    pub fn bring_newest_back(&mut self, node: usize) -> io::Result<()> {
+        self.servers[node].bring_newest_back()
+    }
+
+    /// Waits until a node accepts connections.
+    pub fn wait_until_up(&mut self, node: usize) -> io::Result<()> {
+        self.servers[node].wait_until_up()
+    }
+
+    /// Whether a node has printed such words since its data were put away.
+    pub fn has_said(&self, node: usize, words: &str) -> io::Result<bool> {
+        self.servers[node].has_said(words)
+    }
+
     /// Whether one node's process runs, as far as the last check has told.
     pub fn is_running(&self, node: usize) -> bool {
         self.servers[node].is_running()

@@ -6,6 +6,7 @@ mod absences;
 mod cuts;
 mod episode;
 mod full_disks;
+mod lost_pieces;
 mod pauses;
 mod sizes;
 mod together;
@@ -57,6 +58,7 @@ impl<'a> Faults<'a> {
             Phase::PowerFailures { failures, between } => self.together("power failure", *failures, *between),
             Phase::Cuts(spells) => self.cuts(spells),
             Phase::FullDisks(spells) => self.full_disks(spells),
+            Phase::LostPieces(spells) => self.lost_pieces(spells),
             Phase::Sizes(spells) => self.sizes(spells),
             Phase::Absences(absences) => self.absences(absences),
         })

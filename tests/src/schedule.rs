@@ -31,6 +31,8 @@ pub enum Phase {
     Cuts(Spells),
     /// A node's disk is full, which ends it.
     FullDisks(Spells),
+    /// A node loses a piece of its data directory, or comes back on an older copy of it.
+    LostPieces(Spells),
     /// Clients ask a node for giants and do not read.
     Sizes(Spells),
     /// One node after the other is away while much is written.
@@ -118,9 +120,11 @@ impl Phase {
             Phase::Together { kills: count, .. } | Phase::PowerFailures { failures: count, .. } => {
                 *count as usize
             }
-            Phase::Turns(spells) | Phase::Cuts(spells) | Phase::FullDisks(spells) | Phase::Sizes(spells) => {
-                spells.count as usize
-            }
+            Phase::Turns(spells)
+            | Phase::Cuts(spells)
+            | Phase::FullDisks(spells)
+            | Phase::LostPieces(spells)
+            | Phase::Sizes(spells) => spells.count as usize,
             Phase::Pauses { .. } => nodes,
             Phase::Absences(absences) => absences.count as usize,
         }

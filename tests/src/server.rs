@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -54,12 +54,14 @@ pub struct Server {
     process: Option<Process>,
     /// It is right for the process to end by itself.
     is_doomed: bool,
+    /// How many bytes it had printed when its data were put away.
+    printed_before: usize,
 }
 
 impl Server {
     /// A server that does not run yet.
     pub fn new(launch: Launch) -> Server {
-        Server { launch, process: None, is_doomed: false }
+        Server { launch, process: None, is_doomed: false, printed_before: 0 }
     }
 
     /// Where clients connect.
@@ -102,6 +104,53 @@ impl Server {
         let marker = self.launch.data.join(DISK_FULL_FILE);
         self.is_doomed |= is_full;
         if is_full { fs::write(marker, "") } else { fs::remove_file(marker) }
+    }
+
+    /// Copies its data, while it does not run.
+    pub fn copy_data(&self) -> io::Result<()> {
+        copy(&self.launch.data, &self.beside("older"))
+    }
+
+    /// Puts its data away while it does not run, and leaves a copy of them.
+    pub fn put_newest_away(&mut self) -> io::Result<()> {
+        self.printed_before = self.printed()?.len();
+        let newest = self.beside("newest");
+        fs::rename(&self.launch.data, &newest)?;
+        copy(&newest, &self.launch.data)
+    }
+
+    /// Puts the copy that was made before in the place of its data.
+    pub fn restore_copy(&mut self) -> io::Result<()> {
+        fs::remove_dir_all(&self.launch.data)?;
+        fs::rename(self.beside("older"), &self.launch.data)
+    }
+
+    /// Removes a piece of its data and starts it; it may end by itself.
+    pub fn start_without(&mut self, piece: &str) -> io::Result<()> {
+        let piece = self.launch.data.join(piece);
+        if piece.is_dir() {
+            fs::remove_dir_all(piece)?
+        } else {
+            fs::remove_file(piece)?
+        }
+        self.start()?;
+        self.is_doomed = true;
+        Ok(())
+    }
+
+    /// Puts the data back that were put away.
+    pub fn bring_newest_back(&mut self) -> io::Result<()> {
+        fs::remove_dir_all(&self.launch.data)?;
+        fs::rename(self.beside("newest"), &self.launch.data)
+    }
+
+    /// Whether it has printed such words since its data were put away.
+    pub fn has_said(&self, words: &str) -> io::Result<bool> {
+        Ok(self.printed()?.get(self.printed_before..).is_some_and(|printed| printed.contains(words)))
+    }
+
+    fn beside(&self, name: &str) -> PathBuf {
+        self.launch.data.with_extension(name)
     }
 
     /// Whether the process runs, or has ended by itself without anybody having looked.
@@ -156,4 +205,13 @@ impl Server {
     fn fault(&self, reason: &str) -> io::Error {
         io::Error::other(format!("{}: {reason}; see {}", self.launch.address, self.launch.log.display()))
     }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (entry, there) = entry.map(|entry| (entry.path(), to.join(entry.file_name())))?;
+        if entry.is_dir() { copy(&entry, &there)? } else { fs::copy(&entry, &there).map(drop)? }
+    }
+    Ok(())
 }

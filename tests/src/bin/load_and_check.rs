@@ -54,13 +54,13 @@ struct Arguments {
     /// Kill one node after the other for so many seconds.
     #[arg(long, value_parser = seconds)]
     turns: Option<f64>,
-    /// Seconds from one fault of --turns, --cuts, --full-disks and --sizes to the next.
+    /// Seconds from one fault of --turns, --cuts, --full-disks, --lost-pieces and --sizes to the next.
     #[arg(long, default_value_t = 12.0, value_parser = seconds)]
     every: f64,
     /// Seconds from a node's kill to its restart, and how long the network is bad, or a disk full.
     #[arg(long, default_value_t = 6.0, value_parser = seconds)]
     dead: f64,
-    /// Fail if in --turns, --cuts, --full-disks, --sizes and --absences no write is acknowledged for so many seconds; 0 only prints it.
+    /// Fail if in --turns, --cuts, --full-disks, --lost-pieces, --sizes and --absences no write is acknowledged for so many seconds; 0 only prints it.
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     gap_max: f64,
     /// Kill all nodes at once, and restart them, so many times.
@@ -80,6 +80,10 @@ struct Arguments {
     /// Fill the disk of a node, so many times. Needs a binary as --power-failures does.
     #[arg(long, value_name = "N")]
     full_disks: Option<u32>,
+    /// Start a node on an older copy of its data directory, or without its log or its identity, so many times; then give it its
+    /// newest directory back.
+    #[arg(long, value_name = "N")]
+    lost_pieces: Option<u32>,
     /// Have clients ask a node for giants and read nothing, so many times.
     #[arg(long, value_name = "N")]
     sizes: Option<u32>,
@@ -153,13 +157,18 @@ impl Arguments {
             self.power_failures(),
             self.spells("--cuts", self.cuts)?.map(Phase::Cuts),
             self.spells("--full-disks", self.full_disks)?.map(Phase::FullDisks),
+            self.spells("--lost-pieces", self.lost_pieces)?.map(Phase::LostPieces),
             self.spells("--sizes", self.sizes)?.map(Phase::Sizes),
             self.absences()?.map(Phase::Absences),
         ];
         let phases: Vec<Phase> = named.into_iter().flatten().collect();
-        let is_volerys = Needs::of(&phases) != Needs::default() || self.sizes.is_some();
+        let is_volerys =
+            Needs::of(&phases) != Needs::default() || self.sizes.is_some() || self.lost_pieces.is_some();
         if self.server == ServerKind::Zookeeper && is_volerys {
-            return Err("--power-failures, --cuts, --full-disks and --sizes are for volery alone".to_owned());
+            return Err(
+                "--power-failures, --cuts, --full-disks, --lost-pieces and --sizes are for volery alone"
+                    .to_owned(),
+            );
         }
         match phases.is_empty() {
             false => Ok(phases),
@@ -269,6 +278,9 @@ fn faults(plan: &Plan) -> String {
             format!("{} absences of {} MiB each", absences.count, absences.bytes >> 20)
         }
         Phase::FullDisks(disks) => format!("{} full disks of one of {} nodes", disks.count, plan.nodes),
+        Phase::LostPieces(pieces) => {
+            format!("{} lost pieces of one of {} nodes' directories", pieces.count, plan.nodes)
+        }
         Phase::Sizes(sizes) => format!("{} times giants asked of one of {} nodes", sizes.count, plan.nodes),
     });
     phases.collect::<Vec<_>>().join(", ")
