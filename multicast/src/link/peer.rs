@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::reason::Reason;
 use super::starts::Directory;
 use crate::NodeId;
-use crate::branches::OLDER_COPY_REFUSED;
+use crate::branches::{AMNESIAC_REFUSED, OLDER_COPY_REFUSED};
 use crate::faults::{AMNESIAC_VOTER, OLDER_COPY_ACCEPTED};
 use crate::log::LogPosition;
 
@@ -127,7 +127,11 @@ impl Peer {
 fn check_identity(met: Met, identity: Identity) -> Result<(), Reason> {
     let met = met.identity;
     if met.nonce != identity.nonce {
-        return if AMNESIAC_VOTER.is_planted() { Ok(()) } else { Err(Reason::Amnesiac) };
+        if AMNESIAC_VOTER.is_planted() {
+            return Ok(());
+        }
+        AMNESIAC_REFUSED.reached();
+        return Err(Reason::Amnesiac);
     }
     if met.incarnation > identity.incarnation { Err(Reason::Replaced(met.incarnation)) } else { Ok(()) }
 }
