@@ -188,7 +188,7 @@ impl Responder {
             Request::GetData { .. } => {
                 Ok(Reply::Data { data: Some(self.data.clone()), stat: Stat::default() })
             }
-            Request::GetChildren { .. } => Ok(Reply::Names(vec![CHILD.into()])),
+            Request::GetChildren { .. } => Ok(Reply::Names([CHILD].into_iter().collect())),
             Request::Delete(_) | Request::CloseSession => Ok(Reply::Empty),
             _ => Err(ErrorCode::Unimplemented),
         }

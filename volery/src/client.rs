@@ -258,7 +258,7 @@ impl Client {
     /// The names of a znode's children, in no order.
     pub fn children(&mut self, path: &str) -> Result<Vec<Arc<str>>, ClientError> {
         match self.call(Request::GetChildren { path: path.into(), watch: false })? {
-            Reply::Names(names) => Ok(names),
+            Reply::Names(names) => Ok(names.iter().map(Arc::from).collect()),
             other => mismatch(&other),
         }
     }

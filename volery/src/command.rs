@@ -4,7 +4,7 @@
 
 use crate::acl::{Caller, Readers};
 use crate::session::{Password, SessionId};
-use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Reply as WireReply};
+use crate::wire::{Acl, CreateMode, ErrorCode, Names, OpResult, Reply as WireReply};
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{Destinations, Epoch, PartitionId};
@@ -205,7 +205,7 @@ pub enum Part {
     /// Of a multiRead: the results of the looks at this partition's znodes, with their places in the request.
     Results(Vec<(u32, OpResult)>),
     /// Paths of this partition.
-    Names(Vec<Arc<str>>),
+    Names(Names),
     /// How many znodes it has.
     Count(u64),
     /// The operation fails, whatever other partitions say.

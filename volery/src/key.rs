@@ -6,6 +6,7 @@
 
 use crate::placement::Placement;
 use crate::session::{SessionId, SessionRecord};
+use crate::wire::Names;
 use crate::znode::Facts;
 use crate::zxid::Zxid;
 use bytes::Bytes;
@@ -28,7 +29,7 @@ pub enum Key {
     Attachment(PartitionId, SessionId),
     /// The [number](Value::Epoch) of the reign of a partition, counted by its leaders.
     Reign(PartitionId),
-    /// Derived: the [names](Value::Names) of a znode's children, in order, at the znode's partition.
+    /// Derived: the [list](Value::Listing) of the names of a znode's children, in order, at the znode's partition.
     Children(Arc<str>),
     /// Derived: how many znodes of a partition are below a path; a [count](Value::Count).
     Descendants(PartitionId, Arc<str>),
@@ -36,7 +37,7 @@ pub enum Key {
     Ephemerals(PartitionId, SessionId),
     /// Derived: the [paths](Value::Names) of a session's ephemerals whose parents are in a partition, in order.
     EphemeralChildren(PartitionId, SessionId),
-    /// Derived: the [newest](Value::Newest) zxid of the znodes in a partition that change when a session ends.
+    /// Derived: a zxid that no znode of a partition is [newer](Value::Newest) than that changes when a session ends.
     Owned(PartitionId, SessionId),
 }
 
@@ -58,7 +59,7 @@ impl Key {
     }
 }
 
-/// The value of a variable. Cheap to clone, but for names.
+/// The value of a variable. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Value {
     /// What is known of a znode besides its data.
@@ -77,6 +78,8 @@ pub enum Value {
     Count(u64),
     /// A zxid.
     Newest(Zxid),
+    /// A list of names, as it stands in a reply.
+    Listing(Names),
 }
 
 /// The value as what its key stands for; anything else is a broken invariant.
@@ -101,5 +104,6 @@ accessors! {
     into_epoch Epoch Epoch,
     into_names Names Arc<[Arc<str>]>,
     into_count Count u64,
-    into_newest Newest Zxid
+    into_newest Newest Zxid,
+    into_listing Listing Names
 }

@@ -5,7 +5,7 @@ use crate::acl::{self, Caller};
 use crate::command::{Change, Look, Operation};
 use crate::path;
 use crate::session::SessionId;
-use crate::wire::{Acl, CreateMode, ErrorCode, OpResult, Permissions, Reply, Stat};
+use crate::wire::{Acl, CreateMode, ErrorCode, Names, OpResult, Permissions, Reply, Stat};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Model {
             Operation::GetEphemerals(prefix) => {
                 let mine = self.nodes.iter().filter(|(_, node)| node.owner == Some(session));
                 let mine = mine.filter(|(path, _)| &**prefix == "/" || path.starts_with(&**prefix));
-                Ok(Reply::Names(mine.map(|(path, _)| path.as_str().into()).collect()))
+                Ok(Reply::Names(mine.map(|(path, _)| path.as_str()).collect()))
             }
             Operation::CountDescendants(path) => {
                 acl::check(&self.node(path)?.acl, Permissions::READ, caller)?;
@@ -103,11 +103,11 @@ impl Model {
         self.nodes.get(path).ok_or(ErrorCode::NoNode)
     }
 
-    fn children(&self, path: &str) -> Vec<Arc<str>> {
+    fn children(&self, path: &str) -> Names {
         let children = self.nodes.keys().filter(|other| path::parent(other) == Some(path));
-        let mut names: Vec<Arc<str>> = children.map(|child| path::name(child).into()).collect();
-        names.sort();
-        names
+        let mut names: Vec<&str> = children.map(|child| path::name(child)).collect();
+        names.sort_unstable();
+        names.into_iter().collect()
     }
 
     fn stat(&self, path: &str) -> Stat {

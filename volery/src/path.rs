@@ -45,6 +45,11 @@ pub fn parent(path: &str) -> Option<&str> {
     split(path).filter(|_| path != ROOT).map(|(parent, _)| parent)
 }
 
+/// The paths above one, the nearest first.
+pub fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(parent(path), |path| parent(path))
+}
+
 /// The last component; empty for the root.
 pub fn name(path: &str) -> &str {
     split(path).map_or(path, |(_, name)| name)

@@ -5,8 +5,10 @@
 //! indices, each kept by the write that concerns it:
 //! - a session's ephemerals here, and its ephemerals whose parents are here: what its end removes;
 //! - the znodes that go by themselves, by the age at which they are due;
-//! - the *tops*: znodes here whose parents live elsewhere. With them the descendants of any path can be counted, since
-//!   every other znode here hangs below a top or the root.
+//! - how many znodes here are below each path, whether that is a znode of this partition or not. A create and a delete count at
+//!   each ancestor, so that a count is one look-up.
+//!
+//! The list of a znode's children is made when it is asked for, and kept until the children change.
 //!
 //! **A time to live is measured by the partition's age**: for how long its leaders have led it, by their monotonic clocks, as the
 //! log's entries carry it. A slot notes the age at which its data were last set; what has lived longer is due. So a wall
@@ -20,14 +22,14 @@ use crate::path;
 use crate::placement::Placement;
 use crate::service::Volery;
 use crate::session::{SessionId, SessionRecord};
-use crate::wire::Permissions;
+use crate::wire::{Names, Permissions};
 use crate::znode::Facts;
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{Epoch, PartitionId};
 use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// Everything that is known here of one path. A command's writes come variable by variable, in the order it made them, so
@@ -38,6 +40,8 @@ struct Slot {
     data: Option<Option<Bytes>>,
     /// The owner of those that are ephemeral.
     children: BTreeMap<Arc<str>, Option<SessionId>>,
+    /// The list of their names, if it was asked for since they changed.
+    listing: OnceCell<Names>,
     /// The partition's age when the data were last set.
     set_at_ms: u64,
 }
@@ -45,6 +49,11 @@ struct Slot {
 impl Slot {
     fn is_empty(&self) -> bool {
         self.facts.is_none() && self.data.is_none() && self.children.is_empty()
+    }
+
+    /// The list of children.
+    fn list(&self) -> Names {
+        self.listing.get_or_init(|| self.children.keys().collect()).clone()
     }
 }
 
@@ -82,8 +91,12 @@ impl BySession {
         }
     }
 
-    fn of(&self, session: SessionId) -> impl Iterator<Item = &Arc<str>> {
-        self.0.get(&session).into_iter().flatten()
+    fn has(&self, session: SessionId) -> bool {
+        self.0.contains_key(&session)
+    }
+
+    fn of(&self, session: SessionId) -> Arc<[Arc<str>]> {
+        self.0.get(&session).into_iter().flatten().cloned().collect()
     }
 }
 
@@ -105,13 +118,15 @@ pub struct Holdings {
 /// One partition's variables on one replica; see the chapter above.
 #[derive(Debug)]
 pub struct Slots {
-    placement: Arc<Placement>,
     partition: PartitionId,
     slots: FxHashMap<Arc<str>, Slot>,
     ephemerals: BySession,
     ephemeral_children: BySession,
     due: BTreeSet<(u64, Arc<str>)>,
-    tops: BTreeSet<Arc<str>>,
+    /// How many znodes here are below each path.
+    below: FxHashMap<Arc<str>, u64>,
+    /// No znode here has ever been newer.
+    newest: Zxid,
     sessions: BTreeMap<SessionId, SessionRecord>,
     attachments: FxHashMap<SessionId, Epoch>,
     /// The number of the partition's reign.
@@ -154,43 +169,15 @@ impl Slots {
         self.slots.get(path)?.facts.as_ref()
     }
 
-    fn children(&self, path: &str) -> Option<Arc<[Arc<str>]>> {
-        let slot = self.slots.get(path)?;
-        slot.facts.as_ref().map(|_| slot.children.keys().cloned().collect())
-    }
-
-    /// The newest zxid of what goes with a session, and of the parents here that it leaves.
+    /// Whether a znode here goes with a session, or has a child that does: then a zxid that no such znode is newer than.
     fn owned(&self, session: SessionId) -> Option<Zxid> {
-        let parents = self.ephemeral_children.of(session).filter_map(|path| path::parent(path));
-        let paths = self.ephemerals.of(session).map(|path| &**path).chain(parents);
-        paths.filter_map(|path| self.facts(path)).map(Facts::newest).max()
-    }
-
-    /// How many znodes here are below `ancestor`: below it by parents here, or at and below a top that is below it.
-    fn descendants(&self, ancestor: &str) -> u64 {
-        let prefix = if ancestor == path::ROOT { path::ROOT.to_owned() } else { format!("{ancestor}/") };
-        let below = (Bound::Excluded(&*prefix), Bound::Unbounded);
-        let tops = self.tops.range::<str, _>(below).take_while(|top| top.starts_with(&prefix));
-        let mut count = 0;
-        let mut unvisited: Vec<Arc<str>> = tops.cloned().collect();
-        if self.facts(ancestor).is_some() {
-            unvisited.extend(self.children_here(ancestor));
-        }
-        while let Some(path) = unvisited.pop() {
-            count += 1;
-            unvisited.extend(self.children_here(&path));
-        }
-        count
-    }
-
-    /// The paths of those children of a znode here that are here too.
-    fn children_here<'a>(&'a self, parent: &'a str) -> impl Iterator<Item = Arc<str>> + 'a {
-        let names = self.slots.get(parent).into_iter().flat_map(|slot| slot.children.keys());
-        names.map(move |name| path::join(parent, name)).filter(|path| self.facts(path).is_some())
+        let owns = self.ephemerals.has(session) || self.ephemeral_children.has(session);
+        owns.then_some(self.newest)
     }
 
     fn set_facts(&mut self, path: Arc<str>, facts: Option<Facts>) {
         let age_ms = self.age_ms;
+        self.newest = facts.as_ref().map_or(self.newest, |facts| self.newest.max(facts.newest()));
         let (before, after) = self.in_slot(&path, facts.is_none(), |slot| {
             let before = slot.facts.as_ref().map(|facts| Marks::of(facts, slot.set_at_ms));
             let mzxid = |facts: &Option<Facts>| facts.as_ref().map(|facts| facts.mzxid);
@@ -205,11 +192,10 @@ impl Slots {
 
     /// Brings the indices from one state of a znode to the next.
     fn index(&mut self, path: &Arc<str>, before: Option<Marks>, after: Option<Marks>) {
-        if before.is_none() != after.is_none() && self.is_top(path) {
-            match after {
-                Some(_) => self.tops.insert(path.clone()),
-                None => self.tops.remove(path),
-            };
+        match (before, after) {
+            (None, Some(_)) => self.count_above(path),
+            (Some(_), None) => self.discount_above(path),
+            _ => {}
         }
         let (old, new) = (before.and_then(|marks| marks.owner), after.and_then(|marks| marks.owner));
         if old != new {
@@ -233,8 +219,26 @@ impl Slots {
         }
     }
 
-    fn is_top(&self, path: &str) -> bool {
-        path::parent(path).is_some_and(|parent| self.placement.of(parent) != self.partition)
+    /// A znode is there: each of its ancestors has one more below it.
+    fn count_above(&mut self, path: &str) {
+        for ancestor in path::ancestors(path) {
+            match self.below.get_mut(ancestor) {
+                Some(count) => *count += 1,
+                None => _ = self.below.insert(ancestor.into(), 1),
+            }
+        }
+    }
+
+    /// A znode is there no more.
+    fn discount_above(&mut self, path: &str) {
+        for ancestor in path::ancestors(path) {
+            if let Some(count) = self.below.get_mut(ancestor) {
+                *count -= 1;
+                if *count == 0 {
+                    self.below.remove(ancestor);
+                }
+            }
+        }
     }
 
     fn set_data(&mut self, path: Arc<str>, data: Option<Option<Bytes>>) {
@@ -243,9 +247,12 @@ impl Slots {
 
     fn set_child(&mut self, parent: Arc<str>, name: Arc<str>, child: Option<Option<SessionId>>) {
         let key = name.clone();
-        let before = self.in_slot(&parent, child.is_none(), |slot| match child {
-            Some(owner) => slot.children.insert(key, owner),
-            None => slot.children.remove(&key),
+        let before = self.in_slot(&parent, child.is_none(), |slot| {
+            slot.listing.take();
+            match child {
+                Some(owner) => slot.children.insert(key, owner),
+                None => slot.children.remove(&key),
+            }
         });
         let (old, new) = (before.flatten(), child.flatten());
         if old != new {
@@ -299,30 +306,31 @@ impl Slots {
 
     /// Panics unless the invariants hold: slots are of znodes alone, whose counts are those of their children.
     #[cfg(test)]
-    pub(crate) fn check_invariants(&self) {
+    pub(crate) fn check_invariants(&self, placement: &Placement) {
         for (path, slot) in &self.slots {
             let facts = slot.facts.as_ref().expect("a slot is a znode's");
             assert!(slot.data.is_some(), "{path} has data");
             assert_eq!(slot.children.len(), facts.num_children as usize, "{path}");
-            assert_eq!(self.placement.of(path), self.partition, "{path}");
-            assert_eq!(self.tops.contains(path), self.is_top(path), "{path}");
+            assert_eq!(placement.of(path), self.partition, "{path}");
+            let below = self.slots.keys().filter(|other| *other != path && path::is_within(other, path));
+            assert_eq!(self.below.get(path).copied().unwrap_or(0), below.count() as u64, "{path}");
         }
         assert_eq!(self.slots.len() as u64, self.holdings.znodes);
-        let tops_are_here = self.tops.iter().all(|top| self.slots.contains_key(top));
-        assert!(tops_are_here && self.due.iter().all(|(_, path)| self.slots.contains_key(path)));
+        assert!(self.below.values().all(|count| *count > 0));
+        assert!(self.due.iter().all(|(_, path)| self.slots.contains_key(path)));
     }
 }
 
 impl eyrie::Variables<Volery> for Slots {
-    fn new(placement: Arc<Placement>, partition: PartitionId) -> Slots {
+    fn new(_: Arc<Placement>, partition: PartitionId) -> Slots {
         let mut slots = Slots {
-            placement,
             partition,
             slots: FxHashMap::default(),
             ephemerals: BySession::default(),
             ephemeral_children: BySession::default(),
             due: BTreeSet::new(),
-            tops: BTreeSet::new(),
+            below: FxHashMap::default(),
+            newest: Zxid::ZERO,
             sessions: BTreeMap::new(),
             attachments: FxHashMap::default(),
             reign: None,
@@ -347,12 +355,13 @@ impl eyrie::Variables<Volery> for Slots {
             Key::Session(session) => Value::Session(self.sessions.get(session)?.clone()),
             Key::Attachment(_, session) => Value::Epoch(*self.attachments.get(session)?),
             Key::Reign(_) => Value::Epoch(self.reign?),
-            Key::Children(path) => Value::Names(self.children(path)?),
-            Key::Descendants(_, path) => Value::Count(self.descendants(path)),
-            Key::Ephemerals(_, session) => Value::Names(self.ephemerals.of(*session).cloned().collect()),
-            Key::EphemeralChildren(_, session) => {
-                Value::Names(self.ephemeral_children.of(*session).cloned().collect())
+            Key::Children(path) => {
+                let slot = self.slots.get(path).filter(|slot| slot.facts.is_some())?;
+                Value::Listing(slot.list())
             }
+            Key::Descendants(_, path) => Value::Count(self.below.get(path).copied().unwrap_or(0)),
+            Key::Ephemerals(_, session) => Value::Names(self.ephemerals.of(*session)),
+            Key::EphemeralChildren(_, session) => Value::Names(self.ephemeral_children.of(*session)),
             Key::Owned(_, session) => Value::Newest(self.owned(*session)?),
         })
     }

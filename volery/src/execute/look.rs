@@ -7,7 +7,7 @@ use crate::execute::tree::{Tree, read_facts};
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::SessionId;
-use crate::wire::{ErrorCode, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
+use crate::wire::{ErrorCode, Names, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
 use crate::znode::Facts;
 use crate::zxid::Zxid;
 use eyrie::{Interrupt, PartitionId, View};
@@ -36,7 +36,7 @@ fn reply(tree: &mut Tree<'_, '_>, caller: &Caller, look: &Look) -> Result<WireRe
         Look::GetData(_) => WireReply::Data { data: tree.data(path)?, stat },
         Look::GetAcl(_) => WireReply::Acl { acl: acl::visible(&facts.acl, caller), stat },
         Look::GetChildren { with_stat, .. } => {
-            let names = tree.children(path)?.to_vec();
+            let names = tree.children(path)?;
             if *with_stat { WireReply::NamesStat { names, stat } } else { WireReply::Names(names) }
         }
     })
@@ -67,21 +67,21 @@ pub(super) fn probe(
     Ok(Reply::Probed(found))
 }
 
-/// The paths of the session's ephemerals that begin with a prefix, wherever they live.
+/// The paths of the session's ephemerals that begin with a prefix, where one partition holds all.
 pub(super) fn ephemerals(
     view: &mut View<'_, Volery>,
     session: Option<SessionId>,
     prefix: &str,
 ) -> Result<WireReply, Stop> {
     let Some(session) = session else { return Err(ErrorCode::SessionExpired.into()) };
-    let mut paths = Vec::new();
-    for partition in everywhere(view) {
-        let owned = view.read(&Key::Ephemerals(partition, session))?.map(Value::into_names);
-        let owned = owned.iter().flat_map(|names| names.iter());
-        paths.extend(owned.filter(|path| begins_with(path, prefix)).cloned());
-    }
-    paths.sort();
-    Ok(listed(paths)?)
+    Ok(listed(ephemerals_here(view, session, prefix))?)
+}
+
+/// The paths of a session's ephemerals of the partition where this runs that begin with a prefix, in order.
+pub(super) fn ephemerals_here(view: &mut View<'_, Volery>, session: SessionId, prefix: &str) -> Names {
+    let owned = view.read_here(&Key::Ephemerals(view.partition(), session)).map(Value::into_names);
+    let owned = owned.iter().flat_map(|paths| paths.iter());
+    owned.filter(|path| begins_with(path, prefix)).collect()
 }
 
 /// Whether a path begins with the prefix that getEphemerals asks for.
@@ -90,7 +90,7 @@ pub(super) fn begins_with(path: &str, prefix: &str) -> bool {
 }
 
 /// The reply that lists paths, if one can carry them.
-pub(super) fn listed(paths: Vec<Arc<str>>) -> Result<WireReply, ErrorCode> {
+pub(super) fn listed(paths: Names) -> Result<WireReply, ErrorCode> {
     let reply = WireReply::Names(paths);
     if reply.bytes() > REPLY_BYTES_MAX { Err(ErrorCode::MarshallingError) } else { Ok(reply) }
 }

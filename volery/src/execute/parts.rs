@@ -10,7 +10,7 @@ use crate::execute::{look, multi, outcome};
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::SessionId;
-use crate::wire::{ErrorCode, OpResult, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
+use crate::wire::{ErrorCode, Names, OpResult, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
 use crate::zxid::Zxid;
 use eyrie::{Interrupt, View};
 use std::sync::Arc;
@@ -48,10 +48,7 @@ pub(super) fn multi_read(
 /// The paths of the session's ephemerals of this partition that begin with a prefix.
 pub(super) fn ephemerals(view: &mut View<'_, Volery>, session: Option<SessionId>, prefix: &str) -> Part {
     let Some(session) = session else { return Part::Failed(ErrorCode::SessionExpired) };
-    let key = Key::Ephemerals(view.partition(), session);
-    let owned = view.read_here(&key).map(Value::into_names);
-    let owned = owned.iter().flat_map(|names| names.iter());
-    Part::Names(owned.filter(|path| look::begins_with(path, prefix)).cloned().collect())
+    Part::Names(look::ephemerals_here(view, session, prefix))
 }
 
 /// How many descendants of a znode this partition has. The partition of the znode says whether they may be counted.
@@ -122,11 +119,11 @@ fn join_results(count: usize, parts: Vec<Part>) -> Result<WireReply, ErrorCode> 
 }
 
 fn join_names(parts: Vec<Part>) -> Result<WireReply, ErrorCode> {
-    let names =
-        parts.into_iter().flat_map(|part| if let Part::Names(names) = part { names } else { Vec::new() });
-    let mut names: Vec<Arc<str>> = names.collect();
+    let names = |part: &Part| if let Part::Names(names) = part { names.clone() } else { Names::default() };
+    let lists: Vec<Names> = parts.iter().map(names).collect();
+    let mut names: Vec<&str> = lists.iter().flat_map(Names::iter).collect();
     names.sort();
-    look::listed(names)
+    look::listed(names.into_iter().collect())
 }
 
 fn join_counts(parts: Vec<Part>) -> Result<WireReply, ErrorCode> {

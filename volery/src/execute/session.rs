@@ -109,8 +109,8 @@ pub(super) fn expire(
 
 /// Ends a session, unless it has moved on, and with it all its ephemerals, under one zxid.
 ///
-/// No partition tells which znodes these are. Each tells the newest zxid among what it is going to change, so that all
-/// come to the same zxid; then each removes its own, and takes the children from its own parents.
+/// No partition tells which znodes these are. Each tells a zxid that nothing of what it is going to change is newer than, so that
+/// all come to the same zxid; then each removes its own, and takes the children from its own parents.
 pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch) -> Result<Reply, Interrupt> {
     let Some(record) = record(view, session)? else { return Ok(Reply::NoSession) };
     if record.epoch != epoch && !EXPIRY_OF_ANY_EPOCH.is_planted() {

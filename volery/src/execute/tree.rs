@@ -8,7 +8,7 @@ use crate::key::{Key, Value};
 use crate::path;
 use crate::service::Volery;
 use crate::session::SessionId;
-use crate::wire::{Acl, ErrorCode};
+use crate::wire::{Acl, ErrorCode, Names};
 use crate::znode::Facts;
 use crate::zxid::Zxid;
 use bytes::Bytes;
@@ -95,9 +95,8 @@ impl<'a, 'v> Tree<'a, 'v> {
     }
 
     /// The names of a znode's children.
-    pub(super) fn children(&mut self, path: &Arc<str>) -> Result<Arc<[Arc<str>]>, Interrupt> {
-        let names = self.read(&Key::Children(path.clone()))?;
-        Ok(names.map_or_else(|| Arc::from([]), Value::into_names))
+    pub(super) fn children(&mut self, path: &Arc<str>) -> Result<Names, Interrupt> {
+        Ok(self.read(&Key::Children(path.clone()))?.map(Value::into_listing).unwrap_or_default())
     }
 
     /// Puts a znode under its parent, whose facts are `parent_facts`.

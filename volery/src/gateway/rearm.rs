@@ -1,7 +1,7 @@
 //! SetWatches: a client that lost its server tells which watches it had, and up to which zxid it has seen events.
 //!
-//! One look per partition tells what has changed since; that fires, and the rest is armed at just the place of the look in
-//! the partition's sequence.
+//! Looks at each partition tell what has changed since; that fires, and the rest is armed at just the place of its look in the
+//! partition's sequence. A look probes so many paths at most, so that no turn is long.
 
 use super::Gateway;
 use super::connection::{Connection, Phase};
@@ -17,6 +17,9 @@ use crate::zxid::Zxid;
 use eyrie::{Commands, ConnectionId, Destinations, PartitionId, Position};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// How many paths one look at a partition probes. Each look has a place in the partition's sequence by which it arms.
+pub const PROBED_MAX: usize = 500;
 
 impl Gateway {
     /// Watches that the client had before: one look per partition tells what changed since, and arms the rest.
@@ -34,8 +37,11 @@ impl Gateway {
         for rearmed in rearmed(&watches) {
             parts.entry(commands.oracle().of(&rearmed.path)).or_default().push(rearmed);
         }
-        for (partition, part) in parts {
-            pipeline.push_probe(caller, relative, part, partition);
+        for (partition, mut part) in parts {
+            while !part.is_empty() {
+                let rest = part.split_off(part.len().min(PROBED_MAX));
+                pipeline.push_probe(caller, relative, std::mem::replace(&mut part, rest), partition);
+            }
         }
         let rest = Plan::Here(Here::Arm(watches.persistent, watches.persistent_recursive));
         pipeline.push(xid, caller, rest, Destinations::NONE, self.now_ms);

@@ -1,12 +1,12 @@
 //! A node that is alone, with small limits, and clients that read or do not.
 
-use super::Gateway;
+use super::{Gateway, rearm};
 use crate::config::{GatewayConfig, GatewayLimits};
 use crate::placement::{Placement, PlacementConfig};
 use crate::service::Volery;
 use crate::wire::{
     Acl, AddWatchMode, ConnectRequest, ConnectResponse, Create, CreateMode, ErrorCode, OpCode, Reader,
-    Record, Reply, ReplyHeader, Request, SetData, XID_NOTIFICATION, take_frame, write_frame,
+    Record, Reply, ReplyHeader, Request, SetData, SetWatches, XID_NOTIFICATION, take_frame, write_frame,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use eyrie::link::StartNonce;
@@ -399,7 +399,7 @@ fn a_client_that_does_not_take_its_notifications_is_closed_at_the_limit() {
 
 #[test]
 fn a_reply_is_a_marshalling_error_from_one_byte_beyond_its_limit() {
-    let list = |count: usize| Reply::Names((0..count).map(|n| format!("{n:05}").into()).collect()).bytes();
+    let list = |count: usize| Reply::Names((0..count).map(|n| format!("{n:05}")).collect()).bytes();
     for (limit, error) in [
         (list(100) - 1, Some(ErrorCode::MarshallingError)),
         (list(100), None),
@@ -457,4 +457,21 @@ fn what_was_large_once_is_given_back() {
     assert!(connection.input.capacity() <= 64 << 10, "{} bytes of input", connection.input.capacity());
     let pipeline = connection.pipeline().unwrap();
     assert_eq!((pipeline.outstanding(), pipeline.bytes(), pipeline.promised()), (0, 0, 0));
+}
+
+#[test]
+fn a_long_set_watches_is_probed_in_parts() {
+    let mut world = World::new(GatewayLimits::default());
+    let a = world.open(1, 30_000);
+    let executed = |world: &World| {
+        world.node.status().replicas.iter().map(|replica| replica.counts.executed).sum::<u64>()
+    };
+    let before = executed(&world);
+    let paths = 2 * rearm::PROBED_MAX;
+    let exist = (0..paths).map(|n| Arc::from(format!("/{n:03}"))).collect();
+    let watches = SetWatches { relative_zxid: i64::MAX, exist, ..SetWatches::default() };
+    world.send(a, &[Request::SetWatches(watches)]);
+    world.settle();
+    assert_eq!(world.node.front().watches.len(), paths);
+    assert!(executed(&world) - before >= 2, "{} commands", executed(&world) - before);
 }

@@ -24,6 +24,10 @@ pub(super) fn text() -> impl Strategy<Value = Arc<str>> {
     any::<String>().prop_map(Arc::from)
 }
 
+fn names() -> impl Strategy<Value = Names> {
+    texts().prop_map(|names| names.into_iter().collect())
+}
+
 pub(super) fn texts() -> impl Strategy<Value = Vec<Arc<str>>> {
     vec(text(), 0..4)
 }
@@ -118,7 +122,7 @@ pub(super) fn op_result() -> impl Strategy<Value = OpResult> {
         stat().prop_map(OpResult::DataSet),
         Just(OpResult::Checked),
         (data(), stat()).prop_map(|(data, stat)| OpResult::Data { data, stat }),
-        texts().prop_map(OpResult::Children),
+        names().prop_map(OpResult::Children),
         Just(OpResult::RolledBack),
         error_code().prop_map(OpResult::Failed),
     ]
@@ -226,8 +230,8 @@ pub(super) fn reply() -> impl Strategy<Value = (OpCode, Reply)> {
         (of(&[GetData, Reconfig]), data(), stat())
             .prop_map(|(op, data, stat)| (op, Reply::Data { data, stat })),
         (vec(acl(), 0..3), stat()).prop_map(|(acl, stat)| (GetAcl, Reply::Acl { acl, stat })),
-        (of(&[GetChildren, GetEphemerals]), texts()).prop_map(|(op, names)| (op, Reply::Names(names))),
-        (texts(), stat()).prop_map(|(names, stat)| (GetChildren2, Reply::NamesStat { names, stat })),
+        (of(&[GetChildren, GetEphemerals]), names()).prop_map(|(op, names)| (op, Reply::Names(names))),
+        (names(), stat()).prop_map(|(names, stat)| (GetChildren2, Reply::NamesStat { names, stat })),
         (of(&[Multi, MultiRead]), vec(op_result(), 0..4))
             .prop_map(|(op, results)| (op, Reply::Results(results))),
         any::<i32>().prop_map(|count| (GetAllChildrenNumber, Reply::Count(count))),

@@ -181,11 +181,6 @@ pub(super) fn string_bytes(string: &str) -> usize {
     COUNT_BYTES + string.len()
 }
 
-/// How many bytes a vector of strings takes.
-pub(super) fn names_bytes(names: &[Arc<str>]) -> usize {
-    COUNT_BYTES + names.iter().map(|name| string_bytes(name)).sum::<usize>()
-}
-
 /// Appends a buffer; `None` is jute's null.
 pub fn put_buffer(output: &mut BytesMut, buffer: Option<&[u8]>) {
     match buffer {

@@ -269,7 +269,7 @@ fn a_multi_read_is_answered_one_by_one() {
         ReplyHeader { xid: 5, zxid: 9, error: None },
         Reply::Results(vec![
             OpResult::Data { data: Some(Bytes::from_static(b"x")), stat: STAT },
-            OpResult::Children(vec![path("p"), path("q")]),
+            OpResult::Children([path("p"), path("q")].into_iter().collect()),
             OpResult::Failed(ErrorCode::NoNode),
         ]),
     );

@@ -15,9 +15,11 @@
 //! Result headers know only create (1) and create2 (15): what createContainer and createTTL made comes under 15 too,
 //! since clients understand no other number.
 
-use super::buffer::{buffer_bytes, names_bytes, string_bytes};
-use super::{Check, Create, Delete, ErrorCode, Malformed, OpCode, Reader, Record, SetData, Stat, Unknown};
-use super::{put_bool, put_buffer, put_string, put_vector};
+use super::buffer::{buffer_bytes, string_bytes};
+use super::{
+    Check, Create, Delete, ErrorCode, Malformed, Names, OpCode, Reader, Record, SetData, Stat, Unknown,
+};
+use super::{put_bool, put_buffer, put_string};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -79,7 +81,7 @@ pub enum OpResult {
         stat: Stat,
     },
     /// A getChildren's.
-    Children(Vec<Arc<str>>),
+    Children(Names),
     /// Would have succeeded, but a later operation of the multi failed.
     RolledBack,
     /// It failed, or in a multi came after one that did.
@@ -249,7 +251,7 @@ impl OpResult {
             OpResult::Deleted | OpResult::Checked => 0,
             OpResult::DataSet(_) => Stat::BYTES_MIN,
             OpResult::Data { data, .. } => buffer_bytes(data.as_ref()) + Stat::BYTES_MIN,
-            OpResult::Children(names) => names_bytes(names),
+            OpResult::Children(names) => names.wire_bytes(),
             OpResult::RolledBack | OpResult::Failed(_) => 4,
         };
         MultiHeader::BYTES + body
@@ -277,7 +279,7 @@ impl OpResult {
             OpCode::SetData => OpResult::DataSet(reader.record()?),
             OpCode::Check => OpResult::Checked,
             OpCode::GetData => OpResult::Data { data: reader.buffer()?, stat: reader.record()? },
-            OpCode::GetChildren => OpResult::Children(reader.vector()?),
+            OpCode::GetChildren => OpResult::Children(Names::read(reader)?),
             OpCode::Error => ErrorCode::read(reader)?.map_or(OpResult::RolledBack, OpResult::Failed),
             _ => return Err(Unknown { what: "result of a multi", number: op.number() }.into()),
         })
@@ -296,7 +298,7 @@ impl OpResult {
                 put_buffer(output, data.as_deref());
                 stat.write(output);
             }
-            OpResult::Children(names) => put_vector(output, names),
+            OpResult::Children(names) => names.write(output),
             OpResult::RolledBack => output.put_i32(0),
             OpResult::Failed(code) => output.put_i32(code.number()),
         }

@@ -1,8 +1,8 @@
 //! What servers answer.
 
-use super::buffer::{COUNT_BYTES, buffer_bytes, names_bytes, string_bytes};
+use super::buffer::{COUNT_BYTES, buffer_bytes, string_bytes};
 use super::multi::{put_results, read_list, results_bytes};
-use super::{Acl, Malformed, OpCode, OpResult, Reader, Record, ReplyHeader, Stat, Unknown};
+use super::{Acl, Malformed, Names, OpCode, OpResult, Reader, Record, ReplyHeader, Stat, Unknown};
 use super::{put_buffer, put_string, put_vector, write_frame};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -45,11 +45,11 @@ pub enum Reply {
         stat: Stat,
     },
     /// Of getChildren the children's names, of getEphemerals the paths.
-    Names(Vec<Arc<str>>),
+    Names(Names),
     /// Of getChildren2.
     NamesStat {
         /// The children's names, in no order.
-        names: Vec<Arc<str>>,
+        names: Names,
         /// The parent's Stat.
         stat: Stat,
     },
@@ -109,8 +109,8 @@ impl Reply {
                 Reply::Data { data: reader.buffer()?, stat: reader.record()? }
             }
             OpCode::GetAcl => Reply::Acl { acl: reader.vector()?, stat: reader.record()? },
-            OpCode::GetChildren | OpCode::GetEphemerals => Reply::Names(reader.vector()?),
-            OpCode::GetChildren2 => Reply::NamesStat { names: reader.vector()?, stat: reader.record()? },
+            OpCode::GetChildren | OpCode::GetEphemerals => Reply::Names(Names::read(reader)?),
+            OpCode::GetChildren2 => Reply::NamesStat { names: Names::read(reader)?, stat: reader.record()? },
             OpCode::Multi | OpCode::MultiRead => Reply::Results(read_list(reader, OpResult::read)?),
             OpCode::GetAllChildrenNumber => Reply::Count(reader.int()?),
             OpCode::WhoAmI => Reply::Identities(reader.vector()?),
@@ -143,9 +143,9 @@ impl Reply {
                 put_vector(output, acl);
                 stat.write(output);
             }
-            Reply::Names(names) => put_vector(output, names),
+            Reply::Names(names) => names.write(output),
             Reply::NamesStat { names, stat } => {
-                put_vector(output, names);
+                names.write(output);
                 stat.write(output);
             }
             Reply::Results(results) => put_results(output, results),
@@ -167,8 +167,8 @@ impl Reply {
             Reply::Acl { acl, .. } => {
                 COUNT_BYTES + acl.iter().map(Acl::bytes).sum::<usize>() + Stat::BYTES_MIN
             }
-            Reply::Names(names) => names_bytes(names),
-            Reply::NamesStat { names, .. } => names_bytes(names) + Stat::BYTES_MIN,
+            Reply::Names(names) => names.wire_bytes(),
+            Reply::NamesStat { names, .. } => names.wire_bytes() + Stat::BYTES_MIN,
             Reply::Results(results) => results_bytes(results),
             Reply::Count(_) | Reply::WatchAdded => 4,
             Reply::Identities(identities) => {

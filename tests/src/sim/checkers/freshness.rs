@@ -162,7 +162,7 @@ impl<'a, 'c> Judge<'a, 'c> {
             }
             self.judge(call, sight, moment);
             if let Shown::Names(names, _) = sight.shown {
-                self.judge_missing(call, sight.path, |name| names.iter().any(|one| **one == *name), moment);
+                self.judge_missing(call, sight.path, |name| names.iter().any(|one| one == name), moment);
             }
             self.learn(call, sight, moment);
         }

@@ -306,7 +306,7 @@ impl Cluster {
             assert!(replicas.iter().all(|replica| replica.state_hash() == replicas[0].state_hash()));
             for replica in replicas {
                 replica.check_invariants();
-                replica.variables().check_invariants();
+                replica.variables().check_invariants(&self.placement);
             }
         }
     }

@@ -484,7 +484,7 @@ fn probes_and_reads_of_several_znodes_are_of_one_moment() {
             Look::GetChildren { path: "/b".into(), with_stat: false },
         ];
         let data = OpResult::Data { data: Some(Bytes::from_static(b"data")), stat: stats[0] };
-        let results = vec![data, OpResult::Failed(NoNode), OpResult::Children(vec!["c".into()])];
+        let results = vec![data, OpResult::Failed(NoNode), OpResult::Children(["c"].into_iter().collect())];
         assert_eq!(cluster.result(session, Operation::MultiRead(looks)), Ok(WireReply::Results(results)));
         let count = |path: &str| Operation::CountDescendants(path.into());
         assert_eq!(cluster.result(session, count("/")), Ok(WireReply::Count(6)));
@@ -568,5 +568,31 @@ fn a_command_whose_letters_are_too_large_is_refused_everywhere() {
             Ok(_) => assert!(fits && version == before + 1, "{bytes} bytes"),
             Err(refusal) => assert_eq!((refusal, fits, version), (Refusal::TooLarge, false, before)),
         }
+    }
+}
+
+#[test]
+fn descendants_are_counted_wherever_they_live_and_lists_follow_every_change() {
+    for partitions in [1, 4] {
+        let mut cluster = Cluster::new(partitions);
+        let session = cluster.open(7);
+        for path in ["/d", "/d/e", "/x"] {
+            cluster.create(&session, path, CreateMode::Persistent).unwrap();
+        }
+        let paths = (0..200).map(|n| format!("/d/e/n{n:03}"));
+        cluster.multi(&session, paths.map(|path| create(&path, CreateMode::Persistent)).collect());
+        let mut count = |path: &str| match cluster.result(&session, Operation::CountDescendants(path.into()))
+        {
+            Ok(WireReply::Count(count)) => count,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((count("/d/e"), count("/d"), count("/d/e/n000"), count("/x")), (200, 201, 0, 0));
+        assert_eq!(count("/"), 206, "with what is there from the start");
+        assert_eq!(cluster.names(&session, "/d/e").len(), 200);
+        cluster.change(&session, delete("/d/e/n007")).unwrap();
+        let names = cluster.names(&session, "/d/e");
+        assert!(names.len() == 199 && names.is_sorted() && !names.contains(&"n007".to_owned()));
+        assert_eq!(cluster.names(&session, "/d/e"), names, "once more, as it is kept");
+        cluster.check();
     }
 }

@@ -10,7 +10,6 @@ use crate::sim::checkers::sessions::sights::Change;
 use crate::sim::checkers::sessions::writes::{Write, is_ephemeral, is_sequential, writes};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use volery::wire::{Reply, Request};
 
 /// What is known of ephemerals so far.
@@ -77,12 +76,12 @@ impl<'a> Owned<'a> {
         report.lists += 1;
         let others =
             paths.iter().filter(|path| !path.starts_with(&**prefix) || !self.is_own(call.session, path));
-        let others: Vec<&Arc<str>> = others.collect();
+        let others: Vec<&str> = others.collect();
         if !others.is_empty() {
             let text = format!("call {} lists {others:?} for the prefix {prefix:?}", call.id.0);
             report.accuse(calls, Rule::NotOwned, call, moment, text);
         }
-        let listed: BTreeSet<&str> = paths.iter().map(|path| &**path).collect();
+        let listed: BTreeSet<&str> = paths.iter().collect();
         let created = self.created.get(&call.session).into_iter().flatten();
         let must = created.filter(|(path, known)| {
             path.starts_with(&**prefix) && **known < call.invoked && !self.deleted.contains(*path)

@@ -117,7 +117,7 @@ fn a_session_is_told_of_its_own_ephemerals_and_of_all_of_them() {
         script.done(0, ephemeral("/f/c"), path("/f/c"));
         script.done(1, ephemeral("/e/z"), path("/e/z"));
         script.send(1, delete("/f/c"));
-        let names = paths.iter().map(|path| (*path).into()).collect();
+        let names = paths.iter().collect();
         script.done(0, Request::GetEphemerals { prefix: prefix.into() }, Ok(Reply::Names(names)));
         rules(&script)
     };
@@ -134,7 +134,7 @@ fn a_sequential_ephemeral_is_its_sessions_whatever_its_number() {
     let mut script = Script::with_clients(1);
     let numbered = create_as("/q/n-", "", CreateMode::EphemeralSequential, false);
     script.done(0, numbered, path("/q/n-0000000003"));
-    let names = vec!["/q/n-0000000003".into()];
+    let names = ["/q/n-0000000003"].into_iter().collect();
     script.done(0, Request::GetEphemerals { prefix: "".into() }, Ok(Reply::Names(names)));
     assert_eq!(rules(&script), []);
 }

@@ -64,7 +64,7 @@ fn a_stat_and_a_read_of_several_are_judged_too() {
     for (request, answer) in [
         (watch_existence("/a"), wrote(10)),
         (multi_read(&["/b", "/a"]), results(&[None, Some(stat(1, 10, 1))])),
-        (list("/a"), Ok(Reply::NamesStat { names: vec![], stat: stat(1, 10, 1) })),
+        (list("/a"), Ok(Reply::NamesStat { names: volery::wire::Names::default(), stat: stat(1, 10, 1) })),
         (set("/a", "3"), wrote(10)),
     ] {
         let mut script = Script::with_clients(2);

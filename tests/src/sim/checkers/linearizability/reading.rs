@@ -295,7 +295,7 @@ impl<'a> Reader<'a> {
         self.fact(parent, Fact::There { is_ephemeral: Some(false) });
     }
 
-    fn children(&mut self, parent: PathId, names: &[Arc<str>]) {
+    fn children(&mut self, parent: PathId, names: &volery::wire::Names) {
         let path = self.names.path_of(parent).clone();
         let mut children: Vec<PathId> = names.iter().map(|name| self.names.child(&path, name)).collect();
         children.sort_unstable();

@@ -141,7 +141,7 @@ fn children(path: &str) -> Request {
 }
 
 fn names(names: &[&str]) -> Result<Reply, ErrorCode> {
-    Ok(Reply::Names(names.iter().map(|&name| name.into()).collect()))
+    Ok(Reply::Names(names.iter().collect()))
 }
 
 /// The Stat of a znode with one byte of data.

@@ -139,7 +139,7 @@ impl<'a> Judge<'a, '_> {
         if let Shown::Names(names, _) = sight.shown {
             let known: Vec<_> = names
                 .iter()
-                .filter_map(|name| Some((name, self.ephemerals.get(&(sight.path, &**name))?.session)))
+                .filter_map(|name| Some((name, self.ephemerals.get(&(sight.path, name))?.session)))
                 .collect();
             self.report.owners += known.len();
             for (name, owner) in known {
@@ -174,7 +174,7 @@ impl<'a> Judge<'a, '_> {
                 let below = self.ephemerals.range((sight.path, "")..).map(|(place, _)| *place);
                 let mut below = below.take_while(|(parent, _)| *parent == sight.path).peekable();
                 if below.peek().is_some() {
-                    let names: FxHashSet<&str> = names.iter().map(|name| &**name).collect();
+                    let names: FxHashSet<&str> = names.iter().collect();
                     missing.extend(below.filter(|(_, name)| !names.contains(name)));
                 }
             }

@@ -4,9 +4,10 @@
 //! something where it has one meaning only, such as that a znode whose version was wrong is there.
 
 use bytes::Bytes;
-use std::sync::Arc;
 use volery::path;
-use volery::wire::{Create, Delete, ErrorCode, MultiOp, OpResult, ReadOp, Reply, Request, SetData, Stat};
+use volery::wire::{
+    Create, Delete, ErrorCode, MultiOp, Names, OpResult, ReadOp, Reply, Request, SetData, Stat,
+};
 
 /// What the call itself did to the znode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum Shown<'a> {
     /// It is there, with these data and this Stat.
     Data(Option<&'a Bytes>, &'a Stat),
     /// It is there, with these children and maybe this Stat.
-    Names(&'a [Arc<str>], Option<&'a Stat>),
+    Names(&'a Names, Option<&'a Stat>),
 }
 
 /// One znode as a reply shows it, at the point at which the call took effect.

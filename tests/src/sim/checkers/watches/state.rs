@@ -81,7 +81,7 @@ impl<'a> Children<'a> {
 
 fn names<'a>(sight: &Sight<'a>) -> Option<BTreeSet<&'a str>> {
     match sight.shown {
-        Shown::Names(names, _) => Some(names.iter().map(|name| &**name).collect()),
+        Shown::Names(names, _) => Some(names.iter().collect()),
         _ => None,
     }
 }
@@ -90,7 +90,6 @@ fn names<'a>(sight: &Sight<'a>) -> Option<BTreeSet<&'a str>> {
 mod tests {
     use super::*;
     use crate::sim::checkers::sessions::script::stat;
-    use std::sync::Arc;
 
     fn sight(shown: Shown<'_>) -> Sight<'_> {
         Sight { path: "/a", shown, change: None }
@@ -114,7 +113,7 @@ mod tests {
 
     #[test]
     fn children_change_by_zxid_and_by_names() {
-        let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Vec<Arc<str>>>();
+        let names = |names: &[&str]| names.iter().collect::<volery::wire::Names>();
         let (both, swapped, one) = (names(&["x", "y"]), names(&["y", "x"]), names(&["x"]));
         let mut children = Children::default();
         children.learn(&sight(Shown::Names(&both, None)));

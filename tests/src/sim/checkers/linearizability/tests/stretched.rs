@@ -236,11 +236,8 @@ fn alter(reply: &mut Result<Reply, ErrorCode>) -> bool {
         Ok(Reply::Data { data, .. }) => *data = Some(Bytes::from_static(b"none")),
         Ok(Reply::Stat(stat) | Reply::PathStat { stat, .. }) => stat.mzxid += 1,
         Ok(Reply::NamesStat { stat, .. }) => stat.version += 1,
-        Ok(Reply::Names(names)) => {
-            if names.pop().is_none() {
-                names.push("never".into());
-            }
-        }
+        Ok(Reply::Names(names)) if names.is_empty() => *names = ["never"].into_iter().collect(),
+        Ok(Reply::Names(names)) => *names = names.iter().take(names.len() - 1).collect(),
         Ok(Reply::Path(_)) => *reply = Err(ErrorCode::NodeExists),
         Ok(Reply::Results(results)) => match results.last_mut() {
             Some(OpResult::Data { stat, .. } | OpResult::DataSet(stat)) => stat.version += 1,

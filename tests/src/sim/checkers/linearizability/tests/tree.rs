@@ -163,9 +163,9 @@ impl Tree {
         if version == -1 || version == node.stat.version { Ok(node) } else { Err(ErrorCode::BadVersion) }
     }
 
-    fn children(&self, path: &str) -> Result<Vec<std::sync::Arc<str>>, ErrorCode> {
+    fn children(&self, path: &str) -> Result<volery::wire::Names, ErrorCode> {
         self.node(path)?;
         let paths = self.nodes.keys().filter(|child| path::parent(child) == Some(path));
-        Ok(paths.map(|child| path::name(child).into()).collect())
+        Ok(paths.map(|child| path::name(child)).collect())
     }
 }
