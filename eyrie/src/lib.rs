@@ -193,8 +193,8 @@ pub use multicast::disk::{LimitedDisk, SlowDisk, VolatileDisk};
 pub use multicast::log::{Buffer, LogCounts, LogError, LogLimits, LogNonce, LogPosition, NodeLog, SharedLog};
 pub use multicast::{
     Amnesiac, Branch, ClientId, CommandId, Delivery, Destinations, Envelope, Fault, Fixed, FixedKey, Layout,
-    NodeId, PARTITIONS_MAX, PartitionId, PeerError, Position, RecoverError, RingId, RingStatus, RingTiming,
-    Sent, SharedIndex,
+    NodeId, PARTITIONS_MAX, PartitionId, PeerError, Position, RecoverError, RingId, RingLimits, RingStatus,
+    RingTiming, Sent, SharedIndex,
 };
 pub use multicast::{branches as multicast_branches, faults as multicast_faults, link};
 pub use node::{Node, NodeError};

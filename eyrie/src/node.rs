@@ -33,7 +33,7 @@ use multicast::link::{Acquaintance, StartNonce, Starts};
 use multicast::log::{Buffer, LogError, LogPosition, SharedLog};
 use multicast::{
     Amnesiac, CommandId, Destinations, FollowError, Layout, Multicast, NodeId, PartitionId, PeerError,
-    Position, RecoverError, RingId, RingStatus, RingTiming, Sent,
+    Position, RecoverError, RingId, RingLimits, RingStatus, RingTiming, Sent,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -110,12 +110,13 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         layout: &Layout,
         start: StartNonce,
         timing: RingTiming,
+        limits: RingLimits,
         oracle: Arc<S::Oracle>,
         log: SharedLog,
         front: F,
     ) -> Result<Node<S, F>, NodeError> {
         assert_eq!(layout.partitions(), oracle.partitions(), "layout and oracle know the same partitions");
-        let multicast = Multicast::clustered(layout, timing, log.clone())?;
+        let multicast = Multicast::clustered(layout, timing, limits, log.clone())?;
         let members = |partition| layout.members(RingId::of(partition)).to_vec();
         let hosts = PartitionId::all(layout.partitions()).map(members).collect();
         let nodes = layout.nodes().to_vec();

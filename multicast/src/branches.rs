@@ -14,6 +14,16 @@ pub const ASKED_TO_LEAD: Branch = Branch::new("a member was asked to lead");
 pub const TOOK_OVER: Branch = Branch::new("a member that was asked took over");
 /// A leader appends an entry so that what was lost is missed.
 pub const TAIL_WAITED: Branch = Branch::new("a heartbeat entry for the tail");
+/// A member lacks too much, and asks a peer for pieces of the decided log.
+pub const CAUGHT_UP_IN_PIECES: Branch = Branch::new("a catching up in pieces begun");
+/// A piece of the decided log is installed.
+pub const PIECE_INSTALLED: Branch = Branch::new("a piece of the decided log installed");
+/// No piece has come for long: the peer is asked how far it is, and perhaps another one for the piece.
+pub const PIECE_MISSED: Branch = Branch::new("a piece that did not come");
+/// A member that lacked too much lacks that no more.
+pub const LEVEL_AGAIN: Branch = Branch::new("a catching up in pieces ended");
+/// What a Prepare or a Promise asks for is too much: its sender is to catch up first.
+pub const LACKS_TOO_MUCH: Branch = Branch::new("a candidate or follower told that it lacks too much");
 /// A member shows another disk than before, and is refused.
 pub const AMNESIAC_REFUSED: Branch = Branch::new("a lost disk refused");
 /// A member's directory does not go back to what its peers have met, and is refused.
@@ -47,6 +57,11 @@ pub const BRANCHES: &[Branch] = &[
     ASKED_TO_LEAD,
     TOOK_OVER,
     TAIL_WAITED,
+    CAUGHT_UP_IN_PIECES,
+    PIECE_INSTALLED,
+    PIECE_MISSED,
+    LEVEL_AGAIN,
+    LACKS_TOO_MUCH,
     AMNESIAC_REFUSED,
     OLDER_COPY_REFUSED,
     TORN_TAIL,

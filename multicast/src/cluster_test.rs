@@ -8,7 +8,7 @@ mod read_index;
 
 use crate::disk::{Disk, MemoryDisk};
 use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
-use crate::ring::RingTiming;
+use crate::ring::{RingLimits, RingTiming};
 use crate::{
     ClientId, CommandId, Delivery, Destinations, Envelope, Layout, Message, Multicast, NodeId, PartitionId,
     PeerError, RingId, Sent, SharedIndex, StepError,
@@ -62,7 +62,8 @@ fn recover(layout: &Layout, disk: &Arc<MemoryDisk>) -> Multicast {
     let disk: Arc<dyn Disk> = disk.clone();
     let limits = LogLimits { segment_bytes: 64 * 1024, ..LogLimits::default() };
     let log = SharedLog::new(NodeLog::recover(disk, limits, LogNonce::default()).expect("a log"));
-    Multicast::clustered(layout, RingTiming::default(), log).expect("a log of this version")
+    Multicast::clustered(layout, RingTiming::default(), RingLimits::default(), log)
+        .expect("a log of this version")
 }
 
 impl World {

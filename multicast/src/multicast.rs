@@ -145,8 +145,13 @@ impl Multicast {
 
     /// The multicast of a node among others, a member of the rings that the layout says, and a follower of the others.
     /// Takes up whatever the log holds.
-    pub fn clustered(layout: &Layout, timing: RingTiming, log: SharedLog) -> Result<Multicast, RecoverError> {
-        Multicast::over(layout, log.clone(), |id| recover(layout, timing, id, log.clone()))
+    pub fn clustered(
+        layout: &Layout,
+        timing: RingTiming,
+        limits: RingLimits,
+        log: SharedLog,
+    ) -> Result<Multicast, RecoverError> {
+        Multicast::over(layout, log.clone(), |id| recover(layout, timing, limits, id, log.clone()))
     }
 
     fn over<E>(
@@ -491,6 +496,7 @@ fn clock_for(to: NodeId, wall_ms: u64) -> Sent {
 fn recover(
     layout: &Layout,
     timing: RingTiming,
+    limits: RingLimits,
     ring: RingId,
     log: SharedLog,
 ) -> Result<Box<dyn Ring>, RecoverError> {
@@ -502,14 +508,7 @@ fn recover(
     if members.len() == 1 {
         return Ok(Box::new(SoloRing::recover(ring, log)));
     }
-    let config = RingConfig {
-        ring,
-        node,
-        members,
-        preferred: layout.preferred(ring),
-        timing,
-        limits: RingLimits::default(),
-    };
+    let config = RingConfig { ring, node, members, preferred: layout.preferred(ring), timing, limits };
     Ok(Box::new(PaxosRing::recover(config, log)?))
 }
 

@@ -8,7 +8,7 @@ use eyrie::host::{Host, HostError, PeerConfig};
 use eyrie::link::StartNonce;
 use eyrie::{
     DataDirectory, DirectoryError, Disk, FileDisk, Identity, LogError, LogLimits, LogNonce, Node, NodeError,
-    NodeId, NodeLog, RingTiming, SharedLog,
+    NodeId, NodeLog, RingLimits, RingTiming, SharedLog,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{File, OpenOptions};
@@ -131,9 +131,15 @@ pub fn serve(config: &ClusterConfig, node: &NodeConfig, stop: Arc<AtomicBool>) -
     let start = StartNonce(u64::from_le_bytes(drawn().map_err(ServeError::Setup)?));
     let replicas = match &peers {
         None => Node::solo(node.id, start, placement, log, gateway),
-        Some(_) => {
-            Node::clustered(&config.layout(node.id), start, RingTiming::default(), placement, log, gateway)?
-        }
+        Some(_) => Node::clustered(
+            &config.layout(node.id),
+            start,
+            RingTiming::default(),
+            RingLimits::default(),
+            placement,
+            log,
+            gateway,
+        )?,
     };
     let connections_max = open_files_max().saturating_sub(OPEN_FILES_RESERVED);
     let mut host = Host::new(replicas, disk, connections_max, peers, stop).map_err(ServeError::Setup)?;

@@ -9,7 +9,7 @@ use crate::service::StateMachine;
 use multicast::disk::Disk;
 use multicast::link::{Nonce, StartNonce};
 use multicast::log::{LogLimits, LogNonce, NodeLog, SharedLog};
-use multicast::{Layout, NodeId, PartitionId, RingId, RingTiming};
+use multicast::{Layout, NodeId, PartitionId, RingId, RingLimits, RingTiming};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub struct Blueprint<S: StateMachine, F: Front<S>> {
     pub front: Box<dyn Fn(NodeId) -> F>,
     /// How large the log's files are, and what of it stays in memory.
     pub limits: LogLimits,
+    /// How far a member of a ring may be behind before it catches up in pieces.
+    pub rings: RingLimits,
     /// How large answers between nodes may be.
     pub answers: AnswerLimits,
 }
@@ -136,7 +138,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
             Node::solo(0, start, oracle, log, front)
         } else {
             let layout = Layout::new(me, ids.clone(), partitions, replicas);
-            Node::clustered(&layout, start, RingTiming::default(), oracle, log, front)
+            Node::clustered(&layout, start, RingTiming::default(), blueprint.rings, oracle, log, front)
                 .map_err(|error| error.to_string())?
         };
         node.limit_answers(blueprint.answers);

@@ -15,7 +15,7 @@ use super::storage::{LogEntry, NONCES, RingStorage};
 use super::tail::Tail;
 use super::votes::Votes;
 use super::{Amnesiac, Outgoing, Promise, Ring, StepError};
-use crate::branches::{AMNESIAC_REFUSED, TOOK_OVER};
+use crate::branches::{AMNESIAC_REFUSED, LACKS_TOO_MUCH, TOOK_OVER};
 #[cfg(not(test))]
 use crate::faults::ACKNOWLEDGE_BEFORE_SYNC;
 use crate::log::{LogError, LogPosition, SharedLog};
@@ -300,6 +300,7 @@ impl PaxosRing {
         if let Some(decided) = decided_in(&message)
             && self.lacked_from(decided) >= 2 * self.catch_up.limits.lag
         {
+            LACKS_TOO_MUCH.reached();
             self.counts.refused += 1;
             self.begin_with(from, Some(decided));
         } else if promised_in(self.reign, &message).is_some_and(|decided| decided > self.accepted()) {

@@ -7,8 +7,8 @@ use bytes::{BufMut, Bytes};
 use eyrie::link::StartNonce;
 use eyrie::{
     ClientId, CommandId, Destinations, Disk, Envelope, Front as _, Layout, LogLimits, LogNonce, MemoryDisk,
-    Node, NodeId, NodeLog, PartitionId, Past, Position, Request, RingId, RingTiming, SharedIndex, SharedLog,
-    StampNumber, node_client,
+    Node, NodeId, NodeLog, PartitionId, Past, Position, Request, RingId, RingLimits, RingTiming, SharedIndex,
+    SharedLog, StampNumber, node_client,
 };
 use multicast::{EntryBuilder, EntryTime, Relayed};
 use std::sync::Arc;
@@ -106,7 +106,7 @@ fn recover(layout: &Layout, disk: &Arc<MemoryDisk>) -> Node<Volery, Gateway> {
         SharedLog::new(NodeLog::recover(on_disk, limits, LogNonce::default()).expect("nothing was damaged"));
     let oracle = Arc::new(Placement::over(PARTITIONS));
     let front = Gateway::new(config(), PARTITIONS);
-    Node::clustered(layout, StartNonce(1), RingTiming::default(), oracle, log, front)
+    Node::clustered(layout, StartNonce(1), RingTiming::default(), RingLimits::default(), oracle, log, front)
         .expect("a log of this version")
 }
 

@@ -3,7 +3,7 @@
 use super::draw::Sizes;
 use super::workload::users::SUPERUSER;
 use eyrie::sim::{Blueprint, Shape, World};
-use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, LogLimits, NodeId};
+use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, LogLimits, NodeId, RingLimits};
 use std::sync::Arc;
 use volery::config::{GatewayConfig, GatewayLimits};
 use volery::gateway::Gateway;
@@ -13,6 +13,9 @@ use volery::service::Volery;
 /// Answers between nodes come in many pieces, and few parts are kept.
 const ANSWERS: AnswerLimits =
     AnswerLimits { first_piece: 64, piece: 96, answer: ANSWER_BYTES_MAX, kept: 1_024, fetched: 512 };
+
+/// A member that was away for a while catches up in several pieces: an entry counts for a kilobyte and its bytes.
+const RINGS: RingLimits = RingLimits { lag: 24 << 10, piece: 8 << 10, tail: 256 << 10 };
 
 /// A world of Volery's nodes.
 pub type Cluster = World<Volery, Gateway>;
@@ -74,5 +77,5 @@ pub fn blueprint_of(
     });
     let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
     let answers = AnswerLimits { answer: answer_bytes(sizes), ..ANSWERS };
-    Blueprint { shape, ids, oracle, front, limits, answers }
+    Blueprint { shape, ids, oracle, front, limits, rings: RINGS, answers }
 }

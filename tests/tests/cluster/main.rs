@@ -6,7 +6,7 @@ mod bank;
 
 use bank::{Bank, Branches, Ledger, Teller};
 use eyrie::sim::{Blueprint, Misfortune, Shape, Swarm, World};
-use eyrie::{AnswerLimits, LogLimits, NodeId};
+use eyrie::{AnswerLimits, LogLimits, NodeId, RingLimits};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,7 +27,15 @@ fn blueprint(shape: Shape, ledger: &Rc<RefCell<Ledger>>) -> Blueprint<Bank, Tell
     let front = move |node: NodeId| Teller::new(ledger.clone(), node.0.into(), ERRANDS);
     let limits = LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() };
     let (ids, oracle) = (shape.dense_ids(), Arc::new(Branches));
-    Blueprint { shape, ids, oracle, front: Box::new(front), limits, answers: AnswerLimits::default() }
+    Blueprint {
+        shape,
+        ids,
+        oracle,
+        front: Box::new(front),
+        limits,
+        rings: RingLimits::default(),
+        answers: AnswerLimits::default(),
+    }
 }
 
 fn run(seed: u64, shape: Shape, swarm: &[(Misfortune, u64)]) {
@@ -91,7 +99,15 @@ fn calm(seed: u64, shape: Shape) -> World<Bank, Teller> {
     let front = move |node: NodeId| Teller::new(ledger.clone(), node.0.into(), 0);
     let (ids, oracle, limits) = (shape.dense_ids(), Arc::new(Branches), LogLimits::default());
     let answers = AnswerLimits::default();
-    let blueprint = Blueprint { shape, ids, oracle, front: Box::new(front), limits, answers };
+    let blueprint = Blueprint {
+        shape,
+        ids,
+        oracle,
+        front: Box::new(front),
+        limits,
+        rings: RingLimits::default(),
+        answers,
+    };
     let mut world = World::new(seed, blueprint, Swarm(BTreeMap::new()));
     assert_eq!(world.next(QUIET_US), None, "nobody is outside");
     world

@@ -11,6 +11,7 @@ use super::super::patience::Patience;
 use super::super::session::Session;
 use super::super::storage::DECIDED;
 use super::*;
+use crate::branches::{CAUGHT_UP_IN_PIECES, LEVEL_AGAIN, PIECE_INSTALLED, PIECE_MISSED};
 use crate::ring::codec::encode_number;
 
 /// What an entry counts for beyond its bytes: many small entries cost as much to read as few large ones.
@@ -247,6 +248,7 @@ impl PaxosRing {
     fn begin_catching_up(&mut self, peer: NodeId) {
         let (decided, lacks) = (self.decided, self.lacks());
         tracing::info!(ring = %self.id, %peer, decided, lacks, "behind: fetches decided entries in pieces");
+        CAUGHT_UP_IN_PIECES.reached();
         self.catch_up.began = Some((self.next_tick_ms, decided));
         self.collect();
         self.recover_crate(decided);
@@ -257,6 +259,7 @@ impl PaxosRing {
     fn end_catching_up(&mut self) {
         let Some((began_ms, decided)) = self.catch_up.began.take() else { return };
         let (took_ms, entries) = (self.next_tick_ms - began_ms, self.decided - decided);
+        LEVEL_AGAIN.reached();
         self.catch_up.counts.ended += 1;
         self.catch_up.counts.last_ms = took_ms;
         tracing::info!(ring = %self.id, took_ms, entries, "level with the other members again");
@@ -271,6 +274,7 @@ impl PaxosRing {
     pub(super) fn watch_level(&mut self) {
         match (self.catch_up.asked, self.most_ahead()) {
             (Some(peer), _) if self.catch_up.piece.endure() => {
+                PIECE_MISSED.reached();
                 self.catch_up.asked = None;
                 self.catch_up.piece.relieve();
                 self.begin_with(peer, None);
@@ -350,6 +354,7 @@ impl PaxosRing {
         }
         self.install_wrongly(&mut log, end);
         drop(log);
+        PIECE_INSTALLED.reached();
         self.catch_up.counts.installed += 1;
         self.recover_crate(end);
         Ok(())
