@@ -122,6 +122,9 @@ pub struct Status {
     /// Entries proposed by the others' clocks since the start, for this node's was too far off.
     #[serde(default)]
     pub clock_overruled: u64,
+    /// Times that timers of sessions started afresh here: at the start, and with terms for which none were handed over.
+    #[serde(default)]
+    pub timers_restarted: u64,
 }
 
 impl Status {

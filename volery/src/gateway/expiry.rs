@@ -92,6 +92,7 @@ pub struct Expiry {
     timers: FxHashMap<SessionId, Timer>,
     queue: BTreeSet<(u64, SessionId)>,
     now_ms: u64,
+    restarts: u64,
 }
 
 impl Expiry {
@@ -150,6 +151,7 @@ impl Expiry {
     /// The node has started: nothing could be heard of any client.
     pub fn restart(&mut self) {
         let now_ms = self.now_ms;
+        self.restarts += 1;
         self.timers.values_mut().for_each(|timer| timer.deadline_ms = now_ms + timer.timeout_ms);
     }
 
@@ -197,16 +199,18 @@ impl Expiry {
     /// and `grace_ms` later than from now, for somebody else may have confirmed till just now that their clients were heard of.
     pub fn begin_reign(&mut self, reign: Epoch, grace_ms: u64, of: impl Fn(SessionId) -> bool) {
         let now_ms = self.now_ms;
-        let mut earlier = Vec::new();
+        let (mut earlier, mut is_any_afresh) = (Vec::new(), false);
         for (session, timer) in self.timers.iter_mut().filter(|(session, _)| of(**session)) {
             let resumed_ms = timer.resumed_ms(reign, now_ms);
             timer.deadline_ms = resumed_ms.unwrap_or(now_ms + grace_ms + timer.timeout_ms);
             timer.is_afresh = resumed_ms.is_none();
+            is_any_afresh |= timer.is_afresh;
             timer.is_ending = false;
             if timer.deadline_ms < timer.queued_ms {
                 earlier.push(*session);
             }
         }
+        self.restarts += u64::from(is_any_afresh);
         earlier.into_iter().for_each(|session| self.requeue(session));
     }
 
@@ -218,6 +222,11 @@ impl Expiry {
             timer.queued_ms = timer.deadline_ms;
             self.queue.insert((timer.queued_ms, session));
         }
+    }
+
+    /// How often timers have started afresh.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
     }
 }
 
@@ -277,6 +286,7 @@ mod tests {
         assert_eq!(expiry.tick(190), [(A, 2)]);
         expiry.restart();
         assert!(expiry.tick(289).is_empty());
+        assert_eq!(expiry.restarts(), 1);
     }
 
     #[test]

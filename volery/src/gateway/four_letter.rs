@@ -120,7 +120,7 @@ impl Gateway {
         let (latency, status) = (&self.latency, &self.status);
         let mut lines = format!("zk_version\t{VERSION}\nzk_server_state\tstandalone\n");
         let of_rings = |number: fn(&RingStatus) -> u64| status.rings.iter().map(number);
-        let numbers: [(&str, u64); 27] = [
+        let numbers: [(&str, u64); 28] = [
             ("zk_min_latency", latency.min_ms()),
             ("zk_max_latency", latency.max_ms()),
             ("zk_packets_received", self.received),
@@ -144,6 +144,7 @@ impl Gateway {
             ("volery_turn_us_max", status.turn_us_max),
             ("volery_turn_us_max_commands", status.turn_us_max_commands),
             ("volery_entries_clock_overruled", status.clock_overruled),
+            ("volery_session_timers_restarted", self.expiry.restarts()),
             ("volery_rings_catching_up", of_rings(|ring| ring.catching_up.into()).sum()),
             ("volery_entries_lacked", of_rings(|ring| ring.lacks).sum()),
             ("volery_catch_ups", of_rings(|ring| ring.catch_ups).sum()),

@@ -86,11 +86,7 @@ impl Front<Volery> for Gateway {
                 }
                 self.unsettle(id);
             }
-            Some(Purpose::Reign(partition)) => {
-                if let Outcome::Reply(Reply::Reign(reign)) = answer.outcome.as_ref() {
-                    self.begin_reign(partition, *reign);
-                }
-            }
+            Some(Purpose::Reign(partition)) => self.claimed(partition, &answer.outcome),
             Some(Purpose::Expire(home)) => {
                 // A reign that an earlier leader had asked for may have begun late, and made this one's void.
                 if matches!(answer.outcome.as_ref(), Outcome::Reply(Reply::Reign(_))) && self.leads(home) {
@@ -263,6 +259,7 @@ impl Front<Volery> for Gateway {
         self.status = Status::of(node, variables);
         self.status.connections = self.connections.len() as u64;
         self.status.watches = self.watches.len() as u64;
+        self.status.timers_restarted = self.expiry.restarts();
         self.answer_words();
     }
 

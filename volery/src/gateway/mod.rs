@@ -46,6 +46,7 @@ mod watches;
 mod tests;
 
 use crate::branches::{MARK_HELD_BACK, REPLY_HELD, TERM_BEGUN, TIMER_INHERITED};
+use crate::command::Reply;
 use crate::config::GatewayConfig;
 use crate::faults::{NEWEST_IN_HEADER, NO_GRACE, PONG_AT_ONCE, REPLY_NOT_HELD};
 use crate::service::Volery;
@@ -57,7 +58,7 @@ use authentication::authenticate;
 use bytes::Bytes;
 use connection::{Connection, Phase};
 use expiry::{Expiry, Left};
-use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, PartitionId, Ticket};
+use eyrie::{Commands, ConnectionId, Destinations, Epoch, NodeId, Outcome, PartitionId, Ticket};
 use hearings::{Hearings, Ping};
 use latency::Latency;
 use marks::Marks;
@@ -342,6 +343,16 @@ impl Gateway {
     /// Whether this node surely leads a partition.
     fn leads(&self, partition: PartitionId) -> bool {
         self.hearings.leader(partition) == Some(NodeId(self.config.node))
+    }
+
+    /// What came of the claim on a partition. Where the claim was not taken, since too much was under way here, another one is made:
+    /// without a reign no session of the partition would ever expire.
+    fn claimed(&mut self, partition: PartitionId, outcome: &Outcome<Volery>) {
+        match outcome {
+            Outcome::Reply(Reply::Reign(reign)) => self.begin_reign(partition, *reign),
+            _ if self.leads(partition) => self.reigns.claim(partition),
+            _ => {}
+        }
     }
 
     /// From here on what an earlier leader has ordered against sessions is void, and this node decides about them.

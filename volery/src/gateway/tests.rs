@@ -475,3 +475,18 @@ fn a_long_set_watches_is_probed_in_parts() {
     assert_eq!(world.node.front().watches.len(), paths);
     assert!(executed(&world) - before >= 2, "{} commands", executed(&world) - before);
 }
+
+#[test]
+fn a_claim_that_was_not_taken_is_made_again_while_the_node_leads() {
+    let partition = eyrie::PartitionId(1);
+    let refused = eyrie::Outcome::Refused(eyrie::Refusal::Unsubmitted);
+    let mut world = World::new(GatewayLimits::default());
+    let gateway = world.node.front();
+    gateway.led(partition, Some(eyrie::NodeId(0)));
+    assert_eq!(gateway.reigns.take_claims(), partition.into());
+    gateway.claimed(partition, &refused);
+    assert_eq!(gateway.reigns.take_claims(), partition.into(), "no session of it would expire otherwise");
+    gateway.led(partition, Some(eyrie::NodeId(1)));
+    gateway.claimed(partition, &refused);
+    assert!(gateway.reigns.take_claims().is_empty());
+}
