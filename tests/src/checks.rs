@@ -10,7 +10,7 @@ mod silence;
 mod updates;
 
 pub use echo::Written;
-pub use ephemerals::{Expected, Fate, expected, judge_ephemerals};
+pub use ephemerals::{Ended, Expected, Fate, expected, judge_ephemerals};
 pub use freshness::{Freshness, Reads};
 pub use pair::judge_pair;
 pub use sequence::{Attempt, Burst, Outcome, judge_sequence};

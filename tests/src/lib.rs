@@ -51,7 +51,8 @@
 //!   there in the end is, after a sync.
 //! - A ZooKeeper 3.8.0 ensemble does not always pass `--pauses`: a node that was stopped may come back without what was
 //!   written meanwhile, at the same zxid as the others.
-//! - After a fault of one node a session may be ended 20 s late, since each change of leaders starts its timeout afresh.
+//! - A leader's death starts the timeouts of sessions afresh, so while leaders die a session may be ended late: Volery's nodes tell
+//!   when, and a session is overdue 10 s after its timeout from then on; a ZooKeeper ensemble has 20 s.
 
 pub mod checks;
 pub mod cluster;
@@ -69,6 +70,7 @@ pub mod schedule;
 pub mod server;
 pub mod sim;
 pub mod software;
+mod status;
 pub mod trial;
 pub mod violation;
 pub mod workload;

@@ -11,7 +11,7 @@ use crate::report::Report;
 use crate::schedule::{Needs, Phase};
 use crate::software::Software;
 use crate::violation::Violation;
-use crate::workload::{COUNTERS, Mortals, Observer, PAIRS, Told, Witness, Worker, World};
+use crate::workload::{COUNTERS, Mortals, Observer, PAIRS, TimerWatch, Told, Witness, Worker, World};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -159,6 +159,10 @@ impl Clients {
         for node in 0..world.nodes.len() {
             let (observed, seed) = (Arc::clone(world), seed.wrapping_sub(2 + node as u64));
             others.push(std::thread::spawn(move || Observer::run(observed, node, seed)));
+        }
+        for node in (0..world.nodes.len()).filter(|_| matches!(plan.software, Software::Volery(_))) {
+            let watched = Arc::clone(world);
+            others.push(std::thread::spawn(move || TimerWatch::run(&watched, node)));
         }
         // Where there is one node, a write is read through no other.
         for node in (0..world.nodes.len()).filter(|_| world.nodes.len() > 1) {

@@ -1,5 +1,6 @@
 //! What must never be seen.
 
+use crate::checks::Ended;
 use thiserror::Error;
 
 /// One thing that was seen and must not be, shown in one line.
@@ -184,10 +185,14 @@ pub enum Violation {
         session: i64,
     },
     /// A dead session's ephemeral znodes are still there.
-    #[error("session {session:#x}: it has ended and its ephemerals are there")]
+    #[error("session {session:#x}: {ended} {ms} ms ago, and its ephemerals are there")]
     EphemeralsLeft {
         /// Their session.
         session: i64,
+        /// Why the session must have ended.
+        ended: Ended,
+        /// How long ago, in milliseconds, when the read was judged.
+        ms: u128,
     },
     /// An ephemeral znode of another session.
     #[error("session {session:#x}: its ephemeral belongs to {owner:#x}")]

@@ -3,12 +3,14 @@
 use super::{Faults, RECOVERY_MAX, process_fault};
 use crate::judgement::connect;
 use crate::schedule::Absences;
+use crate::status::status;
 use crate::violation::Violation;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use volery::client::Client;
+use volery::status::Status;
 use volery::wire::CreateMode;
 
 /// How long the others are measured before each absence.
@@ -54,19 +56,23 @@ impl Faults<'_> {
                 .create(&name, "", CreateMode::Persistent)
                 .map_err(|error| answered("a probe creates", error))?;
             self.begin();
-            let before = self.probe(&mut client, &name, |began, _| began.elapsed() > BEFORE)?;
+            let before = self.probe(&mut client, &name, |began| began.elapsed() > BEFORE)?;
             let silence_before = self.world.record.take_silence();
             // A process that starts counts from 0.
-            let known = if is_killed { 0 } else { self.monitored(away, "volery_catch_ups") };
+            let known = if is_killed { 0 } else { self.catch_ups(away) };
             self.leave(away, is_killed)?;
             let written = Instant::now();
             self.write(&mut client, &name, absences.bytes)?;
             let write_ms = written.elapsed().as_millis();
+            let missed = self.decided_without(away);
             let returned = self.come_back(away, is_killed)?;
-            let during = self.probe(&mut client, &name, |_, world| world.is_level(away, known))?;
+            let address = self.world.nodes[away].address;
+            let during = self.probe(&mut client, &name, |_| {
+                status(address).is_some_and(|status| is_level(&status, &missed))
+            })?;
             let level = returned.elapsed();
             let silence = self.world.record.take_silence();
-            let catch_ups = self.monitored(away, "volery_catch_ups") - known;
+            let catch_ups = self.catch_ups(away).saturating_sub(known);
             let next = (away + 1) % nodes;
             let acknowledging = self.kill_another(next)?;
             let line = format!(
@@ -97,10 +103,10 @@ impl Faults<'_> {
         &mut self,
         client: &mut Client,
         path: &str,
-        is_over: impl Fn(Instant, &Faults<'_>) -> bool,
+        is_over: impl Fn(Instant) -> bool,
     ) -> Result<Latencies, Violation> {
         let (began, mut latencies) = (Instant::now(), Latencies::default());
-        while !is_over(began, self) {
+        while !is_over(began) {
             if began.elapsed() > BEFORE + RECOVERY_MAX {
                 return Err(Violation::NoProgress { seconds: RECOVERY_MAX.as_secs() });
             }
@@ -151,16 +157,20 @@ impl Faults<'_> {
         Ok(now)
     }
 
-    /// Whether a node answers, has caught up more often than `known` since, and lacks nothing of any ring.
-    fn is_level(&self, node: usize, known: u64) -> bool {
-        let Some(lines) = monitor(self.world.nodes[node].address) else { return false };
-        let is_zero = |name: &str| number(&lines, name) == Some(0);
-        let has_caught_up = number(&lines, "volery_catch_ups").is_some_and(|count| count > known);
-        has_caught_up && is_zero("volery_rings_catching_up") && is_zero("volery_entries_lacked")
+    /// What is decided in each ring, as far as a node other than `away` knows.
+    fn decided_without(&self, away: usize) -> BTreeMap<String, u64> {
+        let mut decided = BTreeMap::new();
+        let others = self.world.nodes.iter().enumerate().filter(|(node, _)| *node != away);
+        for ring in others.filter_map(|(_, node)| status(node.address)).flat_map(|status| status.rings) {
+            let most: &mut u64 = decided.entry(ring.ring).or_default();
+            *most = ring.decided.max(*most);
+        }
+        decided
     }
 
-    fn monitored(&self, node: usize, name: &str) -> u64 {
-        monitor(self.world.nodes[node].address).and_then(|lines| number(&lines, name)).unwrap_or(0)
+    /// How often a node has caught up in pieces since it started.
+    fn catch_ups(&self, node: usize) -> u64 {
+        status(self.world.nodes[node].address).map_or(0, |status| catch_ups(&status))
     }
 
     /// Kills a node, and says how long it took until a write was acknowledged.
@@ -182,23 +192,17 @@ impl Faults<'_> {
     }
 }
 
-/// What a node answers to `mntr`, if it does.
-fn monitor(address: SocketAddr) -> Option<String> {
-    let ask = || -> io::Result<String> {
-        let second = Duration::from_secs(1);
-        let mut stream = TcpStream::connect_timeout(&address, second)?;
-        stream.set_read_timeout(Some(second))?;
-        stream.write_all(b"mntr")?;
-        let mut lines = String::new();
-        stream.read_to_string(&mut lines)?;
-        Ok(lines)
-    };
-    ask().ok()
+/// Whether a node has everything of what it had missed. It need not have fetched it in pieces: what the others have kept for its
+/// connections may suffice.
+fn is_level(status: &Status, missed: &BTreeMap<String, u64>) -> bool {
+    status
+        .rings
+        .iter()
+        .all(|ring| !ring.catching_up && missed.get(&ring.ring).is_none_or(|missed| ring.decided >= *missed))
 }
 
-fn number(lines: &str, name: &str) -> Option<u64> {
-    let line = lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t'))?;
-    line.parse().ok()
+fn catch_ups(status: &Status) -> u64 {
+    status.rings.iter().map(|ring| ring.catch_ups).sum()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "goes into map_err")]
@@ -209,12 +213,24 @@ fn answered(what: &str, error: volery::client::ClientError) -> Violation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use volery::status::RingStatus;
 
     #[test]
-    fn a_number_is_found_by_its_whole_name() {
-        let lines = "volery_catch_ups_more\t1\nvolery_catch_ups\t2\n";
-        assert_eq!(number(lines, "volery_catch_ups"), Some(2));
-        assert_eq!(number(lines, "volery"), None);
+    fn a_node_is_level_when_it_has_what_it_had_missed_in_every_ring() {
+        let ring = |name: &str, decided, catching_up| RingStatus {
+            ring: name.to_owned(),
+            decided,
+            catching_up,
+            catch_ups: 1,
+            ..RingStatus::default()
+        };
+        let of = |rings: Vec<RingStatus>| Status { rings, ..Status::default() };
+        let missed = BTreeMap::from([("p0".to_owned(), 5), ("p1".to_owned(), 7)]);
+        let level = of(vec![ring("p0", 5, false), ring("p1", 8, false), ring("shared", 0, false)]);
+        assert!(is_level(&level, &missed));
+        assert_eq!(catch_ups(&level), 3);
+        assert!(!is_level(&of(vec![ring("p0", 5, false), ring("p1", 6, false)]), &missed));
+        assert!(!is_level(&of(vec![ring("p0", 5, true), ring("p1", 7, false)]), &missed));
     }
 
     #[test]

@@ -74,15 +74,16 @@ struct Sight {
 
 impl Sight {
     fn new(world: &World, row: Row) -> Sight {
-        let end = world.heard_since(row.since) + row.timeout + world.expiry_margin();
-        Sight { row, is_overdue: end < Instant::now() }
+        Sight { row, is_overdue: world.is_overdue(row.since, row.timeout, Instant::now()) }
     }
 
     /// Judges what was read, and returns what was expected.
     fn judge(&self, world: &World, reads: Reads, results: &[OpResult]) -> Expected {
         let after = world.sessions.row(self.row.number);
         let expected = expected(reads, self.row.fate, after.fate, self.is_overdue);
-        if let Some(violation) = judge_ephemerals(self.row.session, expected, results) {
+        if let Some(violation) =
+            judge_ephemerals(self.row.session, expected, self.row.since.elapsed(), results)
+        {
             world.record.violate(violation);
         }
         world.record.read();
