@@ -22,6 +22,8 @@ pub const PIECE_INSTALLED: Branch = Branch::new("a piece of the decided log inst
 pub const PIECE_MISSED: Branch = Branch::new("a piece that did not come");
 /// A member that lacked too much lacks that no more.
 pub const LEVEL_AGAIN: Branch = Branch::new("a catching up in pieces ended");
+/// A candidate or leader that has started again, or was found to be behind and is level, stands again.
+pub const CANDIDACY_RESUMED: Branch = Branch::new("an interrupted candidacy resumed");
 /// What a Prepare or a Promise asks for is too much: its sender is to catch up first.
 pub const LACKS_TOO_MUCH: Branch = Branch::new("a candidate or follower told that it lacks too much");
 /// A member shows another disk than before, and is refused.
@@ -61,6 +63,7 @@ pub const BRANCHES: &[Branch] = &[
     PIECE_INSTALLED,
     PIECE_MISSED,
     LEVEL_AGAIN,
+    CANDIDACY_RESUMED,
     LACKS_TOO_MUCH,
     AMNESIAC_REFUSED,
     OLDER_COPY_REFUSED,

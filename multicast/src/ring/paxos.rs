@@ -134,6 +134,8 @@ pub struct PaxosRing {
     pace: Pace,
     /// The last ballot promised, as of the last look.
     promised: Ballot,
+    /// The ballot of its candidacy or reign, which a restart or its catching up has interrupted.
+    interrupted: Option<Ballot>,
     /// Whether those above need what is decided.
     is_needed: bool,
     /// Who is to be asked to lead.
@@ -169,6 +171,7 @@ impl PaxosRing {
             waits: Waits::new(membership.me(), &timing),
             pace: Pace::new(timing.tick_ms, timing.election_ticks),
             promised: paxos.get_promise(),
+            interrupted: interrupted(&paxos, &membership),
             membership,
             timing,
             decided: paxos.get_decided_idx() as u64,
@@ -194,6 +197,12 @@ impl PaxosRing {
             #[cfg(test)]
             planted: None,
         })
+    }
+
+    /// Whether the last ballot that it has promised is its own.
+    #[cfg(test)]
+    pub(super) fn has_promised_itself(&self) -> bool {
+        interrupted(&self.paxos, &self.membership).is_some()
     }
 
     /// Counts since the start.
@@ -381,6 +390,11 @@ fn decided_in(message: &PaxosMessage) -> Option<u64> {
         PaxosMsg::Promise(promise) => Some(promise.decided_idx as u64),
         _ => None,
     }
+}
+
+/// The last ballot promised, if it is this member's own.
+fn interrupted(paxos: &OmniPaxos<LogEntry, RingStorage>, membership: &Membership) -> Option<Ballot> {
+    Some(paxos.get_promise()).filter(|promise| promise.pid == membership.me())
 }
 
 /// Batches of one: an entry is a batch, and the crate would batch at followers too. A preferred member's ballots win

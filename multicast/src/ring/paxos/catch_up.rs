@@ -226,12 +226,22 @@ impl PaxosRing {
             return;
         }
         match self.most_ahead() {
-            // Its own log holds what was decided, and its quorum is about to say so.
-            Some((decided, _)) if self.leads() && decided <= self.accepted() => {}
+            // The peer's answer was to an older level: another is told at the next tick.
+            Some((decided, _)) if decided <= self.decided => {}
+            Some((decided, _)) if self.is_about_to_decide(decided) => {}
             Some((_, peer)) => self.ask(peer),
             None if self.waits_for_levels() => {}
             None => self.end_catching_up(),
         }
+    }
+
+    /// Whether this member leads, its own log holds what was decided, and its quorum is about to say so.
+    fn is_about_to_decide(&self, decided: u64) -> bool {
+        self.leads() && decided <= self.accepted() && (self.waits_for_levels() || self.has_open_quorum())
+    }
+
+    fn has_open_quorum(&self) -> bool {
+        self.sessions.values().filter(|session| session.is_open()).count() + 1 >= self.membership.quorum()
     }
 
     fn ask(&mut self, peer: NodeId) {
@@ -262,6 +272,7 @@ impl PaxosRing {
         LEVEL_AGAIN.reached();
         self.catch_up.counts.ended += 1;
         self.catch_up.counts.last_ms = took_ms;
+        self.interrupted = interrupted(&self.paxos, &self.membership).filter(|_| self.resumes());
         tracing::info!(ring = %self.id, took_ms, entries, "level with the other members again");
     }
 
@@ -282,7 +293,11 @@ impl PaxosRing {
             }
             (Some(_), _) => {}
             (None, Some((decided, peer))) if self.decided >= decided => self.begin_with(peer, None),
-            (None, Some((_, peer))) if !self.leads() || self.catch_up.leader.endure() => self.ask(peer),
+            (None, Some((decided, peer)))
+                if !self.is_about_to_decide(decided) || self.catch_up.leader.endure() =>
+            {
+                self.ask(peer);
+            }
             (None, Some(_)) => {}
             (None, None) => {
                 self.catch_up.leader.relieve();
@@ -411,6 +426,10 @@ impl PaxosRing {
 
 #[cfg(not(test))]
 impl PaxosRing {
+    fn resumes(&self) -> bool {
+        true
+    }
+
     fn tells_crate(&self) -> bool {
         true
     }
@@ -424,6 +443,10 @@ impl PaxosRing {
 
 #[cfg(test)]
 impl PaxosRing {
+    fn resumes(&self) -> bool {
+        self.planted != Some(crate::ring::sim::Fault::CandidacyForgotten)
+    }
+
     fn tells_crate(&self) -> bool {
         self.planted != Some(crate::ring::sim::Fault::NoReconnect)
     }

@@ -3,7 +3,7 @@
 use super::super::patience::Patience;
 use super::{PaxosRing, RingTiming};
 use crate::Entry;
-use crate::branches::{ASKED_TO_LEAD, PREFERRED, RESCUED, TAIL_WAITED};
+use crate::branches::{ASKED_TO_LEAD, CANDIDACY_RESUMED, PREFERRED, RESCUED, TAIL_WAITED};
 use crate::ring::Ring as _;
 use omnipaxos::messages::ballot_leader_election::HeartbeatReply;
 use omnipaxos::util::NodeId as Pid;
@@ -57,17 +57,31 @@ impl PaxosRing {
     }
 
     /// A member can be stranded: with a higher promise than the leader's it never takes part again, and nobody notices. One that
-    /// is behind catches up first.
+    /// is behind catches up first. If its own candidacy or reign was interrupted, others may follow its ballot, and none of them takes
+    /// part in a term below that: it stands again at once.
     fn watch_participation(&mut self) {
         if self.is_accepting() {
             self.waits.stranded.relieve();
+            self.interrupted = None;
         } else if self.is_behind() {
             self.waits.stranded.pause();
+        } else if self.interrupted.is_some() && self.hears_quorum() && self.has_watchdog() {
+            if self.takes_up() {
+                CANDIDACY_RESUMED.reached();
+                self.paxos.try_become_leader();
+            }
         } else if self.waits.stranded.endure() && self.hears_quorum() && self.has_watchdog() {
             self.counts.rescues += 1;
             RESCUED.reached();
             self.paxos.try_become_leader();
         }
+    }
+
+    /// Whether this member is to stand again, having been interrupted: not where anybody follows a later ballot than its own.
+    fn takes_up(&mut self) -> bool {
+        let Some(ballot) = self.interrupted.take() else { return false };
+        let heard = self.paxos.get_ui_states().heartbeats;
+        self.paxos.get_promise() == ballot && heard.iter().all(|reply| reply.leader <= ballot)
     }
 
     /// A member that has followed for a while has caught up: what little is missing comes with the promises.

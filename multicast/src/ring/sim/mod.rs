@@ -35,6 +35,8 @@ pub(super) enum Fault {
     LateInstalled,
     /// Entries above an installed piece are dropped.
     AboveDropped,
+    /// A candidate that is found to be behind does not stand again when it is level.
+    CandidacyForgotten,
     /// An installed piece sets the promise to the accepted round.
     PromiseReset,
 }

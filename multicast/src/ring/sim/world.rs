@@ -80,8 +80,26 @@ pub(crate) struct World {
     pub(crate) profile: Profile,
     fault: Option<Fault>,
     is_chaos: bool,
+    /// What each member counted when peace began.
+    at_peace: Vec<Tally>,
     ids: u64,
     steps: u64,
+}
+
+/// What a member has counted of its troubles, and whether the last ballot that it has promised is its own.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    rescues: u64,
+    caught_up: u64,
+    is_candidate: bool,
+}
+
+impl Tally {
+    fn of(member: &Member) -> Tally {
+        let ring = member.ring();
+        let (rescues, caught_up) = (ring.counts().rescues, ring.catch_ups().ended);
+        Tally { rescues, caught_up, is_candidate: ring.has_promised_itself() }
+    }
 }
 
 /// What a run came to.
@@ -131,6 +149,7 @@ impl World {
             profile,
             fault,
             is_chaos: true,
+            at_peace: Vec::new(),
             ids: 0,
             steps: 0,
         };
@@ -180,6 +199,7 @@ impl World {
             }
         }
         self.stalled_us.fill(0);
+        self.at_peace = self.members.iter().map(Tally::of).collect();
         for (from, to) in pairs(members) {
             self.sever(from, to);
             self.schedule(self.now_us + 1_000, Event::Connect { from, to });
@@ -323,7 +343,21 @@ impl World {
         running.ring.serve(&mut pieces);
         self.send(at, ready);
         self.send_bulk(at, pieces);
+        self.check_rescue(at)?;
         self.checker.check(&mut self.members, at)
+    }
+
+    /// A candidate that has caught up in peace stands again by itself: it need not find out first that nobody helps it.
+    fn check_rescue(&mut self, at: usize) -> Result<(), Violation> {
+        if self.is_chaos {
+            return Ok(());
+        }
+        let (known, now) = (self.at_peace[at], Tally::of(&self.members[at]));
+        if now.rescues > known.rescues && known.is_candidate && known.caught_up < now.caught_up {
+            return Err(format!("member {at} was stranded after it had caught up"));
+        }
+        self.at_peace[at] = Tally { caught_up: known.caught_up, ..now };
+        Ok(())
     }
 
     fn write(&mut self, at: usize) {
