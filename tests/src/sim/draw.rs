@@ -109,7 +109,8 @@ pub fn sizes(rng: &mut SmallRng) -> Sizes {
         return Sizes::USUAL;
     }
     let frame_bytes = *[4_000, 8_000, 20_000].choose(rng).expect("three");
-    let reply_bytes = (frame_bytes * rng.random_range(10..30) / 10).max(2_000);
+    // As with the limits that are built in, the reply with any value that was let through is let through too.
+    let reply_bytes = frame_bytes + AROUND_BYTES + frame_bytes * rng.random_range(0..20) / 10;
     Sizes { frame_bytes, reply_bytes, long: rng.random_range(1..25) }
 }
 
