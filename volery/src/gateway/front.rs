@@ -113,6 +113,7 @@ impl Front<Volery> for Gateway {
             Event::SessionClosed { session } => return self.session_closed(session),
         };
         self.newest = self.newest.max(zxid);
+        self.recent.note(partition, position, &path);
         let connections = &self.connections;
         let may_read = |id: ConnectionId| {
             let caller = connections.get(&id).map(|connection| &connection.caller);

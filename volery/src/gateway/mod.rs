@@ -37,6 +37,7 @@ mod outcome;
 mod pipeline;
 mod plan;
 mod rearm;
+mod recent;
 mod reigns;
 mod telling;
 mod usage;
@@ -64,6 +65,7 @@ use latency::Latency;
 use marks::Marks;
 use pipeline::{Due, Next, SendLimits, Sending, Unanswered};
 use plan::{Here, Plan};
+use recent::Recent;
 use reigns::Reigns;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,6 +116,7 @@ pub struct Gateway {
     hearings: Hearings,
     reigns: Reigns,
     marks: Marks,
+    recent: Recent,
     /// The greatest zxid that this node knows of.
     newest: Zxid,
     /// What clients had asked for that have gone.
@@ -156,6 +159,7 @@ impl Gateway {
             hearings: Hearings::new(partitions),
             reigns: Reigns::new(partitions),
             marks: Marks::new(partitions),
+            recent: Recent::new(partitions),
             newest: Zxid::ZERO,
             gone: Vec::new(),
             unsettled: Vec::new(),

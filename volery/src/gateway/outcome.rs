@@ -12,6 +12,7 @@ use crate::wire::{self, ErrorCode, OpResult, Stat};
 use crate::zxid::Zxid;
 use eyrie::{Answer, Commands, ConnectionId, Outcome, PartitionId, Refusal};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A request that has looked at znodes, and its answer.
 #[derive(Clone, Copy)]
@@ -80,7 +81,7 @@ impl Gateway {
     fn settle_one(&mut self, id: ConnectionId, look: Look<'_>, reply: &Reply, commands: &Commands<Volery>) {
         let Some(pipeline) = self.connections.get_mut(&id).and_then(Connection::pipeline) else { return };
         let effect = pipeline.effect(look.number);
-        if effect.path().is_some_and(|path| !self.hears_behind(look, commands.oracle().of(path), commands)) {
+        if effect.paths().any(|path| !self.hears_behind(look, path, commands)) {
             ARMED_LATE.reached();
             return self.drop_connection(id);
         }
@@ -100,11 +101,16 @@ impl Gateway {
         }
     }
 
-    /// Whether everything that has happened in a partition since a request looked there is still to be heard of: its answer may
-    /// be a repeat, or of another partition's replica, while what tells of this one broke off.
-    fn hears_behind(&self, look: Look<'_>, partition: PartitionId, commands: &Commands<Volery>) -> bool {
-        let hears = self.marks.hears_from(partition, look.arms(partition).at);
-        hears || commands.is_hosted(partition) || ARMED_TOO_LATE.is_planted()
+    /// Whether everything that has happened to a znode since a request looked at it is still to be heard of. Its answer may be a repeat, or
+    /// of another partition's replica, and come after what the replica here has told, or while what tells of the partition broke off.
+    fn hears_behind(&self, look: Look<'_>, path: &Arc<str>, commands: &Commands<Volery>) -> bool {
+        let partition = commands.oracle().of(path);
+        let at = look.arms(partition).at;
+        let hears = match commands.is_hosted(partition) {
+            true => !self.recent.happened_behind(partition, at, path),
+            false => self.marks.hears_from(partition, at),
+        };
+        hears || ARMED_TOO_LATE.is_planted()
     }
 
     fn outcome(

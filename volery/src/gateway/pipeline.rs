@@ -78,13 +78,14 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// A path in the one partition whose watches it may arm.
-    pub fn path(&self) -> Option<&Arc<str>> {
-        match self {
-            Effect::None => None,
-            Effect::Arm(arm) => Some(&arm.path),
-            Effect::Rearm { watches, .. } => watches.first().map(|rearmed| &rearmed.path),
-        }
+    /// The paths whose watches it may arm.
+    pub fn paths(&self) -> impl Iterator<Item = &Arc<str>> {
+        let (arm, watches) = match self {
+            Effect::None => (None, [].as_slice()),
+            Effect::Arm(arm) => (Some(&arm.path), [].as_slice()),
+            Effect::Rearm { watches, .. } => (None, watches.as_ref()),
+        };
+        arm.into_iter().chain(watches.iter().map(|rearmed| &rearmed.path))
     }
 }
 
