@@ -4,14 +4,12 @@ use tests::sim::campaign::{follow, guarded};
 use tests::sim::run::Plan;
 use tests::sim::scripts::SCRIPTS;
 
+/// That each shows its bug where that is planted is seen by the museum.
 #[test]
-fn every_script_holds_and_shows_its_bug() {
+fn every_script_holds() {
     for script in SCRIPTS {
-        let wrong = |seeds: u64, fault| {
-            (0..seeds).find_map(|seed| follow(script, seed, fault).violation.map(|what| (seed, what)))
-        };
-        assert_eq!(wrong(8, None), None, "{}", script.name);
-        assert!(script.fault.is_none() || wrong(100, script.fault).is_some(), "not shown: {}", script.name);
+        let wrong = (0..12).find_map(|seed| follow(script, seed, None).violation.map(|what| (seed, what)));
+        assert_eq!(wrong, None, "{}", script.name);
     }
 }
 

@@ -177,12 +177,14 @@ impl Expiry {
         left.collect()
     }
 
-    /// Another node tells how its reign has left a timer. `current` is the reign of this node over the session's home, if it has
-    /// one. Says whether the timer goes on from there at once.
+    /// Another node tells how its reign has left a timer; a later reign may have been told of already. `current` is the reign of this
+    /// node over the session's home, if it has one. Says whether the timer goes on from there at once.
     pub fn inherit(&mut self, left: Left, reign: Epoch, ended_ms_ago: u64, current: Option<Epoch>) -> bool {
         let now_ms = self.now_ms;
-        let timer = self.timers.get_mut(&left.session).filter(|timer| timer.epoch == left.epoch);
-        let Some(timer) = timer else { return false };
+        let is_told = |timer: &&mut Timer| {
+            timer.epoch == left.epoch && timer.ended.is_none_or(|ended| ended.reign <= reign)
+        };
+        let Some(timer) = self.timers.get_mut(&left.session).filter(is_told) else { return false };
         let ended_ms = now_ms.saturating_sub(ended_ms_ago);
         timer.ended = Some(Ended { reign, ended_ms, remaining_ms: u64::from(left.remaining_ms) });
         let resumed_ms =
@@ -330,6 +332,16 @@ mod tests {
         expiry.begin_reign(9, 50, |_| true);
         assert!(expiry.tick(1_139).is_empty());
         assert_eq!(expiry.tick(1_140), [(A, 1), (B, 1)]);
+    }
+
+    #[test]
+    fn what_an_earlier_reign_has_left_does_not_replace_what_a_later_one_has() {
+        let left = ended().left(7, |_| true);
+        let mut expiry = others(&left, 7);
+        let earlier = Left { remaining_ms: 80, ..left[0].1 };
+        assert!(!expiry.inherit(earlier, 5, 10, None));
+        expiry.begin_reign(8, 50, |_| true);
+        assert_eq!(expiry.tick(1_030), [(A, 1)]);
     }
 
     #[test]
