@@ -20,7 +20,7 @@ fn number(variable: &str) -> Option<u64> {
 
 fn seeds() -> Range<u64> {
     let (first, debug) =
-        (number("RING_FIRST").unwrap_or(0), if cfg!(debug_assertions) { 250 } else { 2_000 });
+        (number("RING_FIRST").unwrap_or(0), if cfg!(debug_assertions) { 100 } else { 2_000 });
     first..first + number("RING_SEEDS").unwrap_or(debug)
 }
 
