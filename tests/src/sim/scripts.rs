@@ -59,6 +59,11 @@ pub const SCRIPTS: &[Script] = &[
         run: sessions::heard_of_in_the_reign_between,
     },
     Script {
+        name: "a sequential znode takes no name that another has",
+        fault: Some(eyrie::faults::MISSING_TAKEN_FOR_ABSENT),
+        run: sessions::a_sequential_name_that_is_taken,
+    },
+    Script {
         name: "what a session asked for takes no effect after its end",
         fault: Some(eyrie::faults::CLOSED_CLIENT_TAKEN),
         run: sessions::request_after_the_end,
@@ -189,6 +194,12 @@ fn create(path: &Arc<str>) -> Request {
 fn create_with(path: &Arc<str>, bytes: usize) -> Request {
     let (data, acl, mode) = (Some(vec![b'v'; bytes].into()), Acl::open_unsafe(), Ok(CreateMode::Persistent));
     Request::Create(Create { path: path.clone(), data, acl, mode, with_stat: false })
+}
+
+/// Creates a sequential znode.
+fn sequential(prefix: &Arc<str>) -> Request {
+    let (acl, mode) = (Acl::open_unsafe(), Ok(CreateMode::PersistentSequential));
+    Request::Create(Create { path: prefix.clone(), data: None, acl, mode, with_stat: false })
 }
 
 fn get(path: &Arc<str>, watch: bool) -> Request {

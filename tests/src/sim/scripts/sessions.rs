@@ -1,8 +1,8 @@
 //! Ends of sessions, and who is told of them.
 
 use super::{
-    Line, TIMEOUT_MS, TIMEOUT_US, calm, create, get, leader_of, path_of, set_data, set_to, sync, unless,
-    wait, wait_until,
+    Line, TIMEOUT_MS, TIMEOUT_US, calm, create, get, leader_of, path_of, sequential, set_data, set_to, sync,
+    unless, wait, wait_until,
 };
 use crate::sim::cluster::Cluster;
 use eyrie::PartitionId;
@@ -251,4 +251,19 @@ pub(super) fn request_after_the_end(seed: u64) -> Option<String> {
     unless(found == Some(Err(ErrorCode::NoNode)), || {
         format!("created by a session that had ended: {found:?}")
     })
+}
+
+/// Another has the name that a sequential znode comes to. The partition of the parent does not hold it, and must have asked.
+pub(super) fn a_sequential_name_that_is_taken(seed: u64) -> Option<String> {
+    let mut world = calm(seed, 3);
+    let (mut line, _) = Line::open(&mut world, (seed % 3) as usize, TIMEOUT_MS * 10, None);
+    let prefix: Arc<str> = format!("/{seed}-").into();
+    let Ok(Reply::Path(first)) = line.call(&mut world, 1, &sequential(&prefix)) else {
+        return Some("no sequential znode was created".to_owned());
+    };
+    let number: u64 = first[prefix.len()..].parse().expect("a number");
+    let taken: Arc<str> = format!("{prefix}{:010}", number + 2).into();
+    line.call(&mut world, 2, &create(&taken)).expect("created by hand");
+    let second = line.call(&mut world, 3, &sequential(&prefix));
+    unless(second == Err(ErrorCode::NodeExists), || format!("{taken} was there, and it was told {second:?}"))
 }
