@@ -6,6 +6,7 @@ mod absences;
 mod cuts;
 mod episode;
 mod full_disks;
+mod latencies;
 mod lost_pieces;
 mod pauses;
 mod sizes;

@@ -46,6 +46,8 @@ pub struct Absences {
     pub count: u32,
     /// How many bytes of values are written meanwhile.
     pub bytes: u64,
+    /// Whether another node is killed as soon as the one that was away is back, so that it is needed, and not when it is level.
+    pub is_needed: bool,
     /// Until the node is level, no write may take longer than this to be acknowledged.
     pub silence_max: Option<Duration>,
 }

@@ -94,6 +94,9 @@ struct Arguments {
     /// How many MiB a node misses that is away.
     #[arg(long, default_value_t = 120, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     absent_mib: u64,
+    /// In --absences, kill another node as soon as the one that was away is back: what it lacks is needed then.
+    #[arg(long, requires = "absences")]
+    needed: bool,
     /// Do not judge whether reads are old; so it always is for several ZooKeeper nodes.
     #[arg(long)]
     stale_reads: bool,
@@ -201,7 +204,7 @@ impl Arguments {
             return Err("--absences is for volery, and needs --nodes 3 or more".to_owned());
         }
         let bytes = self.absent_mib << 20;
-        Ok(Some(Absences { count, bytes, silence_max: self.silence_max() }))
+        Ok(Some(Absences { count, bytes, is_needed: self.needed, silence_max: self.silence_max() }))
     }
 
     fn silence_max(&self) -> Option<Duration> {

@@ -1,101 +1,83 @@
 //! One node is away while much is written, and comes back; then another one is killed.
 
+use super::latencies::{Latencies, Stages};
 use super::{Faults, RECOVERY_MAX, process_fault};
 use crate::judgement::connect;
 use crate::schedule::Absences;
 use crate::status::status;
 use crate::violation::Violation;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use volery::client::Client;
 use volery::status::Status;
 use volery::wire::CreateMode;
 
-/// How long the others are measured before each absence.
-const BEFORE: Duration = Duration::from_secs(5);
+/// How long the others are measured before each absence, without the node, and when it is level again.
+const MEASURED: Duration = Duration::from_secs(5);
 /// How much one write of what is missed holds.
 const VALUE_BYTES: usize = 512 << 10;
 /// Over so many znodes it is spread, and so over the partitions.
 const VALUES: usize = 8;
 
-/// How long single writes took through nodes that were there all the time.
-#[derive(Debug, Default)]
-struct Latencies(Vec<Duration>);
-
-impl Latencies {
-    fn quantile(&mut self, per_mille: usize) -> Duration {
-        self.0.sort_unstable();
-        let at = self.0.len() * per_mille / 1_000;
-        self.0.get(at.min(self.0.len().saturating_sub(1))).copied().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Latencies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sorted = Latencies(self.0.clone());
-        let [half, most, all] = [500, 990, 1_000].map(|per_mille| sorted.quantile(per_mille).as_millis());
-        write!(f, "p50 {half} ms, p99 {most} ms, longest {all} ms of {}", self.0.len())
-    }
-}
-
 impl Faults<'_> {
     /// Each node in turn is away while as much is written as said: stopped or killed, one after the other.
     pub(super) fn absences(&mut self, absences: &Absences) -> Result<(), Violation> {
+        (0..absences.count).try_for_each(|absence| self.absence(absences, absence))
+    }
+
+    fn absence(&mut self, absences: &Absences, absence: u32) -> Result<(), Violation> {
         let nodes = self.cluster.count();
-        for absence in 0..absences.count {
-            let away = absence as usize % nodes;
-            let is_killed = absence % 2 == 1;
-            let others: Vec<SocketAddr> =
-                (0..nodes).filter(|node| *node != away).map(|node| self.world.nodes[node].address).collect();
-            let mut client =
-                connect(self.world, &others).map_err(|error| answered("a probe connects", error))?;
-            let name = format!("/away{absence}");
-            client
-                .create(&name, "", CreateMode::Persistent)
-                .map_err(|error| answered("a probe creates", error))?;
-            self.begin();
-            let before = self.probe(&mut client, &name, |began| began.elapsed() > BEFORE)?;
-            let silence_before = self.world.record.take_silence();
-            // A process that starts counts from 0.
-            let known = if is_killed { 0 } else { self.catch_ups(away) };
-            self.leave(away, is_killed)?;
-            let written = Instant::now();
-            self.write(&mut client, &name, absences.bytes)?;
-            let write_ms = written.elapsed().as_millis();
-            let missed = self.decided_without(away);
-            let returned = self.come_back(away, is_killed)?;
-            let address = self.world.nodes[away].address;
-            let during = self.probe(&mut client, &name, |_| {
-                status(address).is_some_and(|status| is_level(&status, &missed))
-            })?;
-            let level = returned.elapsed();
-            let silence = self.world.record.take_silence();
-            let catch_ups = self.catch_ups(away).saturating_sub(known);
-            let next = (away + 1) % nodes;
-            let acknowledging = self.kill_another(next)?;
-            let line = format!(
-                "absence {}/{} of node {}, {}: {} MiB missed in {write_ms} ms, level {} ms after it came back, having caught up in {catch_ups} rings; \
-                 the others before: {before}, longest without an acknowledgement {} ms; until it was level: {during}, {} ms; \
-                 acknowledging {} ms after node {} was killed",
-                absence + 1,
-                absences.count,
-                away + 1,
-                if is_killed { "killed" } else { "stopped" },
-                absences.bytes >> 20,
-                level.as_millis(),
-                silence_before.as_millis(),
-                silence.as_millis(),
-                acknowledging.as_millis(),
-                next + 1,
-            );
-            self.report.fault(&line, &self.world.record);
-            self.judge_absence(absences, away, silence, catch_ups);
-            self.restart_and_wait_for(next)?;
-            self.wait_for_all()?;
-        }
-        Ok(())
+        let (away, is_killed) = (absence as usize % nodes, absence % 2 == 1);
+        let others: Vec<SocketAddr> =
+            (0..nodes).filter(|node| *node != away).map(|node| self.world.nodes[node].address).collect();
+        let mut client = connect(self.world, &others).map_err(|error| answered("a probe connects", error))?;
+        let name = format!("/away{absence}");
+        client
+            .create(&name, "", CreateMode::Persistent)
+            .map_err(|error| answered("a probe creates", error))?;
+        self.begin();
+        let before = self.probe(&mut client, &name, |began| began.elapsed() > MEASURED)?;
+        let silence_before = self.world.record.take_silence();
+        // A process that starts counts from 0.
+        let known = if is_killed { 0 } else { self.catch_ups(away) };
+        self.leave(away, is_killed)?;
+        let without = self.probe(&mut client, &name, |began| began.elapsed() > MEASURED)?;
+        let written = Instant::now();
+        self.write(&mut client, &name, absences.bytes)?;
+        let write_ms = written.elapsed().as_millis();
+        let missed = self.decided_without(away);
+        let returned = self.come_back(away, is_killed)?;
+        let next = (away + 1) % nodes;
+        let mut line = format!(
+            "absence {}/{} of node {}, {}: {} MiB missed in {write_ms} ms",
+            absence + 1,
+            absences.count,
+            away + 1,
+            if is_killed { "killed" } else { "stopped" },
+            absences.bytes >> 20,
+        );
+        let acknowledging = if absences.is_needed { Some(self.kill_another(next)?) } else { None };
+        let address = self.world.nodes[away].address;
+        let is_level = |_| status(address).is_some_and(|status| is_level(&status, &missed));
+        let during = self.probe(&mut client, &name, is_level)?;
+        let level_ms = returned.elapsed().as_millis();
+        let silence = self.world.record.take_silence();
+        let catch_ups = self.catch_ups(away).saturating_sub(known);
+        line += &format!(", level {level_ms} ms after it came back, having caught up in {catch_ups} rings; ");
+        line += &match acknowledging {
+            Some(acknowledging) => needed(next, acknowledging),
+            None => {
+                let after = self.probe(&mut client, &name, |began| began.elapsed() > MEASURED)?;
+                let stages = Stages { before, without, during, after };
+                let acknowledging = self.kill_another(next)?;
+                unneeded(&stages, [silence_before, silence], next, acknowledging)
+            }
+        };
+        self.report.fault(&line, &self.world.record);
+        self.judge_absence(absences, away, silence, catch_ups);
+        self.restart_and_wait_for(next)?;
+        self.wait_for_all()
     }
 
     /// One write after the other, until `is_over`.
@@ -107,12 +89,12 @@ impl Faults<'_> {
     ) -> Result<Latencies, Violation> {
         let (began, mut latencies) = (Instant::now(), Latencies::default());
         while !is_over(began) {
-            if began.elapsed() > BEFORE + RECOVERY_MAX {
+            if began.elapsed() > MEASURED + RECOVERY_MAX {
                 return Err(Violation::NoProgress { seconds: RECOVERY_MAX.as_secs() });
             }
             let sent = Instant::now();
             self.set(client, path, Vec::new())?;
-            latencies.0.push(sent.elapsed());
+            latencies.add(sent.elapsed());
             self.wait_until(Instant::now() + Duration::from_millis(5))?;
         }
         Ok(latencies)
@@ -192,6 +174,23 @@ impl Faults<'_> {
     }
 }
 
+/// When nobody else was killed until the node was level.
+fn unneeded(stages: &Stages, [before, since]: [Duration; 2], next: usize, acknowledging: Duration) -> String {
+    format!(
+        "the others {stages}; longest without an acknowledgement {} ms before, {} ms since; acknowledging {} ms after node {} was killed",
+        before.as_millis(),
+        since.as_millis(),
+        acknowledging.as_millis(),
+        next + 1,
+    )
+}
+
+/// When another one was killed as soon as the node was back.
+fn needed(next: usize, acknowledging: Duration) -> String {
+    let ms = acknowledging.as_millis();
+    format!("node {} was killed when it came back, and a write was acknowledged after {ms} ms", next + 1)
+}
+
 /// Whether a node has everything of what it had missed. It need not have fetched it in pieces: what the others have kept for its
 /// connections may suffice.
 fn is_level(status: &Status, missed: &BTreeMap<String, u64>) -> bool {
@@ -231,12 +230,5 @@ mod tests {
         assert_eq!(catch_ups(&level), 3);
         assert!(!is_level(&of(vec![ring("p0", 5, false), ring("p1", 6, false)]), &missed));
         assert!(!is_level(&of(vec![ring("p0", 5, true), ring("p1", 7, false)]), &missed));
-    }
-
-    #[test]
-    fn latencies_are_told_by_quantiles() {
-        let latencies = Latencies((1..=200).map(Duration::from_millis).collect());
-        assert_eq!(latencies.to_string(), "p50 101 ms, p99 199 ms, longest 200 ms of 200");
-        assert_eq!(Latencies::default().to_string(), "p50 0 ms, p99 0 ms, longest 0 ms of 0");
     }
 }
