@@ -238,6 +238,16 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.multicast.meet(peer, nonce)
     }
 
+    /// The connection to another node on which its rings' messages come has ended.
+    pub fn ring_lost(&mut self, peer: NodeId) {
+        self.multicast.lost(peer);
+    }
+
+    /// A bulk connection to another node begins.
+    pub fn bulk_connected(&mut self, peer: NodeId) {
+        self.multicast.bulk_connected(peer);
+    }
+
     /// A message of another node has come.
     pub fn step(&mut self, from: NodeId, message: Bytes) -> Result<(), PeerError> {
         self.multicast.step(from, message)
@@ -543,13 +553,7 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         }
         self.submit();
         self.commands.set_in_flight(self.multicast.counts().in_flight);
-        self.multicast.check_reads()
-    }
-
-    /// Whether the log could be read so far, also for what was drained since the last [`deliver`](Node::deliver). The error is the end of
-    /// the process.
-    pub fn check_reads(&self) -> Result<(), FollowError> {
-        self.multicast.check_reads()
+        Ok(())
     }
 
     /// Whether the front wants to see the node's status.

@@ -136,8 +136,10 @@ impl Peers {
                 LinkEvent::Down { peer, channel } => {
                     tracing::info!(%peer, %channel, "a link is down");
                     self.up.remove(&(peer, channel));
-                    if channel == Channel::Exchange {
-                        node.lost(peer);
+                    match channel {
+                        Channel::Ring => node.ring_lost(peer),
+                        Channel::Exchange => node.lost(peer),
+                        Channel::Bulk => {}
                     }
                 }
                 LinkEvent::Message { peer, channel: Channel::Ring | Channel::Bulk, bytes } => {
@@ -221,7 +223,7 @@ impl Peers {
         tracing::info!(%peer, %channel, "a link is up");
         match channel {
             Channel::Exchange => node.found(peer),
-            Channel::Bulk => {}
+            Channel::Bulk => node.bulk_connected(peer),
             Channel::Ring => {
                 let nonce = self.nonces.get(&peer).expect("a peer is met before its links are up");
                 if let Err(amnesiac) = node.meet(peer, short(*nonce)) {

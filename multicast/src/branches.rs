@@ -20,6 +20,12 @@ pub const CAUGHT_UP_IN_PIECES: Branch = Branch::new("a catching up in pieces beg
 pub const PIECE_INSTALLED: Branch = Branch::new("a piece of the decided log installed");
 /// No piece has come for long: the peer is asked how far it is, and perhaps another one for the piece.
 pub const PIECE_MISSED: Branch = Branch::new("a piece that did not come");
+/// A peer that has asked for a piece waits, for the others decide without it.
+pub const PIECE_PACED: Branch = Branch::new("a piece that waited for the pace");
+/// The connection to the peer that was asked for a piece has ended.
+pub const SERVER_LOST: Branch = Branch::new("a peer lost that was asked for a piece");
+/// A piece may be lost with the bulk connection, and is given again.
+pub const SERVED_AGAIN: Branch = Branch::new("a piece given again on a new bulk connection");
 /// A member that lacked too much lacks that no more.
 pub const LEVEL_AGAIN: Branch = Branch::new("a catching up in pieces ended");
 /// A candidate or leader that has started again, or was found to be behind and is level, stands again.
@@ -34,10 +40,6 @@ pub const OLDER_COPY_REFUSED: Branch = Branch::new("an older copy refused");
 pub const TORN_TAIL: Branch = Branch::new("a torn tail cut off");
 /// What stands behind the end of the log is cleared.
 pub const BEHIND_END_CLEARED: Branch = Branch::new("pages behind the end cleared");
-/// A read of the log fails while the node runs: what it has made since is thrown away, and the process ends.
-pub const READ_FAILED: Branch = Branch::new("a read of the log failed");
-/// The consensus crate is given nothing in place of entries that could not be read.
-pub const SUFFIX_UNREAD: Branch = Branch::new("entries for another member not read");
 /// A file of the log that was not begun is removed.
 pub const UNBEGUN_SEGMENT: Branch = Branch::new("an unbegun segment removed");
 /// A leader that has not decided its log names no read index.
@@ -66,6 +68,9 @@ pub const BRANCHES: &[Branch] = &[
     CAUGHT_UP_IN_PIECES,
     PIECE_INSTALLED,
     PIECE_MISSED,
+    PIECE_PACED,
+    SERVER_LOST,
+    SERVED_AGAIN,
     LEVEL_AGAIN,
     CANDIDACY_RESUMED,
     LACKS_TOO_MUCH,
@@ -73,8 +78,6 @@ pub const BRANCHES: &[Branch] = &[
     OLDER_COPY_REFUSED,
     TORN_TAIL,
     BEHIND_END_CLEARED,
-    READ_FAILED,
-    SUFFIX_UNREAD,
     UNBEGUN_SEGMENT,
     LOG_UNDECIDED,
     OTHER_BALLOT,

@@ -12,7 +12,7 @@ use crate::message::Message;
 use crate::multicast::{ENTRY_BYTES, LEADS_SURELY_MS, Sent};
 use crate::read_index::{ReadIndex, Told};
 use crate::relay::{FollowError, Relay, Survey};
-use crate::ring::{Amnesiac, Followers, Outgoing, Ring, StepError};
+use crate::ring::{Allowances, Amnesiac, Followers, Outgoing, Ring, StepError};
 use crate::ring_id::RingId;
 use crate::sequence::Sequence;
 use crate::{NodeId, PartitionId};
@@ -297,9 +297,9 @@ impl Lane {
     }
 
     /// Takes over a piece of the decided log that a member has asked for. Says whether there was one to read.
-    pub(crate) fn serve(&mut self, into: &mut Vec<Sent>) -> bool {
+    pub(crate) fn serve(&mut self, allowances: &mut Allowances, into: &mut Vec<Sent>) -> bool {
         let (id, mut pieces) = (self.ring.id(), Vec::new());
-        let served = self.ring.serve(&mut pieces);
+        let served = self.ring.serve(allowances, &mut pieces);
         into.extend(pieces.into_iter().map(|Outgoing { to, message, after, is_free }| Sent {
             to,
             is_free,

@@ -88,9 +88,9 @@ pub use node_id::NodeId;
 pub use partition::{Destinations, PARTITIONS_MAX, PartitionId};
 pub use relay::{FollowError, Relay, Survey, Taken};
 pub use ring::{
-    Amnesiac, CatchUpCounts, FOLLOW_PATIENCE_MS, FollowerRing, Following, LAG_WEIGHT_MAX, Outgoing,
-    PIECE_WEIGHT_MAX, PaxosRing, RecoverError, Ring, RingConfig, RingCounts, RingLimits, RingTiming,
-    SoloRing, StepError, TAIL_WEIGHT_MAX,
+    Allowances, Amnesiac, CatchUpCounts, FOLLOW_PATIENCE_MS, FollowerRing, Following, LAG_WEIGHT_MAX,
+    Outgoing, PACE_BYTES, PIECE_WEIGHT_MAX, PaxosRing, RecoverError, Ring, RingConfig, RingCounts,
+    RingLimits, RingTiming, SoloRing, StepError, TAIL_WEIGHT_MAX,
 };
 pub use ring_id::RingId;
 pub use sequence::{Delivery, Position, Sequence};

@@ -1,7 +1,7 @@
 //! One node's share of the atomic multicast: its rings, the relay between them, what it submits and what it delivers.
 
 use crate::address::{self, Misaddressed};
-use crate::branches::{NOBODY_LEADS_HERE, READ_FAILED, SENT_TO_NEW_LEADER};
+use crate::branches::{NOBODY_LEADS_HERE, SENT_TO_NEW_LEADER};
 use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::envelope::{CommandId, Envelope};
@@ -13,8 +13,8 @@ use crate::message::{MalformedMessage, Message};
 use crate::read_index::Told;
 use crate::relay::FollowError;
 use crate::ring::{
-    Amnesiac, CatchUpCounts, FollowerRing, Following, PaxosRing, RecoverError, Ring, RingConfig, RingLimits,
-    RingTiming, SoloRing, StepError,
+    Allowances, Amnesiac, CatchUpCounts, FollowerRing, Following, PaxosRing, RecoverError, Ring, RingConfig,
+    RingLimits, RingTiming, SoloRing, StepError,
 };
 use crate::ring_id::RingId;
 use crate::sequence::{Delivery, Position};
@@ -129,6 +129,8 @@ pub struct Multicast {
     sent: Vec<Sent>,
     /// Whether this turn may still read a piece of a decided log for a member that is behind.
     may_serve: bool,
+    /// How much each peer may have of that.
+    allowances: Allowances,
     /// The lane that is asked first for the next one.
     serves_next: usize,
 }
@@ -139,7 +141,8 @@ impl Multicast {
         let me = NodeId(0);
         let layout = Layout::new(me, vec![me], partitions, 1);
         let recover = |id| Ok(Box::new(SoloRing::recover(id, log.clone())) as Box<dyn Ring>);
-        let Ok(multicast) = Multicast::over::<Infallible>(&layout, log.clone(), recover);
+        let Ok(multicast) =
+            Multicast::over::<Infallible>(&layout, RingLimits::default(), log.clone(), recover);
         multicast
     }
 
@@ -151,11 +154,12 @@ impl Multicast {
         limits: RingLimits,
         log: SharedLog,
     ) -> Result<Multicast, RecoverError> {
-        Multicast::over(layout, log.clone(), |id| recover(layout, timing, limits, id, log.clone()))
+        Multicast::over(layout, limits, log.clone(), |id| recover(layout, timing, limits, id, log.clone()))
     }
 
     fn over<E>(
         layout: &Layout,
+        limits: RingLimits,
         log: SharedLog,
         mut recover: impl FnMut(RingId) -> Result<Box<dyn Ring>, E>,
     ) -> Result<Multicast, E> {
@@ -174,6 +178,7 @@ impl Multicast {
             delivered: 0,
             sent: Vec::new(),
             may_serve: false,
+            allowances: Allowances::new(limits),
             serves_next: 0,
         })
     }
@@ -205,6 +210,7 @@ impl Multicast {
         let last_ms = self.partitions.iter().map(|partition| partition.sequence.last_ms()).max();
         self.clock.tick(now_ms, wall_ms, last_ms.unwrap_or_default());
         self.may_serve = true;
+        self.allowances.tick(now_ms, self.log.lock().appended());
         for lane in self.lanes() {
             lane.ring_mut().tick(now_ms);
         }
@@ -226,6 +232,16 @@ impl Multicast {
             lane.meet(peer, nonce)?;
         }
         Ok(())
+    }
+
+    /// The connection to another node has ended.
+    pub fn lost(&mut self, peer: NodeId) {
+        self.lanes().for_each(|lane| lane.ring_mut().lost(peer));
+    }
+
+    /// A connection to another node begins on [`Channel::Bulk`]: pieces that were drained for it before may be lost.
+    pub fn bulk_connected(&mut self, peer: NodeId) {
+        self.lanes().for_each(|lane| lane.ring_mut().bulk_connected(peer));
     }
 
     /// Handles a message of another node's multicast. Whatever it holds is checked here. After an error nothing has changed, but
@@ -255,18 +271,10 @@ impl Multicast {
         Ok(())
     }
 
-    /// What is to be sent to other nodes for all that was done before. Called after [`take_buffer`](Multicast::take_buffer). Nothing,
-    /// once a read of the log has failed: what was made since may lack what was not read.
+    /// What is to be sent to other nodes for all that was done before. Called after [`take_buffer`](Multicast::take_buffer).
     pub fn drain(&mut self) -> Vec<Sent> {
         self.gather();
-        let sent = std::mem::take(&mut self.sent);
-        if self.check_reads().is_ok() { sent } else { Vec::new() }
-    }
-
-    /// Whether the log could be read so far. The error is the end of the process, as one of [`propose`](Multicast::propose) is.
-    pub fn check_reads(&self) -> Result<(), FollowError> {
-        self.log.lock().check_reads().inspect_err(|_| READ_FAILED.reached())?;
-        Ok(())
+        std::mem::take(&mut self.sent)
     }
 
     /// Sends again what has waited too long for its reply.
@@ -285,7 +293,7 @@ impl Multicast {
         }
     }
 
-    /// Proposes what this turn brought: relayed envelopes first, then every open batch. After an error no buffer is taken.
+    /// Proposes what this turn brought: relayed envelopes first, then every open batch.
     pub fn propose(&mut self) -> Result<(), FollowError> {
         let now = self.clock.now();
         self.shared.propose(now);
@@ -295,7 +303,7 @@ impl Multicast {
         }
         let proposed = self.lanes().map(Lane::take_proposed).sum();
         self.clock.proposed(proposed);
-        self.check_reads()
+        Ok(())
     }
 
     /// What the log must write and sync next, if anything. One buffer is in flight at a time.
@@ -476,8 +484,9 @@ impl Multicast {
         }
         let lanes = self.partitions.len() + 1;
         for lane in (0..lanes).map(|step| (self.serves_next + step) % lanes) {
-            let Multicast { partitions, shared, sent, .. } = self;
-            let served = partitions.get_mut(lane).map_or(shared, |partition| &mut partition.lane).serve(sent);
+            let Multicast { partitions, shared, sent, allowances, .. } = self;
+            let lane_of = partitions.get_mut(lane).map_or(shared, |partition| &mut partition.lane);
+            let served = lane_of.serve(allowances, sent);
             if served {
                 self.serves_next = lane + 1;
                 return;

@@ -38,8 +38,6 @@ pub enum Misfortune {
     FailedSync,
     /// A disk is full.
     FullDisk,
-    /// A disk fails to read for a while, or gives other bytes than it holds until its process ends.
-    FailedRead,
     /// A bit of what a disk holds flips, on one machine only.
     Rot,
     /// A disk is replaced by an empty one, on one machine only.
@@ -61,7 +59,7 @@ use Misfortune::*;
 
 impl Misfortune {
     /// All kinds.
-    pub const ALL: [Misfortune; 22] = [
+    pub const ALL: [Misfortune; 21] = [
         Kill,
         PowerLoss,
         Blackout,
@@ -76,7 +74,6 @@ impl Misfortune {
         SlowDisk,
         FailedSync,
         FullDisk,
-        FailedRead,
         Rot,
         BlankDisk,
         OlderCopy,

@@ -26,7 +26,9 @@
 //!    older one is dropped at both ends, and not handled after a newer one has begun.
 //! 3. When a connection begins, both ends call [`meet`](Ring::meet) and then [`reconnected`](Ring::reconnected), before
 //!    they step the first message of it. What was lost with the old connection is not sent again otherwise.
-//!    What [`serve`](Ring::serve) gives travels on a connection of its own, and has no order with the rest.
+//!    What [`serve`](Ring::serve) gives travels on a connection of its own, and has no order with the rest. When that one begins,
+//!    the host calls [`bulk_connected`](Ring::bulk_connected): a piece that was lost is given again. When a connection has ended,
+//!    both ends call [`lost`](Ring::lost), so that a member that is behind turns to another peer at once.
 //! 4. Peers are authenticated: `from` is who the link says it is.
 //!
 //! # When a message leaves
@@ -69,8 +71,11 @@
 //! A Prepare or Promise over an open session whose sender has come to lack twice [`LAG_WEIGHT_MAX`] is not handled: the session begins
 //! anew by levels. A leader that is told of decisions which its own log holds waits for them before it fetches them.
 //!
+//! Pieces come at a pace ([`PACE_BYTES`], `allowance.rs`), so that they take little from those who are level, as long as a quorum of
+//! these decides.
+//!
 //! A quorum may need a member that is behind: of three members one has died, and one lacks a gigabyte. Then nothing is decided
-//! until that member is level, which takes as long as it takes to fetch and write what it lacks, and an election more.
+//! until that member is level, and no piece waits: it takes as long as it takes to fetch and write what it lacks, and an election more.
 //!
 //! # Following
 //!
@@ -121,12 +126,14 @@
 //! - A leader that is cut off goes on leading until it hears of another; what it appends meanwhile stays undecided.
 //! - Only what a node relays makes it ask for another leader: what it submits to one that it cannot reach waits for the link.
 //! - A member that lacks entries which its peers have trimmed stays behind until checkpoints exist.
-//! - A member that is behind becomes level only if it fetches faster than the others write.
+//! - A member that is behind becomes level only if it fetches faster than the others write. Their pace allows that; disks and links
+//!   may not.
 //! - The members are those the log was begun with; nothing records them.
 //! - A follower that lacks what the members have trimmed waits for ever.
 //! - Members may name different leaders while some are cut off; a follower believes each as long as it asks it.
 
 mod admission;
+mod allowance;
 mod codec;
 mod follower;
 mod followers;
@@ -149,11 +156,12 @@ mod storage;
 mod tail;
 mod votes;
 
+pub use allowance::Allowances;
 pub use follower::{FOLLOW_PATIENCE_MS, FollowerRing, Following};
 pub(crate) use followers::Followers;
 pub use paxos::{
-    CatchUpCounts, LAG_WEIGHT_MAX, PIECE_WEIGHT_MAX, PaxosRing, RecoverError, RingConfig, RingCounts,
-    RingLimits, RingTiming, TAIL_WEIGHT_MAX,
+    CatchUpCounts, LAG_WEIGHT_MAX, PACE_BYTES, PIECE_WEIGHT_MAX, PaxosRing, RecoverError, RingConfig,
+    RingCounts, RingLimits, RingTiming, TAIL_WEIGHT_MAX,
 };
 pub use solo::SoloRing;
 
@@ -290,9 +298,16 @@ pub trait Ring {
     /// Appends to `into` what is to be sent for all that was done before.
     fn drain(&mut self, into: &mut Vec<Outgoing>);
 
-    /// Appends to `into` one piece of the decided log for a member that is behind and has asked for it, if any has. It is bulk, and
-    /// has no order with the rest. Says whether anything was read for it.
-    fn serve(&mut self, _into: &mut Vec<Outgoing>) -> bool {
+    /// The connection to a peer has ended: nothing is fetched from it, nor is it waited for, until it is
+    /// [`reconnected`](Ring::reconnected).
+    fn lost(&mut self, _peer: NodeId) {}
+
+    /// The connection to a peer on which what [`serve`](Ring::serve) gives travels has begun: what was given before may be lost.
+    fn bulk_connected(&mut self, _peer: NodeId) {}
+
+    /// Appends to `into` one piece of the decided log for a member that is behind and has asked for it, if any has and may have one.
+    /// It is bulk, and has no order with the rest. Says whether anything was read for it.
+    fn serve(&mut self, _allowances: &mut Allowances, _into: &mut Vec<Outgoing>) -> bool {
         false
     }
 

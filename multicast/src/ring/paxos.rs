@@ -4,6 +4,7 @@ mod catch_up;
 mod watch;
 
 use super::admission::{Held, Verdict, judge};
+use super::allowance::Allowances;
 use super::codec::{Malformed, PaxosMessage, decode_message};
 use super::fragment::{Joiner, Stream};
 use super::membership::Membership;
@@ -33,7 +34,9 @@ use std::fmt;
 use thiserror::Error;
 use watch::Waits;
 
-pub use catch_up::{CatchUpCounts, LAG_WEIGHT_MAX, PIECE_WEIGHT_MAX, RingLimits, TAIL_WEIGHT_MAX};
+pub use catch_up::{
+    CatchUpCounts, LAG_WEIGHT_MAX, PACE_BYTES, PIECE_WEIGHT_MAX, RingLimits, TAIL_WEIGHT_MAX,
+};
 
 /// OmniPaxos numbers configurations from 1; there is one.
 const CONFIGURATION: u32 = 1;
@@ -548,8 +551,16 @@ impl Ring for PaxosRing {
         self.outbox.drain(into);
     }
 
-    fn serve(&mut self, into: &mut Vec<Outgoing>) -> bool {
-        self.serve_piece(into)
+    fn lost(&mut self, peer: NodeId) {
+        self.disconnect(peer);
+    }
+
+    fn bulk_connected(&mut self, peer: NodeId) {
+        self.serve_again(peer);
+    }
+
+    fn serve(&mut self, allowances: &mut Allowances, into: &mut Vec<Outgoing>) -> bool {
+        self.serve_piece(allowances, into)
     }
 
     fn decided(&self) -> u64 {

@@ -8,8 +8,8 @@ use super::membership::Membership;
 use super::outbox::{Class, class};
 use super::sim::Fault;
 use super::storage::{ACCEPTED_ROUND, LogEntry, PROMISE, RingStorage};
-use super::{Amnesiac, Outgoing, PaxosRing, Ring, RingConfig, RingLimits, RingTiming, StepError};
-use crate::disk::{Disk, MemoryDisk, Reads};
+use super::{Allowances, Amnesiac, Outgoing, PaxosRing, Ring, RingConfig, RingLimits, RingTiming, StepError};
+use crate::disk::{Disk, MemoryDisk};
 use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ const RING: RingId = RingId(3);
 const NODES: [NodeId; 3] = [NodeId(10), NodeId(20), NodeId(30)];
 const TIMING: RingTiming = RingTiming { tick_ms: 10, election_ticks: 3, resend_ticks: 1_000 };
 /// A member may lack 16 small entries, and a piece has 4.
-const LIMITS: RingLimits = RingLimits { lag: 17 << 10, piece: 4 << 10, tail: 40 << 10 };
+const LIMITS: RingLimits = RingLimits { lag: 17 << 10, piece: 4 << 10, tail: 40 << 10, pace: 1 << 10 };
 
 /// After an election that was disputed, too.
 const SETTLED_TICKS: usize = 200;
@@ -46,10 +46,6 @@ impl Node {
 
     fn start_within(at: usize, disk: Arc<MemoryDisk>, limits: RingLimits) -> Node {
         let log = open_log(disk.clone());
-        Node::start_on(at, disk, limits, log)
-    }
-
-    fn start_on(at: usize, disk: Arc<MemoryDisk>, limits: RingLimits, log: SharedLog) -> Node {
         let config = RingConfig {
             ring: RING,
             node: NODES[at],
@@ -83,13 +79,15 @@ impl Node {
 }
 
 fn open_log(disk: Arc<MemoryDisk>) -> SharedLog {
-    open_log_within(disk, LogLimits::default().cache_bytes)
-}
-
-fn open_log_within(disk: Arc<MemoryDisk>, cache_bytes: u64) -> SharedLog {
     let disk: Arc<dyn Disk> = disk;
-    let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes, ..LogLimits::default() };
-    SharedLog::new(NodeLog::recover(disk, limits, LogNonce::default()).expect("a log"))
+    SharedLog::new(
+        NodeLog::recover(
+            disk,
+            LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() },
+            LogNonce::default(),
+        )
+        .expect("a log"),
+    )
 }
 
 /// Three members. What is on the wire arrives in order, unless the test takes it.
@@ -99,6 +97,8 @@ struct Trio {
     now_ms: u64,
     /// Whether pieces of the decided log pass.
     bulk: bool,
+    /// Whether pieces are allowed where they are paced.
+    allowed: bool,
     /// Whom nothing reaches, and who reaches nobody.
     absent: Option<usize>,
 }
@@ -111,7 +111,8 @@ impl Trio {
 
     fn within(limits: RingLimits) -> Trio {
         let nodes = (0..3).map(|at| Node::start_within(at, Arc::new(MemoryDisk::new()), limits)).collect();
-        let mut trio = Trio { nodes, wire: VecDeque::new(), now_ms: 0, bulk: true, absent: None };
+        let mut trio =
+            Trio { nodes, wire: VecDeque::new(), now_ms: 0, bulk: true, allowed: true, absent: None };
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
             trio.connect(a, b);
         }
@@ -146,7 +147,9 @@ impl Trio {
                 node.held.drain(..).partition(|outgoing| outgoing.after.is_none_or(|after| after <= durable));
             node.held = held.into();
             let mut pieces = Vec::new();
-            node.ring.serve(&mut pieces);
+            let mut allowances = Allowances::new(LIMITS);
+            NODES.iter().filter(|_| !self.allowed).for_each(|peer| allowances.take(*peer, LIMITS.piece));
+            node.ring.serve(&mut allowances, &mut pieces);
             pieces.retain(|_| self.bulk);
             for Outgoing { to, message, .. } in free.into_iter().chain(pieces) {
                 let to = NODES.iter().position(|node| *node == to).expect("a member");
@@ -686,6 +689,53 @@ fn row_12_a_quorum_that_needs_a_member_that_is_behind_has_it_once_it_is_level() 
 }
 
 #[test]
+fn row_12_a_piece_waits_for_the_pace_exactly_while_others_decide_without_the_member() {
+    for dead in [0, 1] {
+        let mut trio = Trio::new();
+        trio.miss(2, 60);
+        trio.allowed = false;
+        trio.come_back(2);
+        trio.ticks(200);
+        assert_eq!(trio.decided(), [60, 60, 0], "nothing is allowed");
+        trio.absent = Some(dead);
+        trio.until("what is needed", |trio| trio.decided()[2] >= 60);
+    }
+}
+
+#[test]
+fn row_12_another_peer_is_asked_as_soon_as_the_one_that_was_asked_is_lost() {
+    let mut trio = Trio::new();
+    trio.miss(2, 60);
+    trio.bulk = false;
+    trio.come_back(2);
+    trio.deliver();
+    let asked = (0..2).find(|at| trio.nodes[*at].ring.catch_ups().served > 0).expect("a peer that was asked");
+    trio.bulk = true;
+    trio.absent = Some(asked);
+    trio.nodes[2].ring.lost(NODES[asked]);
+    trio.deliver();
+    assert!(trio.decided()[2] > 60 - 17, "without a tick, but for what comes as a synchronization");
+    assert!(!trio.nodes[2].ring.catch_ups().is_under_way, "it waits for no level of a peer that is lost");
+}
+
+#[test]
+fn row_12_a_piece_that_is_lost_with_the_bulk_connection_is_given_on_the_next_one() {
+    let mut trio = Trio::new();
+    trio.miss(2, 60);
+    trio.bulk = false;
+    trio.come_back(2);
+    trio.deliver();
+    trio.bulk = true;
+    trio.deliver();
+    assert_eq!(trio.decided(), [60, 60, 0], "it was given once");
+    for server in 0..2 {
+        trio.nodes[server].ring.bulk_connected(NODES[2]);
+    }
+    trio.deliver();
+    assert_eq!(trio.decided(), [60; 3], "without a tick");
+}
+
+#[test]
 fn row_12_a_candidate_that_lacks_too_much_is_told_so_instead_of_being_sent_it() {
     let mut trio = Trio::new();
     trio.append_everywhere(100);
@@ -809,36 +859,6 @@ fn row_14_nobody_ends_the_configuration() {
 #[should_panic(expected = "only the leader appends")]
 fn row_15_nothing_is_buffered_for_a_leader_to_come() {
     Node::start(0, Arc::new(MemoryDisk::new())).ring.append(Bytes::new());
-}
-
-#[test]
-fn row_15_a_read_that_fails_ends_in_an_error_that_is_kept_and_in_no_panic() {
-    for (reads, says) in [
-        (Reads::Fail, "memory:00000000000000000001.log cannot be read at offset"),
-        (Reads::Flip, "memory:00000000000000000001.log is corrupt at offset"),
-    ] {
-        let mut trio = Trio::new();
-        trio.append_everywhere(4);
-        let disk = trio.nodes[0].disk.clone();
-        let log = open_log_within(disk.clone(), 0);
-        trio.nodes[0] = Node::start_on(0, disk, LIMITS, log);
-        trio.connect(0, 1);
-        trio.connect(0, 2);
-        trio.until("a leader", |trio| trio.nodes[0].ring.leads());
-        trio.nodes[0].log.lock().check_reads().expect("a disk that reads");
-
-        trio.nodes[0].disk.set_reads(reads);
-        let held = trio.nodes[0].ring.held();
-        let (n, decided_idx, accepted_idx) = (held.promise, 2, 2);
-        let promise = Promise { n, n_accepted: n, decided_idx, accepted_idx, log_sync: None };
-        trio.nodes[0].put_wrong(2, paxos(3, 1, PaxosMsg::Promise(promise))).expect("it is handled");
-        let error = trio.nodes[0].log.lock().check_reads().expect_err("an error that is kept").to_string();
-        assert!(error.contains(says), "{error}");
-        assert_eq!(trio.nodes[0].ring.accepted(), held.accepted);
-
-        trio.nodes[0].disk.set_reads(Reads::Sound);
-        assert!(trio.nodes[0].log.lock().check_reads().is_err(), "a disk that reads again changes nothing");
-    }
 }
 
 #[test]

@@ -52,6 +52,11 @@ impl Session {
         self.begin();
     }
 
+    /// The connection has ended. What was told on it stays: heartbeats come on another one.
+    pub(super) fn disconnect(&mut self) {
+        self.is_connected = false;
+    }
+
     /// This end begins anew, on the same connection.
     pub(super) fn begin(&mut self) {
         self.mine += 1;
@@ -106,9 +111,9 @@ impl Session {
         self.is_connected
     }
 
-    /// The peer's decided index, if this end lacks more of it than `lag`.
+    /// The decided index of a peer that is connected, if this end lacks more of it than `lag`.
     pub(super) fn ahead(&self, lag: u64) -> Option<u64> {
-        (self.answered && self.lacks > lag).then_some(self.decided)
+        (self.is_connected && self.answered && self.lacks > lag).then_some(self.decided)
     }
 
     /// The peer's decided index, as far as it has told.

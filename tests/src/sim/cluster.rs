@@ -15,7 +15,7 @@ const ANSWERS: AnswerLimits =
     AnswerLimits { first_piece: 64, piece: 96, answer: ANSWER_BYTES_MAX, kept: 1_024, fetched: 512 };
 
 /// A member that was away for a while catches up in several pieces: an entry counts for a kilobyte and its bytes.
-const RINGS: RingLimits = RingLimits { lag: 24 << 10, piece: 8 << 10, tail: 256 << 10 };
+const RINGS: RingLimits = RingLimits { lag: 24 << 10, piece: 8 << 10, tail: 256 << 10, pace: 64 << 10 };
 
 /// A world of Volery's nodes.
 pub type Cluster = World<Volery, Gateway>;
@@ -42,11 +42,6 @@ fn limits_of(shape: Shape) -> GatewayLimits {
         turn_bytes: 500,
         ..limits
     }
-}
-
-/// How much of the log stays in memory: where partitions come in threes so little that also what is new is read from the disk.
-fn cache_bytes(shape: Shape) -> u64 {
-    if shape.partitions.is_multiple_of(3) { 2 << 10 } else { 32 << 10 }
 }
 
 /// The longest answer that travels between nodes: what a reply has no room for need not, where few bytes are let through.
@@ -80,8 +75,7 @@ pub fn blueprint_of(
         };
         Gateway::new(config, shape.partitions)
     });
-    let limits =
-        LogLimits { segment_bytes: 64 << 10, cache_bytes: cache_bytes(shape), ..LogLimits::default() };
+    let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
     let answers = AnswerLimits { answer: answer_bytes(sizes), ..ANSWERS };
     Blueprint { shape, ids, oracle, front, limits, rings: RINGS, answers }
 }

@@ -3,7 +3,12 @@
 //! A connection begins with levels ([`Session`]). A member that lacks too much of a peer's decided entries opens no session with
 //! it. It asks one peer that is ahead for a *piece* of the decided log, installs it below the consensus crate, begins every
 //! session anew, and so on until what it lacks may come as a synchronization.
+//!
+//! A peer keeps the latest request until another level comes from the one that asked. So it gives the piece again if the connection
+//! is lost on which it went. A member whose peer is lost asks another one at once, and waits for the levels of those alone to which it
+//! has a connection.
 
+use super::super::allowance::Allowances;
 use super::super::following::Answer;
 use super::super::fragment::Stream;
 use super::super::level::Level;
@@ -11,7 +16,9 @@ use super::super::patience::Patience;
 use super::super::session::Session;
 use super::super::storage::DECIDED;
 use super::*;
-use crate::branches::{CAUGHT_UP_IN_PIECES, LEVEL_AGAIN, PIECE_INSTALLED, PIECE_MISSED};
+use crate::branches::{
+    CAUGHT_UP_IN_PIECES, LEVEL_AGAIN, PIECE_INSTALLED, PIECE_MISSED, SERVED_AGAIN, SERVER_LOST,
+};
 use crate::ring::codec::encode_number;
 
 /// What an entry counts for beyond its bytes: many small entries cost as much to read as few large ones.
@@ -26,15 +33,17 @@ const LEADER_TIMEOUTS: u64 = 3;
 pub struct RingLimits {
     /// A member that lacks more of a peer's decided entries is behind, and fetches them in pieces.
     pub lag: u64,
-    /// A piece ends with the entry that reaches this.
+    /// A piece ends with the entry that reaches this, or earlier, where pieces are paced.
     pub piece: u64,
     /// A leader whose undecided entries reach this appends no more.
     pub tail: u64,
+    /// So many bytes a second a node gives to a peer that is behind, at the least; in all its rings together.
+    pub pace: u64,
 }
 
 impl Default for RingLimits {
     fn default() -> RingLimits {
-        RingLimits { lag: LAG_WEIGHT_MAX, piece: PIECE_WEIGHT_MAX, tail: TAIL_WEIGHT_MAX }
+        RingLimits { lag: LAG_WEIGHT_MAX, piece: PIECE_WEIGHT_MAX, tail: TAIL_WEIGHT_MAX, pace: PACE_BYTES }
     }
 }
 
@@ -42,6 +51,10 @@ impl Default for RingLimits {
 pub const LAG_WEIGHT_MAX: u64 = 4 << 20;
 /// A piece of the decided log ends with the entry that reaches this: bytes, and a kilobyte for each entry.
 pub const PIECE_WEIGHT_MAX: u64 = 1 << 20;
+
+/// Bytes that a node gives to a peer that is behind in a second, in all rings together, where these decide without it. It gives
+/// more if its log grows at more than half of that.
+pub const PACE_BYTES: u64 = 32 << 20;
 
 /// A leader whose undecided entries reach this appends no more until some are decided: bytes, and a kilobyte for each entry.
 pub const TAIL_WEIGHT_MAX: u64 = 16 << 20;
@@ -68,6 +81,17 @@ pub struct CatchUpCounts {
     pub served: u64,
 }
 
+/// A peer's request for a piece.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    /// The level in which it stands.
+    number: u64,
+    /// From which entry on.
+    from: u64,
+    /// Whether a piece was given for it, which may be lost.
+    is_served: bool,
+}
+
 /// This member's catching up, and what it owes to others that catch up.
 ///
 /// Invariants:
@@ -80,8 +104,8 @@ pub(super) struct CatchUp {
     leader: Patience,
     /// When it was found to be behind, and how many entries were decided then.
     began: Option<(u64, u64)>,
-    /// Which peers have asked for a piece: the number of the level, and from which entry on.
-    requests: BTreeMap<NodeId, (u64, u64)>,
+    /// Which peers have asked for a piece in their latest level.
+    requests: BTreeMap<NodeId, Request>,
     pub(super) counts: CatchUpCounts,
 }
 
@@ -186,14 +210,44 @@ impl PaxosRing {
             self.end_session(from);
         }
         match level.asks {
-            true => self.catch_up.requests.insert(from, (level.number, level.decided)),
-            false => self.catch_up.requests.remove(&from),
-        };
+            true => self.hear_request(from, level),
+            false => drop(self.catch_up.requests.remove(&from)),
+        }
         if !self.session(from).is_told() {
             self.tell(from);
         }
         self.open(from);
         self.pursue();
+    }
+
+    /// A level may come again, as an answer to another of this end's. Then its request is the same.
+    fn hear_request(&mut self, from: NodeId, level: &Level) {
+        let Level { number, decided, .. } = *level;
+        let request = Request { number, from: decided, is_served: false };
+        let known = self.catch_up.requests.entry(from).or_insert(request);
+        if (known.number, known.from) != (number, decided) {
+            *known = request;
+        }
+    }
+
+    /// The connection to a peer has ended. If it was to give a piece, another one is asked.
+    pub(super) fn disconnect(&mut self, peer: NodeId) {
+        self.session(peer).disconnect();
+        self.catch_up.requests.remove(&peer);
+        if self.catch_up.asked.take_if(|asked| *asked == peer).is_some() {
+            SERVER_LOST.reached();
+        }
+        if self.sessions.values().any(Session::is_connected) {
+            self.pursue();
+        }
+    }
+
+    /// A piece that was given before the bulk connection to a peer began may be lost. The peer's next request tells if it is not.
+    pub(super) fn serve_again(&mut self, peer: NodeId) {
+        if let Some(request) = self.catch_up.requests.get_mut(&peer).filter(|request| request.is_served) {
+            SERVED_AGAIN.reached();
+            request.is_served = false;
+        }
     }
 
     /// Opens the session with a peer, if both are level. What the crate has made for it before belongs to no session.
@@ -241,7 +295,8 @@ impl PaxosRing {
     }
 
     fn has_open_quorum(&self) -> bool {
-        self.sessions.values().filter(|session| session.is_open()).count() + 1 >= self.membership.quorum()
+        let is_open = |session: &&Session| session.is_open() && session.is_connected();
+        self.sessions.values().filter(is_open).count() + 1 >= self.membership.quorum()
     }
 
     fn ask(&mut self, peer: NodeId) {
@@ -308,12 +363,16 @@ impl PaxosRing {
         }
     }
 
-    /// Reads one piece for a peer that asked for it, if any did and it can be read.
-    pub(super) fn serve_piece(&mut self, into: &mut Vec<Outgoing>) -> bool {
-        let Some((to, (number, from))) = self.catch_up.requests.pop_first() else { return false };
-        match self.read_piece(from) {
+    /// Reads one piece for a peer that asked for it, if any did that may have one and it can be read.
+    pub(super) fn serve_piece(&mut self, allowances: &mut Allowances, into: &mut Vec<Outgoing>) -> bool {
+        let Some((to, weight)) = self.served_next(allowances) else { return false };
+        let request = self.catch_up.requests.get_mut(&to).expect("it has asked");
+        request.is_served = true;
+        let Request { number, from, .. } = *request;
+        match self.read_piece(from, weight) {
             Ok(entries) if entries.is_empty() => return false,
             Ok(entries) => {
+                allowances.take(to, entries.iter().map(|entry| entry.len() as u64).sum());
                 let piece = Answer { number, leader: self.leader(), from, entries };
                 let frames = piece.piece_frames().into_iter();
                 into.extend(frames.map(|message| Outgoing { to, message, after: None, is_free: false }));
@@ -326,15 +385,31 @@ impl PaxosRing {
         true
     }
 
-    /// Decided entries from one on, as many as a piece holds; none if they are trimmed or not known to be decided.
-    fn read_piece(&self, from: u64) -> Result<Vec<Bytes>, LogError> {
+    /// A peer that has asked and may have a piece now, and of which weight.
+    fn served_next(&self, allowances: &Allowances) -> Option<(NodeId, u64)> {
+        let piece = self.catch_up.limits.piece;
+        let is_paced = self.decides();
+        let mut peers = self.catch_up.requests.iter().filter(|(_, request)| !request.is_served);
+        peers.find_map(|(peer, _)| match is_paced {
+            true => Some((*peer, allowances.piece_for(*peer)?.min(piece))),
+            false => Some((*peer, piece)),
+        })
+    }
+
+    /// Whether entries are decided without the members that are behind: no heartbeats pass between them and this one.
+    fn decides(&self) -> bool {
+        self.is_accepting() && self.hears_quorum()
+    }
+
+    /// Decided entries from one on, as many as a piece of this weight holds; none if they are trimmed or not known to be decided.
+    fn read_piece(&self, from: u64, weight_max: u64) -> Result<Vec<Bytes>, LogError> {
         let log = self.log.lock();
         if from < log.first(self.id) || from >= self.decided {
             return Ok(Vec::new());
         }
         let mut weight = 0;
         let held = log.lengths(self.id, from..self.decided).take_while(|length| {
-            let is_open = weight < self.catch_up.limits.piece;
+            let is_open = weight < weight_max;
             weight += weight_of(*length);
             is_open
         });

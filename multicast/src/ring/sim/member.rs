@@ -3,7 +3,7 @@
 use crate::disk::{Disk, MemoryDisk};
 use crate::log::{Buffer, LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::ring::sim::Fault;
-use crate::ring::{Outgoing, PaxosRing, Ring, RingConfig, RingLimits, RingTiming};
+use crate::ring::{Allowances, Outgoing, PaxosRing, Ring, RingConfig, RingLimits, RingTiming};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ pub(crate) const RING: RingId = RingId(0);
 pub(crate) const TICK_US: u64 = 20_000;
 const TIMING: RingTiming = RingTiming { tick_ms: TICK_US / 1000, election_ticks: 4, resend_ticks: 9 };
 /// Small, so that members fall behind and catch up in several pieces: some entries each.
-const RING_LIMITS: RingLimits = RingLimits { lag: 10 << 10, piece: 4 << 10, tail: 30 << 10 };
+const RING_LIMITS: RingLimits = RingLimits { lag: 10 << 10, piece: 4 << 10, tail: 30 << 10, pace: 128 << 10 };
 /// Small, so that a restart begins with a fresh segment now and then.
 const LIMITS: LogLimits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 8 << 10, spare_segments: 1 };
 
@@ -29,12 +29,14 @@ pub(crate) struct Member {
     synced: Vec<u64>,
     /// Until when its disk is slow.
     pub(crate) slow_until_us: u64,
+    limits: RingLimits,
 }
 
 /// The process.
 pub(crate) struct Running {
     pub(crate) log: SharedLog,
     pub(crate) ring: PaxosRing,
+    pub(crate) allowances: Allowances,
     /// The buffer that is being written, from which entry on it changes the log, and the ids from there.
     pub(crate) flying: Option<(Buffer, usize, Vec<u64>)>,
     /// What waits for the log, in order.
@@ -61,9 +63,10 @@ fn id(entry: &Bytes) -> u64 {
 }
 
 impl Member {
-    pub(crate) fn new(nonce: u64) -> Member {
+    pub(crate) fn new(nonce: u64, pace: u64) -> Member {
+        let limits = RingLimits { pace, ..RING_LIMITS };
         let disk = Arc::new(MemoryDisk::new());
-        Member { disk, nonce, incarnation: 0, running: None, synced: Vec::new(), slow_until_us: 0 }
+        Member { disk, nonce, incarnation: 0, running: None, synced: Vec::new(), slow_until_us: 0, limits }
     }
 
     pub(crate) fn start(&mut self, at: usize, members: usize, planted: Option<Fault>) {
@@ -76,12 +79,12 @@ impl Member {
             members: (0..members as u16).map(NodeId).collect(),
             preferred: NodeId(0),
             timing: TIMING,
-            limits: RING_LIMITS,
+            limits: self.limits,
         };
         let mut ring = PaxosRing::recover(config, log.clone()).expect("values that were put");
         ring.planted = planted;
-        let (held, proposed) = (VecDeque::new(), VecDeque::new());
-        self.running = Some(Running { log, ring, flying: None, held, checked: 0, proposed });
+        let (held, proposed, allowances) = (VecDeque::new(), VecDeque::new(), Allowances::new(self.limits));
+        self.running = Some(Running { log, ring, allowances, flying: None, held, checked: 0, proposed });
         self.incarnation += 1;
         let accepted = self.ring().accepted();
         self.synced = (0..accepted).map(|index| self.id_of(index)).collect();

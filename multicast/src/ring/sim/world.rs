@@ -25,6 +25,8 @@ enum Event {
     Connect { from: usize, to: usize },
     Join { at: usize, peer: usize, epoch: u32 },
     Sever { from: usize, to: usize, epoch: u32 },
+    Lost { at: usize, peer: usize, epoch: u32 },
+    BulkConnect { at: usize, peer: usize },
     Client,
     Misfortune,
 }
@@ -137,12 +139,13 @@ impl Outcome {
 impl World {
     pub(crate) fn new(seed: u64, members: usize, profile: Profile, fault: Option<Fault>) -> World {
         let random = SmallRng::seed_from_u64(seed);
+        let pace = if seed.is_multiple_of(4) { 128 << 10 } else { 128 << 20 };
         let mut world = World {
             now_us: 0,
             numbered: 0,
             queue: BinaryHeap::new(),
             random,
-            members: (0..members).map(|at| Member::new(at as u64 + 100)).collect(),
+            members: (0..members).map(|at| Member::new(at as u64 + 100, pace)).collect(),
             links: Links::new(members),
             checker: Checker::default(),
             stalled_us: vec![0; members],
@@ -299,6 +302,8 @@ impl World {
                 }
                 Ok(())
             }
+            Event::Lost { at, peer, epoch } => self.lose(at, peer, epoch),
+            Event::BulkConnect { at, peer } => self.reconnect_bulk(at, peer),
             Event::Client => self.client(),
             Event::Misfortune => self.misfortune(),
         }
@@ -340,7 +345,8 @@ impl World {
             }
         }
         let mut pieces = Vec::new();
-        running.ring.serve(&mut pieces);
+        running.allowances.tick(self.now_us / 1000, running.log.lock().appended());
+        running.ring.serve(&mut running.allowances, &mut pieces);
         self.send(at, ready);
         self.send_bulk(at, pieces);
         self.check_rescue(at)?;
@@ -387,7 +393,9 @@ impl World {
             let to = usize::from(to.0);
             let most_us = if self.is_chaos && self.random.random_bool(0.1) { 150_000 } else { 5_000 };
             let arrival_us = self.now_us + self.random.random_range(50..most_us);
-            if self.links.carries(from, to) {
+            if self.is_chaos && self.random.random_bool(0.05) {
+                self.after(0, 20_000, Event::BulkConnect { at: from, peer: to });
+            } else if self.links.carries(from, to) {
                 let epoch = self.links.epoch(from, to);
                 self.schedule(arrival_us, Event::Arrive { from, to, epoch, message });
             }
@@ -465,8 +473,33 @@ impl World {
         self.follow_up(at)
     }
 
+    /// A connection ends, which both ends notice soon.
     fn sever(&mut self, from: usize, to: usize) {
-        self.links.sever(from, to);
+        if self.links.is_up(from, to) {
+            let epoch = self.links.epoch(from, to);
+            self.links.sever(from, to);
+            self.after(0, 3_000, Event::Lost { at: from, peer: to, epoch });
+            self.after(0, 3_000, Event::Lost { at: to, peer: from, epoch });
+        }
+    }
+
+    /// One end notices that a connection has ended, unless there is another one by now.
+    fn lose(&mut self, at: usize, peer: usize, epoch: u32) -> Result<(), Violation> {
+        if !self.runs(at) || self.links.is_up(at, peer) || self.links.epoch(at, peer) != epoch {
+            return Ok(());
+        }
+        self.members[at].running.as_mut().expect("a member that runs").ring.lost(NodeId(peer as u16));
+        self.follow_up(at)
+    }
+
+    /// A bulk connection that was lost is there again.
+    fn reconnect_bulk(&mut self, at: usize, peer: usize) -> Result<(), Violation> {
+        if !self.runs(at) {
+            return Ok(());
+        }
+        let ring = &mut self.members[at].running.as_mut().expect("a member that runs").ring;
+        ring.bulk_connected(NodeId(peer as u16));
+        self.follow_up(at)
     }
 
     fn break_link(&mut self, from: usize, to: usize, most_us: u64) {
