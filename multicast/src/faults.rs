@@ -28,6 +28,12 @@ pub const CLOCK_NEVER_OVERRULED: Fault = Fault::new("a leader's clock is never o
 pub const BALLOT_IGNORED: Fault = Fault::new("a read index whatever the ballot");
 /// A leader names the read index before all is decided that its log held when it was elected.
 pub const UNDECIDED_LOG_READ: Fault = Fault::new("a new leader answers reads before its log is decided");
+/// A piece of the decided log lacks its first entry.
+pub const PIECE_SKIPS_ENTRY: Fault = Fault::new("a piece without its first entry");
+/// A piece that comes again is installed behind the first.
+pub const PIECE_INSTALLED_TWICE: Fault = Fault::new("a piece installed twice");
+/// A piece holds what its giver holds, decided or not.
+pub const PIECE_UNDECIDED: Fault = Fault::new("a piece of entries that are not decided");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -44,4 +50,7 @@ pub const FAULTS: &[Fault] = &[
     CLOCK_NEVER_OVERRULED,
     BALLOT_IGNORED,
     UNDECIDED_LOG_READ,
+    PIECE_SKIPS_ENTRY,
+    PIECE_INSTALLED_TWICE,
+    PIECE_UNDECIDED,
 ];

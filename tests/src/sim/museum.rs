@@ -70,7 +70,8 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
     };
     use eyrie::multicast_faults::{
         ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CLOCK_NEVER_OVERRULED, CURSOR_KEPT, LOST_LOG_ACCEPTED,
-        NO_FENCING, NO_PREV_CHECK, OLDER_COPY_ACCEPTED, SEND_BEFORE_SYNC,
+        NO_FENCING, NO_PREV_CHECK, OLDER_COPY_ACCEPTED, PIECE_INSTALLED_TWICE, PIECE_SKIPS_ENTRY,
+        PIECE_UNDECIDED, SEND_BEFORE_SYNC,
     };
     use volery::faults::{BURST_SHOWS_BEFORE, DUE_NEVER_REAPED, NEXT_TAKEN_FOR_SEEN, REAPED_THOUGH_CHANGED};
     match fault {
@@ -86,6 +87,10 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         NO_PREV_CHECK | NO_FENCING => {
             |seed| meeting(seed, &[(Isolate, 700), (BreakLinks, 700), (Pause, 1_500), (CutOneWay, 700)])
         }
+        PIECE_SKIPS_ENTRY => |seed| lasting(meeting(seed, &[(Isolate, 1_000), (Kill, 1_500)])),
+        PIECE_INSTALLED_TWICE | PIECE_UNDECIDED => |seed| {
+            lasting(meeting(seed, &[(Isolate, 700), (Kill, 1_500), (BreakLinks, 500), (SlowNetwork, 2_000)]))
+        },
         CLOCK_NEVER_OVERRULED => |seed| meeting(seed, &[(ClockLeap, 700), (ClockAtStart, 2_000)]),
         VALUES_DROPPED => |seed| apart(meeting(seed, &[(PowerLoss, 1_500), (BreakLinks, 1_500)])),
         LETTER_ACKNOWLEDGED_UNSYNCED => |seed| apart(meeting(seed, &[(PowerLoss, 700), (SlowDisk, 700)])),

@@ -19,6 +19,7 @@ use super::*;
 use crate::branches::{
     CAUGHT_UP_IN_PIECES, LEVEL_AGAIN, PIECE_INSTALLED, PIECE_MISSED, SERVED_AGAIN, SERVER_LOST,
 };
+use crate::faults::{PIECE_INSTALLED_TWICE, PIECE_SKIPS_ENTRY, PIECE_UNDECIDED};
 use crate::ring::codec::encode_number;
 
 /// What an entry counts for beyond its bytes: many small entries cost as much to read as few large ones.
@@ -53,8 +54,8 @@ pub const LAG_WEIGHT_MAX: u64 = 4 << 20;
 pub const PIECE_WEIGHT_MAX: u64 = 1 << 20;
 
 /// Bytes that a node gives to a peer that is behind in a second, in all rings together, where these decide without it. It gives
-/// more if its log grows at more than half of that.
-pub const PACE_BYTES: u64 = 32 << 20;
+/// more if its log grows for long at more than half of that.
+pub const PACE_BYTES: u64 = 16 << 20;
 
 /// A leader whose undecided entries reach this appends no more until some are decided: bytes, and a kilobyte for each entry.
 pub const TAIL_WEIGHT_MAX: u64 = 16 << 20;
@@ -404,11 +405,13 @@ impl PaxosRing {
     /// Decided entries from one on, as many as a piece of this weight holds; none if they are trimmed or not known to be decided.
     fn read_piece(&self, from: u64, weight_max: u64) -> Result<Vec<Bytes>, LogError> {
         let log = self.log.lock();
-        if from < log.first(self.id) || from >= self.decided {
+        let end = if PIECE_UNDECIDED.is_planted() { self.accepted() } else { self.decided };
+        let from = from + u64::from(PIECE_SKIPS_ENTRY.is_planted());
+        if from < log.first(self.id) || from >= end {
             return Ok(Vec::new());
         }
         let mut weight = 0;
-        let held = log.lengths(self.id, from..self.decided).take_while(|length| {
+        let held = log.lengths(self.id, from..end).take_while(|length| {
             let is_open = weight < weight_max;
             weight += weight_of(*length);
             is_open
@@ -418,7 +421,10 @@ impl PaxosRing {
     }
 
     /// Takes a piece. One that was not asked for, or comes late, says nothing new.
-    pub(super) fn take_piece(&mut self, piece: Answer) {
+    pub(super) fn take_piece(&mut self, mut piece: Answer) {
+        if PIECE_INSTALLED_TWICE.is_planted() && piece.from < self.decided {
+            piece.from = self.decided;
+        }
         let end = piece.from + piece.entries.len() as u64;
         let joins = piece.from <= self.decided && self.decided < end;
         if !self.installs_late() && (!joins || self.catch_up.asked.is_none()) {
