@@ -36,6 +36,8 @@ pub const PART_LOST: Branch = Branch::new("a part of a split read lost");
 pub const SPLIT_LOST: Branch = Branch::new("a split read lost");
 /// The parts of a split read are too large together.
 pub const SPLIT_TOO_LARGE: Branch = Branch::new("a split read too large");
+/// A command comes again whose answer is no longer kept.
+pub const ANSWER_DROPPED: Branch = Branch::new("a repeat whose answer is not kept");
 
 /// All of them.
 pub const BRANCHES: &[Branch] = &[
@@ -56,4 +58,5 @@ pub const BRANCHES: &[Branch] = &[
     PART_LOST,
     SPLIT_LOST,
     SPLIT_TOO_LARGE,
+    ANSWER_DROPPED,
 ];

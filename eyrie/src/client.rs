@@ -14,6 +14,7 @@ use crate::faults::{
     ANSWER_FORGOTTEN_EARLY, CLOSED_CLIENT_TAKEN, EPOCH_NOT_CHECKED, READ_BEFORE_OWN_WRITE, REPEAT_TAKEN,
     STAMP_LOST_ON_MOVE,
 };
+use crate::kept::KeptAnswers;
 use crate::stamp::StampNumber;
 use multicast::{ClientId, CommandId};
 use rustc_hash::FxHashMap;
@@ -57,6 +58,9 @@ pub enum Refusal {
     /// The values that one partition would send to others are too large.
     #[error("the command reads more than one partition may send to another")]
     TooLarge,
+    /// The command was executed, and its answer is no longer kept: too many were given since.
+    #[error("the command was executed, and its answer is no longer kept")]
+    Forgotten,
 }
 
 /// What a partition makes of a delivered envelope.
@@ -72,14 +76,25 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
+/// What a partition has of the answer to a command that it has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kept<A> {
+    /// The command is not complete.
+    Unfinished,
+    /// The answer.
+    Answer(A),
+    /// Too many others were given since.
+    Dropped,
+}
+
 #[derive(Debug)]
 struct Session<A> {
     epoch: Epoch,
     run: u32,
     /// The request of `run` that is taken next.
     next: u32,
-    /// The answers of the run's last requests, those from `next - answers.len()` on; `None` while unfinished.
-    answers: VecDeque<Option<A>>,
+    /// The answers of the run's last requests, those from `next - answers.len()` on.
+    answers: VecDeque<Kept<A>>,
     /// The greatest stamp that a command of the session had here.
     stamp: StampNumber,
 }
@@ -105,7 +120,7 @@ impl<A> Session<A> {
             return Verdict::Gap;
         }
         self.next += 1;
-        self.answers.push_back(None);
+        self.answers.push_back(Kept::Unfinished);
         Verdict::Taken
     }
 
@@ -115,7 +130,7 @@ impl<A> Session<A> {
         self.answers.drain(..gone as usize);
     }
 
-    fn answer(&mut self, id: CommandId) -> Option<&mut Option<A>> {
+    fn answer(&mut self, id: CommandId) -> Option<&mut Kept<A>> {
         let first = self.next - self.answers.len() as u32;
         let place = id.i.checked_sub(first)?;
         if id.run == self.run { self.answers.get_mut(place as usize) } else { None }
@@ -131,7 +146,7 @@ fn no_more_repeated(acknowledged: u64) -> u64 {
 struct Node<A> {
     epoch: Epoch,
     acknowledged: u64,
-    answers: BTreeMap<u64, Option<A>>,
+    answers: BTreeMap<u64, Kept<A>>,
 }
 
 impl<A> Node<A> {
@@ -144,7 +159,7 @@ impl<A> Node<A> {
         if number < self.acknowledged || self.answers.contains_key(&number) {
             return Verdict::Repeat;
         }
-        self.answers.insert(number, None);
+        self.answers.insert(number, Kept::Unfinished);
         Verdict::Taken
     }
 }
@@ -159,15 +174,21 @@ pub(crate) fn sequence_number(id: CommandId) -> u64 {
 pub struct Clients<A> {
     sessions: FxHashMap<ClientId, Session<A>>,
     nodes: BTreeMap<ClientId, Node<A>>,
+    kept: KeptAnswers,
 }
 
 impl<A: Clone> Default for Clients<A> {
     fn default() -> Clients<A> {
-        Clients { sessions: FxHashMap::default(), nodes: BTreeMap::new() }
+        Clients { sessions: FxHashMap::default(), nodes: BTreeMap::new(), kept: KeptAnswers::default() }
     }
 }
 
 impl<A: Clone> Clients<A> {
+    /// Keeps so many bytes of answers at most: for tests. Alike at all replicas.
+    pub fn limit_kept(&mut self, bytes_max: usize) {
+        self.kept.limit(bytes_max);
+    }
+
     /// Opens a session in `epoch`; what it sent in earlier epochs is refused from here on.
     pub fn open(&mut self, client: ClientId, epoch: Epoch) {
         assert!(!is_node(client), "nodes need no opening");
@@ -238,16 +259,22 @@ impl<A: Clone> Clients<A> {
         node.judge(id, acknowledged)
     }
 
-    /// Keeps the answer of a command that was taken, until the client acknowledges it.
-    pub fn answered(&mut self, id: CommandId, answer: A) {
-        if let Some(kept) = self.answer(id) {
-            *kept = Some(answer);
+    /// Keeps the answer of a command that was taken, of so many bytes, until the client acknowledges it or [too
+    /// many others](crate::kept) were given.
+    pub fn answered(&mut self, id: CommandId, answer: A, bytes: usize) {
+        let Some(kept) = self.answer(id) else { return };
+        *kept = Kept::Answer(answer);
+        self.kept.put(id, bytes);
+        while let Some(oldest) = self.kept.overflow() {
+            if let Some(kept) = self.answer(oldest) {
+                *kept = Kept::Dropped;
+            }
         }
     }
 
-    /// The answer of a repeat, if it is still kept.
-    pub fn repeat(&mut self, id: CommandId) -> Option<A> {
-        self.answer(id)?.clone()
+    /// What there is of the answer to a repeat; nothing once it was acknowledged.
+    pub(crate) fn repeat(&mut self, id: CommandId) -> Option<Kept<A>> {
+        self.answer(id).cloned()
     }
 
     /// How many clients are known.
@@ -255,7 +282,7 @@ impl<A: Clone> Clients<A> {
         self.sessions.len() + self.nodes.len()
     }
 
-    fn answer(&mut self, id: CommandId) -> Option<&mut Option<A>> {
+    fn answer(&mut self, id: CommandId) -> Option<&mut Kept<A>> {
         if is_node(id.client) {
             let node = self.nodes.get_mut(&id.client).filter(|node| node.epoch == id.epoch)?;
             return node.answers.get_mut(&sequence_number(id));
@@ -286,9 +313,9 @@ mod tests {
         assert_eq!(clients.judge(id(1, 1, 1), 0), Verdict::Gap, "its predecessor is missing");
         assert_eq!(clients.judge(id(1, 1, 0), 0), Verdict::Taken);
         assert_eq!(clients.judge(id(1, 1, 0), 0), Verdict::Repeat);
-        assert_eq!(clients.repeat(id(1, 1, 0)), None, "it is unfinished");
-        clients.answered(id(1, 1, 0), "done");
-        assert_eq!(clients.repeat(id(1, 1, 0)), Some("done"));
+        assert_eq!(clients.repeat(id(1, 1, 0)), Some(Kept::Unfinished));
+        clients.answered(id(1, 1, 0), "done", 4);
+        assert_eq!(clients.repeat(id(1, 1, 0)), Some(Kept::Answer("done")));
         assert_eq!(clients.judge(id(1, 1, 1), 1), Verdict::Taken);
         assert_eq!(clients.repeat(id(1, 1, 0)), None, "it was acknowledged");
         assert_eq!(clients.judge(id(1, 2, 0), 0), Verdict::Taken, "a later run");
@@ -331,9 +358,35 @@ mod tests {
         assert_eq!(clients.judge(node(1, 2), 2), Verdict::Taken);
         assert_eq!(clients.judge(node(1, 4), 2), Verdict::Repeat);
         assert_eq!(clients.judge(node(1, 1), 2), Verdict::Repeat, "acknowledged before");
-        clients.answered(node(1, 4), "four");
-        assert_eq!(clients.repeat(node(1, 4)), Some("four"));
+        clients.answered(node(1, 4), "four", 4);
+        assert_eq!(clients.repeat(node(1, 4)), Some(Kept::Answer("four")));
         assert_eq!(clients.judge(node(2, 0), 0), Verdict::Taken, "a new incarnation starts afresh");
         assert_eq!(clients.judge(node(1, 9), 2), Verdict::Refused(Refusal::OldEpoch));
+    }
+
+    /// One client is idle, and one is not.
+    #[test]
+    fn the_answers_that_were_given_last_are_kept() {
+        use crate::kept::ANSWER_BYTES;
+        let mut clients = opened();
+        clients.limit_kept(4 * ANSWER_BYTES);
+        let node = |i| CommandId { client: node_client(3), epoch: 1, run: 0, i };
+        for i in 0..2 {
+            assert_eq!(clients.judge(id(1, 1, i), 0), Verdict::Taken);
+            clients.answered(id(1, 1, i), "idle", 0);
+        }
+        let mut give = |i, bytes| {
+            assert_eq!(clients.judge(node(i), u64::from(i)), Verdict::Taken);
+            clients.answered(node(i), "busy", bytes);
+            [id(1, 1, 0), id(1, 1, 1), node(i)].map(|id| clients.repeat(id))
+        };
+        let (idle, busy) = (Some(Kept::Answer("idle")), Some(Kept::Answer("busy")));
+        assert_eq!(give(0, ANSWER_BYTES), [idle.clone(), idle.clone(), busy.clone()], "at the bound");
+        assert_eq!(give(1, 0), [Some(Kept::Dropped), idle, busy.clone()], "beyond it");
+        assert_eq!(
+            give(2, 100 * ANSWER_BYTES),
+            [Some(Kept::Dropped), Some(Kept::Dropped), busy],
+            "one alone is kept"
+        );
     }
 }

@@ -19,6 +19,7 @@ use crate::answer::{Answer, Outcome};
 use crate::branches::PART_LOST;
 use crate::client::is_node;
 use crate::codec;
+use crate::kept::KEPT_ANSWERS_BYTES_MAX;
 use crate::message::Message;
 use crate::service::StateMachine;
 use bytes::Bytes;
@@ -37,7 +38,7 @@ pub const KEPT_BYTES_MAX: usize = 256 << 20;
 /// How many bytes of long answers a node fetches at a time; one answer may go beyond if it is alone.
 pub const FETCHED_BYTES_MAX: usize = 64 << 20;
 
-/// The bounds of answers that travel between nodes. `answer` must be alike on all nodes.
+/// The bounds of answers. `answer` and `repeats` must be alike on all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerLimits {
     /// Bytes of the first piece of an answer.
@@ -50,6 +51,8 @@ pub struct AnswerLimits {
     pub kept: usize,
     /// Bytes of long answers that a node fetches at a time.
     pub fetched: usize,
+    /// Bytes of answers that a partition keeps for repeats.
+    pub repeats: usize,
 }
 
 impl Default for AnswerLimits {
@@ -60,6 +63,7 @@ impl Default for AnswerLimits {
             answer: ANSWER_BYTES_MAX,
             kept: KEPT_BYTES_MAX,
             fetched: FETCHED_BYTES_MAX,
+            repeats: KEPT_ANSWERS_BYTES_MAX,
         }
     }
 }
@@ -361,7 +365,14 @@ mod tests {
 
     fn desk() -> Desk<Echo> {
         let mut desk = Desk::default();
-        desk.limit(AnswerLimits { first_piece: 64, piece: 64, answer: 400, kept: 600, fetched: 0 });
+        desk.limit(AnswerLimits {
+            first_piece: 64,
+            piece: 64,
+            answer: 400,
+            kept: 600,
+            fetched: 0,
+            repeats: 0,
+        });
         desk
     }
 

@@ -576,7 +576,7 @@ mod tests {
     const A: NodeId = NodeId(1);
     const B: NodeId = NodeId(2);
     const LIMITS: AnswerLimits =
-        AnswerLimits { first_piece: 4, piece: 4, answer: 100, kept: 100, fetched: 40 };
+        AnswerLimits { first_piece: 4, piece: 4, answer: 100, kept: 100, fetched: 40, repeats: 0 };
 
     /// Two nodes host two partitions, and both are up.
     fn enquiries() -> Enquiries {

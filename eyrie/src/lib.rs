@@ -159,6 +159,7 @@ pub mod faults;
 mod front;
 mod gathering;
 pub mod host;
+mod kept;
 mod mailbox;
 mod message;
 mod node;
@@ -186,6 +187,7 @@ pub use desk::{ANSWER_BYTES_MAX, AnswerLimits, FETCHED_BYTES_MAX, KEPT_BYTES_MAX
 pub use errand::{RETRIES_MAX, Ticket};
 pub use exchange::{EXCHANGES_MAX, Exchange, LETTER_BYTES_MAX, Seen, Signal};
 pub use front::{Commands, ConnectionId, Front};
+pub use kept::KEPT_ANSWERS_BYTES_MAX;
 pub use message::{MalformedMessage, Message};
 pub use multicast::disk::{DataDirectory, DirectoryError, Disk, FileDisk, Identity, MemoryDisk};
 #[cfg(feature = "faults")]

@@ -176,8 +176,9 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         }
     }
 
-    /// Bounds answers that travel between nodes otherwise than by default: for tests, which reach small bounds soon.
+    /// Bounds answers otherwise than by default: for tests, which reach small bounds soon.
     pub fn limit_answers(&mut self, limits: AnswerLimits) {
+        self.replicas.iter_mut().flatten().for_each(|replica| replica.limit_kept(limits.repeats));
         self.desk.limit(limits);
         self.enquiries.limit(limits);
     }

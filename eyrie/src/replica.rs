@@ -12,10 +12,10 @@ mod splitting;
 
 use crate::answer::{Answer, Outcome};
 use crate::branches::{
-    GAP, NOT_TAKEN_TOGETHER, OLD_EPOCH, REPEAT_ANSWERED, RETRIED, RUN_AGAIN, STAMP_BEYOND_PROPOSAL,
-    STAMP_RAISED, UNKNOWN_CLIENT,
+    ANSWER_DROPPED, GAP, NOT_TAKEN_TOGETHER, OLD_EPOCH, REPEAT_ANSWERED, RETRIED, RUN_AGAIN,
+    STAMP_BEYOND_PROPOSAL, STAMP_RAISED, UNKNOWN_CLIENT,
 };
-use crate::client::{Clients, Refusal, Verdict};
+use crate::client::{Clients, Kept, Refusal, Verdict};
 use crate::codec;
 use crate::exchange::{Exchange, Inbox, LETTER_BYTES_MAX, Seen, Signal};
 use crate::faults::{
@@ -173,6 +173,11 @@ impl<S: StateMachine> Replica<S> {
             witness: Witness::default(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Keeps so many bytes of answers at most: for tests. Alike at all replicas.
+    pub fn limit_kept(&mut self, bytes_max: usize) {
+        self.clients.limit_kept(bytes_max);
     }
 
     /// Sends so many bytes of values for a command at most: for tests. Alike at all replicas.
@@ -453,7 +458,7 @@ impl<S: StateMachine> Replica<S> {
         let answer = self.answer(head, stamp, outcome);
         // A part goes to the node that has this replica: it cannot be lost, and nobody asks for it again.
         if !self.is_part(head) {
-            self.clients.answered(head.id, answer.clone());
+            self.keep(head.id, &answer);
         }
         self.note_completion(head, true, &answer);
         self.pass(head, stamp);
@@ -542,21 +547,38 @@ impl<S: StateMachine> Replica<S> {
             Verdict::Refused(refusal) => Some(self.answer(head, head.proposal, Outcome::Refused(refusal))),
             // Its part went to the front beside this replica.
             Verdict::Repeat if self.is_part(head) => None,
-            Verdict::Repeat => self.repeat(head.id),
+            Verdict::Repeat => self.repeat(head),
             Verdict::Gap | Verdict::Taken => None,
         };
         self.outputs.extend(answer.map(Output::Answer));
         true
     }
 
-    /// The answer that was given before, if it is kept.
-    fn repeat(&mut self, id: CommandId) -> Option<Answer<S>> {
-        let answer = self.clients.repeat(id);
-        match &answer {
-            Some(_) => REPEAT_ANSWERED.reached(),
-            None => self.witness.note(|| Witnessed::Forgotten(id)),
+    /// Keeps an answer, for the client may ask again.
+    fn keep(&mut self, id: CommandId, answer: &Answer<S>) {
+        let bytes = match answer.outcome.as_ref() {
+            Outcome::Reply(reply) => S::reply_bytes(reply),
+            _ => 0,
+        };
+        self.clients.answered(id, answer.clone(), bytes);
+    }
+
+    /// The answer that was given before, if it is kept; that it was given, if too many were since.
+    fn repeat(&mut self, head: &Delivered<S>) -> Option<Answer<S>> {
+        match self.clients.repeat(head.id) {
+            Some(Kept::Answer(answer)) => {
+                REPEAT_ANSWERED.reached();
+                Some(answer)
+            }
+            Some(Kept::Dropped) => {
+                ANSWER_DROPPED.reached();
+                Some(self.answer(head, head.proposal, Outcome::Refused(Refusal::Forgotten)))
+            }
+            Some(Kept::Unfinished) | None => {
+                self.witness.note(|| Witnessed::Forgotten(head.id));
+                None
+            }
         }
-        answer
     }
 
     /// A command that was taken here or not, and not everywhere: it ends without effect at all its destinations.
@@ -564,7 +586,7 @@ impl<S: StateMachine> Replica<S> {
         NOT_TAKEN_TOGETHER.reached();
         if let (Verdict::Taken, Verdict::Refused(refusal)) = (mine, worst) {
             let answer = self.answer(head, head.proposal, Outcome::Refused(refusal));
-            self.clients.answered(head.id, answer);
+            self.keep(head.id, &answer);
         }
         self.not_taken(head, worst)
     }

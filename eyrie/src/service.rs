@@ -1,5 +1,6 @@
 //! What the author of a service writes: a state machine and an oracle.
 
+use crate::codec;
 use crate::view::{Interrupt, View};
 use multicast::{Destinations, PartitionId};
 use serde::Serialize;
@@ -50,6 +51,12 @@ pub trait StateMachine: Clone + Debug + 'static {
     /// from each of its destinations, in the order of the partitions.
     fn join(_command: &Self::Command, parts: Vec<Self::Reply>) -> Self::Reply {
         parts.into_iter().next().expect("a command has a destination")
+    }
+
+    /// How many bytes a reply holds, roughly; a function of the reply. Those that a partition gave last are kept for
+    /// repeats, as many as a number of bytes allows. The default encodes the reply and counts.
+    fn reply_bytes(reply: &Self::Reply) -> usize {
+        codec::encoded_len(reply)
     }
 
     /// What a partition's leader should submit by itself when the partition has the age `age_ms`

@@ -216,6 +216,18 @@ pub enum Part {
     Nothing,
 }
 
+impl Part {
+    /// How many bytes it takes on the wire, roughly.
+    fn bytes(&self) -> usize {
+        match self {
+            Part::Results(results) => results.iter().map(|(_, result)| result.bytes()).sum(),
+            Part::Names(names) => names.wire_bytes(),
+            Part::Whole(reply) => reply.bytes(),
+            Part::Count(_) | Part::Failed(_) | Part::Nothing => 0,
+        }
+    }
+}
+
 /// What a command is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
@@ -240,6 +252,25 @@ pub enum Reply {
     Reign(Epoch),
     /// It is done, or there was nothing to do.
     Done,
+}
+
+impl Reply {
+    /// How many bytes it takes on the wire, roughly.
+    pub fn bytes(&self) -> usize {
+        let of_result = |result: &Result<WireReply, ErrorCode>| result.as_ref().map_or(0, WireReply::bytes);
+        match self {
+            Reply::Operation { result, .. } => of_result(result),
+            Reply::Burst(results) => results.iter().flatten().map(|(_, result)| of_result(result)).sum(),
+            Reply::Part(part) => part.bytes(),
+            Reply::Probed(found) => size_of_val(found.as_slice()),
+            Reply::Attached
+            | Reply::Session { .. }
+            | Reply::NoSession
+            | Reply::SessionMoved
+            | Reply::Reign(_)
+            | Reply::Done => 0,
+        }
+    }
 }
 
 /// A znode as a probe finds it.

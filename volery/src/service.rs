@@ -64,6 +64,10 @@ impl StateMachine for Volery {
         execute::join(command, parts)
     }
 
+    fn reply_bytes(reply: &Reply) -> usize {
+        reply.bytes()
+    }
+
     /// Whichever gateway has a session's connection drops it when the session has ended.
     fn concerns_all(event: &Event) -> bool {
         matches!(event, Event::SessionClosed { .. })

@@ -3,7 +3,7 @@
 use super::draw::Sizes;
 use super::workload::users::SUPERUSER;
 use eyrie::sim::{Blueprint, Shape, World};
-use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, LogLimits, NodeId, RingLimits};
+use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, KEPT_ANSWERS_BYTES_MAX, LogLimits, NodeId, RingLimits};
 use std::sync::Arc;
 use volery::config::{GatewayConfig, GatewayLimits};
 use volery::gateway::Gateway;
@@ -11,8 +11,16 @@ use volery::placement::{Placement, PlacementConfig};
 use volery::service::Volery;
 
 /// Answers between nodes come in many pieces, and few parts are kept.
-const ANSWERS: AnswerLimits =
-    AnswerLimits { first_piece: 64, piece: 96, answer: ANSWER_BYTES_MAX, kept: 1_024, fetched: 512 };
+const ANSWERS: AnswerLimits = AnswerLimits {
+    first_piece: 64,
+    piece: 96,
+    answer: ANSWER_BYTES_MAX,
+    kept: 1_024,
+    fetched: 512,
+    repeats: KEPT_ANSWERS_BYTES_MAX,
+};
+/// Bytes of answers kept for repeats in some clusters: a repeat may come too late.
+const FEW_REPEATS: usize = 16 << 10;
 
 /// A member that was away for a while catches up in several pieces: an entry counts for a kilobyte and its bytes.
 const RINGS: RingLimits = RingLimits { lag: 24 << 10, piece: 8 << 10, tail: 256 << 10, pace: 64 << 10 };
@@ -76,6 +84,7 @@ pub fn blueprint_of(
         Gateway::new(config, shape.partitions)
     });
     let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
-    let answers = AnswerLimits { answer: answer_bytes(sizes), ..ANSWERS };
+    let repeats = if sizes.are_scaled() { FEW_REPEATS } else { ANSWERS.repeats };
+    let answers = AnswerLimits { answer: answer_bytes(sizes), repeats, ..ANSWERS };
     Blueprint { shape, ids, oracle, front, limits, rings: RINGS, answers }
 }

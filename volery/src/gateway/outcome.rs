@@ -47,6 +47,8 @@ impl Gateway {
         match answer.outcome.as_ref() {
             // Its number is used up, so nothing behind it could be taken: the client must come back in another epoch.
             Outcome::Refused(Refusal::Unsubmitted) => self.drop_connection(id),
+            // It may have changed anything: the client learns no more than that its connection was lost.
+            Outcome::Refused(Refusal::Forgotten) => self.drop_connection(id),
             Outcome::Reply(Reply::Burst(results)) => {
                 for (number, result) in numbers.zip(results) {
                     // Every look is answered by the partition of its znode.
@@ -206,6 +208,6 @@ fn code_of(refusal: Refusal) -> ErrorCode {
             ErrorCode::SessionMoved
         }
         Refusal::Malformed | Refusal::TooLarge => ErrorCode::MarshallingError,
-        Refusal::Unsubmitted => ErrorCode::ThrottledOp,
+        Refusal::Unsubmitted | Refusal::Forgotten => ErrorCode::ThrottledOp,
     }
 }
