@@ -31,6 +31,10 @@ pub struct GatewayLimits {
     pub notified_bytes: usize,
     /// Bytes of replies made in one go; the rest is made in the next turn.
     pub turn_bytes: usize,
+    /// Bytes of a connection's watches; a request that would arm one is refused with ThrottledOp beyond.
+    pub watch_bytes: usize,
+    /// The same of all connections; one that has more than its share is refused beyond.
+    pub watch_bytes_of_all: usize,
     /// How long a connection may take none of its output before it is closed, if its session's timeout is not longer.
     pub slow_ms: u64,
     /// The same while all have as much output as they may; and how long a request may take to come while all have as many bytes
@@ -48,6 +52,11 @@ impl GatewayLimits {
     pub fn output(&self) -> Bound {
         Bound { each: self.output_bytes, all: self.output_bytes_of_all }
     }
+
+    /// The bound on bytes of watches.
+    pub fn watches(&self) -> Bound {
+        Bound { each: self.watch_bytes, all: self.watch_bytes_of_all }
+    }
 }
 
 impl Default for GatewayLimits {
@@ -63,6 +72,8 @@ impl Default for GatewayLimits {
             output_bytes_of_all: 256 << 20,
             notified_bytes: 64 << 20,
             turn_bytes: 8 << 20,
+            watch_bytes: 256 << 20,
+            watch_bytes_of_all: 1 << 30,
             slow_ms: 30_000,
             slow_when_full_ms: 5_000,
         }

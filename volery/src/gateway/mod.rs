@@ -293,13 +293,29 @@ impl Gateway {
         match request {
             Request::Ping => self.ping(id, xid),
             Request::Auth { scheme, auth, .. } => self.authenticate(id, xid, (&scheme, &auth), commands),
+            Request::SetWatches(_) if !self.may_watch(id) => {
+                tracing::warn!(
+                    connection = id.0,
+                    "connection closed: its watches take as many bytes as they may"
+                );
+                self.cut_off(id, commands);
+            }
             Request::SetWatches(watches) => self.set_watches(id, xid, watches, commands),
+            request if request.asks_for_watch() && !self.may_watch(id) => {
+                self.enqueue(id, xid, Plan::Answer(Err(ErrorCode::ThrottledOp)));
+            }
             request => {
                 let plan = Plan::of(request);
                 let destinations = plan.destinations(commands.oracle());
                 self.push(id, xid, plan, destinations);
             }
         }
+    }
+
+    /// Whether a connection's watches leave room for another one.
+    fn may_watch(&self, id: ConnectionId) -> bool {
+        let (held, held_by_all) = self.watches.bytes(id);
+        self.config.limits.watches().has_room(held, held_by_all, self.connections.len())
     }
 
     /// Takes in what goes nowhere.

@@ -1,5 +1,6 @@
 //! A node that is alone, with small limits, and clients that read or do not.
 
+use super::watches::WATCH_BYTES;
 use super::{Gateway, rearm};
 use crate::config::{GatewayConfig, GatewayLimits};
 use crate::placement::{Placement, PlacementConfig};
@@ -248,6 +249,8 @@ fn small() -> GatewayLimits {
         output_bytes_of_all: 10_000,
         notified_bytes: 20_000,
         turn_bytes: 3_000,
+        watch_bytes: 2_000,
+        watch_bytes_of_all: 5_000,
         slow_ms: 30_000,
         slow_when_full_ms: 5_000,
     }
@@ -395,6 +398,44 @@ fn a_client_that_does_not_take_its_notifications_is_closed_at_the_limit() {
     }
     assert!(world.closed.contains(&watcher));
     assert_eq!(world.node.front().usage.output, 0);
+}
+
+fn watch(path: &str) -> Request {
+    Request::Exists { path: path.into(), watch: true }
+}
+
+#[test]
+fn a_watch_beyond_the_limit_is_throttled_until_another_one_is_gone() {
+    let each = WATCH_BYTES + "/0".len();
+    for (limit, throttled) in
+        [(3 * each, 7), (3 * each + 1, 6), (4 * each - 1, 6), (4 * each, 6), (each / 10, 9)]
+    {
+        let mut world = World::new(GatewayLimits { watch_bytes: limit, ..small() });
+        let [watcher, writer] = [world.open(1, 100_000), world.open(2, 100_000)];
+        for n in 0..10 {
+            let error = if n < 10 - throttled { ErrorCode::NoNode } else { ErrorCode::ThrottledOp };
+            assert_eq!(world.errors(watcher, &[watch(&format!("/{n}"))]), [Some(error)], "{n} of {limit}");
+        }
+        world.make(writer, "/0", 0);
+        world.settle();
+        let told = world.headers(watcher);
+        assert_eq!(told.len(), 1, "the first was armed");
+        assert_eq!(world.errors(watcher, &[watch("/9")]), [Some(ErrorCode::NoNode)], "there is room again");
+        let add = Request::AddWatch { path: "/8".into(), mode: AddWatchMode::Persistent };
+        assert_eq!(world.errors(watcher, &[add, get("/0")]), [Some(ErrorCode::ThrottledOp), None]);
+    }
+}
+
+#[test]
+fn a_client_whose_old_watches_have_no_room_is_closed() {
+    let mut world = World::new(GatewayLimits { watch_bytes: WATCH_BYTES, ..small() });
+    let id = world.open(1, 100_000);
+    assert_eq!(world.errors(id, &[watch("/0")]), [Some(ErrorCode::NoNode)]);
+    let watches = SetWatches { exist: vec!["/1".into()], ..SetWatches::default() };
+    world.send(id, &[Request::SetWatches(watches)]);
+    world.settle();
+    assert!(world.closed.contains(&id));
+    assert_eq!(world.node.front().watches.bytes(id), (0, 0), "nothing is left of its watches");
 }
 
 #[test]

@@ -180,10 +180,16 @@ pub struct Fired {
     pub armed_by: u64,
 }
 
+/// How many bytes a watched path takes beside its own length, roughly.
+pub const WATCH_BYTES: usize = 256;
+
 /// One connection's watches, from its own side: the paths, and the partitions that may tell it events.
+///
+/// Invariant: `bytes` is the sum over `paths`.
 #[derive(Debug, Default)]
 struct Watcher {
     paths: BTreeMap<Arc<str>, Destinations>,
+    bytes: usize,
     /// How many of the paths each partition is a source for.
     sources: BTreeMap<PartitionId, usize>,
 }
@@ -194,11 +200,15 @@ impl Watcher {
         for partition in sources.iter().filter(|partition| !known.contains(*partition)) {
             *self.sources.entry(partition).or_default() += 1;
         }
-        self.paths.insert(path.clone(), known.union(sources));
+        if self.paths.insert(path.clone(), known.union(sources)).is_none() {
+            self.bytes += WATCH_BYTES + path.len();
+        }
     }
 
     fn remove(&mut self, path: &str) {
-        for partition in self.paths.remove(path).unwrap_or(Destinations::NONE).iter() {
+        let Some(sources) = self.paths.remove(path) else { return };
+        self.bytes -= WATCH_BYTES + path.len();
+        for partition in sources.iter() {
             if let Some(count) = self.sources.get_mut(&partition) {
                 *count -= 1;
                 if *count == 0 {
@@ -211,13 +221,15 @@ impl Watcher {
 
 /// All watches of a gateway.
 ///
-/// Invariant: `paths` and `connections` name the same pairs, and no watch is without a kind.
+/// Invariants: `paths` and `connections` name the same pairs, and no watch is without a kind; `bytes` is the sum over
+/// `connections`.
 #[derive(Debug, Default)]
 pub struct Watches {
     paths: FxHashMap<Arc<str>, BTreeMap<ConnectionId, Watch>>,
     connections: FxHashMap<ConnectionId, Watcher>,
     recursive: usize,
     armed: usize,
+    bytes: usize,
 }
 
 impl Watches {
@@ -232,7 +244,10 @@ impl Watches {
         armed: Armed,
         heard: Position,
     ) {
-        self.connections.entry(connection).or_default().add(path, sources);
+        let watcher = self.connections.entry(connection).or_default();
+        let before = watcher.bytes;
+        watcher.add(path, sources);
+        self.bytes += watcher.bytes - before;
         let watch = self.paths.entry(path.clone()).or_default().entry(connection).or_default();
         self.armed += usize::from(watch.kinds.is_empty());
         if kinds.touches(Kinds::RECURSIVE) && !watch.kinds.touches(Kinds::RECURSIVE) {
@@ -264,7 +279,9 @@ impl Watches {
 
     /// Forgets a connection.
     pub fn forget(&mut self, connection: ConnectionId) {
-        for path in self.connections.remove(&connection).unwrap_or_default().paths.keys() {
+        let watcher = self.connections.remove(&connection).unwrap_or_default();
+        self.bytes -= watcher.bytes;
+        for path in watcher.paths.keys() {
             self.disarm(connection, path, Kinds::ALL);
         }
     }
@@ -299,6 +316,11 @@ impl Watches {
             Some(watcher) => watcher.sources.keys().copied().collect(),
             None => Destinations::NONE,
         }
+    }
+
+    /// How many bytes a connection's watches take, roughly, and those of all.
+    pub fn bytes(&self, connection: ConnectionId) -> (usize, usize) {
+        (self.connections.get(&connection).map_or(0, |watcher| watcher.bytes), self.bytes)
     }
 
     /// How many pairs of connection and path are watched.
@@ -361,7 +383,9 @@ impl Watches {
 
     fn forget_path(&mut self, connection: ConnectionId, path: &str) {
         if let Some(watcher) = self.connections.get_mut(&connection) {
+            let before = watcher.bytes;
             watcher.remove(path);
+            self.bytes -= before - watcher.bytes;
             if watcher.paths.is_empty() {
                 self.connections.remove(&connection);
             }

@@ -270,6 +270,18 @@ impl Request {
         })
     }
 
+    /// Whether it asks for a watch; SetWatches, which brings back those of another connection, aside.
+    pub fn asks_for_watch(&self) -> bool {
+        match self {
+            Request::Exists { watch, .. }
+            | Request::GetData { watch, .. }
+            | Request::GetChildren { watch, .. }
+            | Request::GetChildren2 { watch, .. } => *watch,
+            Request::AddWatch { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The operation under which it is sent.
     pub fn op(&self) -> OpCode {
         match self {
