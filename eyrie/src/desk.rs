@@ -489,4 +489,18 @@ mod tests {
         desk.started(A);
         assert_eq!((desk.kept.len(), desk.bytes), (0, 0));
     }
+
+    #[test]
+    fn so_many_parts_are_waited_for_and_a_question_beyond_is_not_heard() {
+        let mut desk = desk();
+        for number in 0..=AWAITED_MAX as u64 {
+            desk.ask(A, P, number, id(number, 1));
+        }
+        desk.keep(A, part(id(AWAITED_MAX as u64, 1), 10));
+        assert!(desk.drain().is_empty(), "nobody was heard to ask for it");
+        desk.keep(A, part(id(AWAITED_MAX as u64 - 1, 1), 10));
+        assert_eq!(replied(told(&mut desk, AWAITED_MAX as u64 - 1)), Some(10));
+        desk.ask(A, P, 7, id(AWAITED_MAX as u64, 1));
+        assert_eq!(replied(told(&mut desk, 7)), Some(10), "asked again, it is told");
+    }
 }

@@ -792,4 +792,19 @@ mod tests {
         enquiries.piece(A, 2, (4, 0), &[]);
         assert_eq!(told(&mut enquiries).len(), 2, "a piece without bytes goes on for ever");
     }
+
+    #[test]
+    fn so_many_answers_are_fetched_at_a_time() {
+        for reads in [PIECES_MAX - 1, PIECES_MAX, PIECES_MAX + 1, 2 * PIECES_MAX] {
+            let mut enquiries = enquiries();
+            enquiries.limit(AnswerLimits { fetched: usize::MAX, ..LIMITS });
+            (0..reads as u64).for_each(|client| read(&mut enquiries, client, client));
+            told(&mut enquiries);
+            (0..reads as u64).for_each(|number| enquiries.piece(A, number, (8, 0), &[0; 4]));
+            assert_eq!(told(&mut enquiries).len(), reads.min(PIECES_MAX), "{reads} reads");
+            enquiries.piece(A, 0, (8, 4), &[0; 4]);
+            assert_eq!(answered(&mut enquiries), [0]);
+            assert_eq!(told(&mut enquiries).len(), usize::from(reads > PIECES_MAX), "the next one in line");
+        }
+    }
 }

@@ -279,3 +279,48 @@ fn encode<S: StateMachine>(output: &Output<S>) -> Bytes {
     codec::encode_into(output, &mut bytes).expect("an output can be encoded into memory");
     Bytes::from(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multicast::disk::MemoryDisk;
+    use multicast::log::{LogLimits, LogNonce, NodeLog};
+    use std::sync::Arc;
+
+    const P: PartitionId = PartitionId(0);
+    const OUTSIDE: NodeId = NodeId(2);
+
+    #[test]
+    fn a_stream_goes_in_messages_of_bounded_length() {
+        for bytes in [MESSAGE_BYTES - 1, MESSAGE_BYTES, MESSAGE_BYTES + 1, 10 * MESSAGE_BYTES] {
+            let mut subscriber = Subscriber::new(1);
+            subscriber.push(vec![0; bytes - LENGTH_BYTES].into(), false);
+            let told = subscriber.take(P, usize::MAX, 0);
+            let length = |message: &Message| match message {
+                Message::Outputs { outputs, .. } => outputs.len(),
+                other => panic!("{other:?}"),
+            };
+            let lengths: Vec<usize> = told.iter().map(length).collect();
+            assert!(lengths.iter().all(|length| *length <= MESSAGE_BYTES), "{lengths:?}");
+            assert_eq!((lengths.iter().sum(), lengths.len()), (bytes, bytes.div_ceil(MESSAGE_BYTES)));
+        }
+    }
+
+    #[test]
+    fn a_subscriber_that_does_not_keep_up_is_told_nothing_more() {
+        const MIB: usize = 1 << 20;
+        let output = Bytes::from(vec![0; MIB - LENGTH_BYTES]);
+        let most = QUEUE_BYTES_MAX / MIB;
+        for (outputs, keeps_up) in [(most - 1, true), (most, true), (most + 1, false), (10 * most, false)] {
+            let log =
+                NodeLog::recover(Arc::new(MemoryDisk::new()), LogLimits::default(), LogNonce::default());
+            let log = SharedLog::new(log.expect("a log"));
+            let mut source = Source::recover(P, [(OUTSIDE, P.into())].into(), 0, log);
+            let mut subscriber = Subscriber::new(1);
+            (0..outputs).for_each(|_| subscriber.push(output.clone(), false));
+            source.subscribers.insert(OUTSIDE, subscriber);
+            source.take(0);
+            assert_eq!(source.subscribers.contains_key(&OUTSIDE), keeps_up, "{outputs} MiB");
+        }
+    }
+}

@@ -540,4 +540,22 @@ mod tests {
         let stranger = NodeId(3);
         assert_eq!(lane.follow(stranger, request), Some(Err(StepError::Stranger(stranger))));
     }
+
+    #[test]
+    fn an_entry_ends_with_the_command_that_fills_it() {
+        for (bytes, commands) in
+            [(ENTRY_BYTES / 2, 2), (ENTRY_BYTES - 1_000, 2), (ENTRY_BYTES, 1), (10 * ENTRY_BYTES, 1)]
+        {
+            let layout = Layout::new(ME, [0, 1, 2].map(NodeId).to_vec(), 2, 3);
+            let mut lane = Lane::new(&layout, Box::new(Crowded(100, Vec::new())));
+            for i in 0..10 {
+                let id = CommandId { client: ClientId(1), epoch: 0, run: 0, i };
+                let body = Bytes::from(vec![0; bytes]);
+                let destinations = PartitionId(0).into();
+                lane.push(&Envelope { id, destinations, body }, None, Now::default());
+            }
+            lane.propose(Now::default());
+            assert_eq!(lane.ring().accepted(), 10 / commands, "{bytes} bytes a command");
+        }
+    }
 }

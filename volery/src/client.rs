@@ -539,4 +539,24 @@ mod tests {
         let refused = Client::connect(address, TIMEOUT).unwrap_err().to_string();
         assert!(refused.starts_with(&format!("cannot connect to {address}: ")), "{refused}");
     }
+
+    #[test]
+    fn a_reply_beyond_the_bound_ends_the_connection() {
+        for (bytes, refused) in
+            [(FRAME_BYTES_MAX, false), (FRAME_BYTES_MAX + 1, true), (FRAME_BYTES_MAX * 10, true)]
+        {
+            let (address, server) = scripted(move |listener| {
+                let (mut peer, _) = Peer::accept(&listener, 10_000);
+                peer.request().unwrap();
+                peer.send(|output| output.extend_from_slice(&(bytes as u32).to_be_bytes()));
+                peer.request()
+            });
+            let mut client = Client::connect(address, TIMEOUT).unwrap();
+            client.send(Request::Exists { path: "/a".into(), watch: false }).unwrap();
+            let came = client.receive_by(Instant::now() + Duration::from_millis(300));
+            assert_eq!(came.is_err(), refused, "{bytes} bytes: {came:?}");
+            drop(client);
+            server.join().unwrap();
+        }
+    }
 }

@@ -28,6 +28,18 @@ fn raise_the_limit_of_open_files() {
 }
 
 #[test]
+fn connections_beyond_what_the_system_allows_are_closed_and_the_others_are_served() {
+    const FILES: u64 = 120;
+    let data = TempDir::new().expect("a directory");
+    let server = Server::start_with_files(data.path(), FILES);
+    let mut clients: Vec<Raw> = (0..2 * FILES).map(|_| Raw::on(server.connect())).collect();
+    let taken: u64 = clients.iter_mut().map(|client| u64::from(client.is_taken())).sum();
+    assert!((FILES / 4..FILES).contains(&taken), "{taken} of {} are served", 2 * FILES);
+    drop(clients);
+    assert!(server.is_well(), "there is room again");
+}
+
+#[test]
 fn thousands_that_connect_before_the_first_says_anything_all_get_their_sessions() {
     raise_the_limit_of_open_files();
     let data = TempDir::new().expect("a directory");

@@ -210,4 +210,19 @@ mod tests {
         assert!(inbox.receive(Bytes::from_static(b"\0\0")).is_err());
         assert!(inbox.receive(reply(1, 1)).unwrap_err().contains("the frame has 0 left"));
     }
+
+    #[test]
+    fn so_many_events_wait_to_be_taken() {
+        let event = WatcherEvent {
+            kind: EventType::NodeCreated,
+            state: KeeperState::SyncConnected,
+            path: "/a".into(),
+        };
+        let told = frame(|output| event.write_frame(3, output));
+        let mut inbox = Inbox::default();
+        (0..EVENTS_MAX).for_each(|_| inbox.receive(told.clone()).unwrap());
+        assert_eq!(inbox.receive(told.clone()).unwrap_err(), format!("{EVENTS_MAX} events were not taken"));
+        assert!(inbox.take_event().is_some());
+        inbox.receive(told).unwrap();
+    }
 }

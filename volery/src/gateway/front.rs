@@ -151,6 +151,7 @@ impl Front<Volery> for Gateway {
             self.connections.values_mut().for_each(|connection| connection.forgive(stood_ms));
             self.stood_ms += stood_ms;
         }
+        self.made_bytes = 0;
         self.sweep();
         self.hearings.tick(now_ms);
         let heard_ms = now_ms - self.stood_ms;
@@ -185,21 +186,18 @@ impl Front<Volery> for Gateway {
         for gone in std::mem::take(&mut self.gone) {
             commands.abandon(gone.client, gone.epoch, gone.commands);
         }
-        self.made_bytes = 0;
-        self.is_behind = false;
         let mut unsettled = std::mem::take(&mut self.unsettled).into_iter();
-        for id in unsettled.by_ref() {
+        while self.made_bytes < self.config.limits.turn_bytes
+            && let Some(id) = unsettled.next()
+        {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.unsettled = false;
                 self.work(id, commands);
                 self.count(id);
             }
-            if self.made_bytes >= self.config.limits.turn_bytes {
-                self.is_behind = true;
-                break;
-            }
         }
         // Those that were not reached are first in the next turn.
+        self.is_behind = unsettled.len() > 0;
         self.unsettled.splice(0..0, unsettled);
     }
 

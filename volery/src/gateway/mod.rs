@@ -70,7 +70,7 @@ use reigns::Reigns;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use telling::{LEFT_MAX, Telling};
+use telling::Telling;
 use usage::Usage;
 use watches::{Armed, Kinds, Watches};
 
@@ -403,10 +403,8 @@ impl Gateway {
         for (partition, reign) in self.reigns.take_handed_over() {
             let Some(leader) = self.hearings.leader(partition) else { continue };
             let left = self.expiry.left(reign, |session| session.home(partitions) == partition);
-            for left in left.chunks(LEFT_MAX) {
-                let ended_ms_ago = left.iter().map(|(ended_ms_ago, _)| *ended_ms_ago).max().unwrap_or(0);
-                let timers = left.iter().map(|(_, left)| *left).collect();
-                commands.tell(leader, Telling::Left { partition, reign, ended_ms_ago, timers }.encode());
+            for telling in Telling::of_left(partition, reign, &left) {
+                commands.tell(leader, telling.encode());
             }
         }
     }

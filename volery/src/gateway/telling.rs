@@ -19,7 +19,7 @@ const HEADER_BYTES: usize = 12;
 const LEFT_BYTES: usize = 16;
 
 /// How many timers one telling holds at most.
-pub const LEFT_MAX: usize = 4_096;
+const LEFT_MAX: usize = 4_096;
 
 /// What gateways tell each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,19 @@ pub enum Telling {
 }
 
 impl Telling {
+    /// How the timers of sessions stood when a reign had ended: each with how long ago that is.
+    pub fn of_left(
+        partition: PartitionId,
+        reign: Epoch,
+        left: &[(u64, Left)],
+    ) -> impl Iterator<Item = Telling> {
+        left.chunks(LEFT_MAX).map(move |left| {
+            let ended_ms_ago = left.iter().map(|(ended_ms_ago, _)| *ended_ms_ago).max().unwrap_or(0);
+            let timers = left.iter().map(|(_, left)| *left).collect();
+            Telling::Left { partition, reign, ended_ms_ago, timers }
+        })
+    }
+
     /// The telling as bytes.
     pub fn encode(&self) -> Bytes {
         match self {
@@ -132,6 +145,22 @@ mod tests {
         assert_eq!(Telling::decode(bytes.clone()), Some(telling));
         for cut in [13, 28, 35] {
             assert_eq!(Telling::decode(bytes.slice(..cut)), None);
+        }
+    }
+
+    #[test]
+    fn many_timers_go_in_several_tellings() {
+        for count in [LEFT_MAX - 1, LEFT_MAX, LEFT_MAX + 1, 10 * LEFT_MAX] {
+            let timers =
+                |n: usize| (n as u64, Left { session: SessionId(n as u64), epoch: 1, remaining_ms: 1 });
+            let left: Vec<_> = (0..count).map(timers).collect();
+            let told: Vec<Telling> = Telling::of_left(PartitionId(0), 1, &left).collect();
+            assert_eq!(told.len(), count.div_ceil(LEFT_MAX));
+            let held = told.iter().flat_map(|telling| match telling {
+                Telling::Left { timers, .. } => timers.clone(),
+                other => panic!("{other:?}"),
+            });
+            assert!(held.eq(left.into_iter().map(|(_, left)| left)));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A node that is alone, with small limits, and clients that read or do not.
 
+mod bounds;
+
 use super::watches::WATCH_BYTES;
 use super::{Gateway, rearm};
 use crate::config::{GatewayConfig, GatewayLimits};
@@ -35,6 +37,8 @@ struct World {
     closed: BTreeSet<ConnectionId>,
     /// What the clients have sent and the node has not read.
     unread: BTreeMap<ConnectionId, BytesMut>,
+    /// The disk takes nothing, so nothing is ordered.
+    stalls: bool,
 }
 
 impl World {
@@ -58,7 +62,7 @@ impl World {
         };
         let node = Node::solo(0, StartNonce(1), Arc::new(placement), log, Gateway::new(config, PARTITIONS));
         let (clients, closed, unread) = Default::default();
-        let mut world = World { node, disk, now_ms: 0, clients, closed, unread };
+        let mut world = World { node, disk, now_ms: 0, clients, closed, unread, stalls: false };
         world.settle();
         world.node.restarted();
         world
@@ -67,6 +71,15 @@ impl World {
     /// Connects a client with a session.
     fn open(&mut self, number: u64, timeout_ms: i32) -> ConnectionId {
         let id = self.connect(number);
+        self.greet(id, timeout_ms);
+        self.settle();
+        let welcome = self.frames(id).remove(0);
+        assert_ne!(ConnectResponse::read(&mut Reader::new(welcome)).unwrap().session_id, 0);
+        id
+    }
+
+    /// Asks for a session.
+    fn greet(&mut self, id: ConnectionId, timeout_ms: i32) {
         let mut output = BytesMut::new();
         let request = ConnectRequest {
             protocol_version: 0,
@@ -78,10 +91,6 @@ impl World {
         };
         write_frame(&mut output, |output| request.write(output));
         self.send_bytes(id, &output);
-        self.settle();
-        let welcome = self.frames(id).remove(0);
-        assert_ne!(ConnectResponse::read(&mut Reader::new(welcome)).unwrap().session_id, 0);
-        id
     }
 
     fn connect(&mut self, number: u64) -> ConnectionId {
@@ -148,7 +157,9 @@ impl World {
         let ids: Vec<ConnectionId> = self.clients.keys().copied().collect();
         let mut any = ids.into_iter().fold(false, |any, id| self.read(id) | any);
         self.node.propose().unwrap();
-        if let Some(buffer) = self.node.take_buffer() {
+        if !self.stalls
+            && let Some(buffer) = self.node.take_buffer()
+        {
             buffer.write(self.disk.as_ref()).unwrap();
             self.node.synced(buffer.position());
             any = true;

@@ -27,8 +27,22 @@ pub struct Server {
 
 impl Server {
     pub fn start(data: &Path) -> Server {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let mut child = serve(address.port(), data, &[]).stdout(Stdio::piped()).spawn().expect("the binary");
+        let port = free_port();
+        Server::of(serve(port, data, &[]), port)
+    }
+
+    /// A server that may have so many files and connections open.
+    pub fn start_with_files(data: &Path, files: u64) -> Server {
+        let port = free_port();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh", BINARY, "serve"]);
+        command.args(["--port", &port.to_string(), "--data-dir"]).arg(data);
+        Server::of(command, port)
+    }
+
+    fn of(mut command: Command, port: u16) -> Server {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary");
         let mut says = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         while !line.contains("clients connect") {
@@ -89,6 +103,17 @@ impl Raw {
 
     /// Asks for the session, or for a new one if there is none.
     pub fn greet(&mut self) {
+        let hello = self.hello();
+        self.stream.write_all(&hello).expect("a connection");
+    }
+
+    /// Asks for it, and says whether there is an answer: the server may close the connection instead.
+    pub fn is_taken(&mut self) -> bool {
+        let hello = self.hello();
+        self.stream.write_all(&hello).is_ok() && self.stream.peek(&mut [0]).is_ok_and(|length| length > 0)
+    }
+
+    fn hello(&self) -> BytesMut {
         let mut output = BytesMut::new();
         let request = ConnectRequest {
             protocol_version: 0,
@@ -99,7 +124,7 @@ impl Raw {
             read_only: None,
         };
         write_frame(&mut output, |output| request.write(output));
-        self.stream.write_all(&output).expect("a connection");
+        output
     }
 
     /// Waits for the session.

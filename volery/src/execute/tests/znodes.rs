@@ -3,6 +3,7 @@
 use super::cluster::{Cluster, Session, check, create, delete, set};
 use crate::acl::{Readers, digest};
 use crate::command::{Change, Command, Event, Found, Look, Operation, Reply};
+use crate::service::REAPED_MAX;
 use crate::wire::{
     Acl, CreateMode, ErrorCode, OpResult, Permissions, REPLY_BYTES_MAX, Reply as WireReply, Stat,
 };
@@ -594,5 +595,19 @@ fn descendants_are_counted_wherever_they_live_and_lists_follow_every_change() {
         assert!(names.len() == 199 && names.is_sorted() && !names.contains(&"n007".to_owned()));
         assert_eq!(cluster.names(&session, "/d/e"), names, "once more, as it is kept");
         cluster.check();
+    }
+}
+
+#[test]
+fn so_many_znodes_go_at_once_when_their_time_is_over() {
+    for count in [REAPED_MAX - 1, REAPED_MAX, REAPED_MAX + 1, 10 * REAPED_MAX] {
+        let mut cluster = Cluster::new(1);
+        let session = cluster.open(9);
+        let paths = (0..count).map(|n| format!("/{n}"));
+        cluster.multi(&session, paths.map(|path| create(&path, CreateMode::Ttl(500))).collect());
+        cluster.set_time_ms(100_000);
+        cluster.chores();
+        let left = cluster.names(&session, "/").len() - 1;
+        assert_eq!(left, count.saturating_sub(REAPED_MAX), "of {count}");
     }
 }
