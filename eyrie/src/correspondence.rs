@@ -242,6 +242,7 @@ mod tests {
     use super::*;
     use crate::answer::{Answer, Outcome};
     use crate::client::node_client;
+    use crate::codec;
     use crate::service::{PartitioningOracle, Variables};
     use crate::source::SILENCE_MS;
     use crate::stamp::{Stamp, StampNumber};
@@ -264,8 +265,8 @@ mod tests {
     impl StateMachine for Bell {
         type Command = ();
         type Reply = ();
-        type Key = ();
-        type Value = ();
+        type Key = bool;
+        type Value = bool;
         type Event = bool;
         type Oracle = Nowhere;
         type Variables = Nothing;
@@ -277,6 +278,10 @@ mod tests {
         fn concerns_all(event: &bool) -> bool {
             *event
         }
+
+        fn fits(key: &bool, value: &bool) -> bool {
+            key == value
+        }
     }
 
     impl PartitioningOracle<Bell> for Nowhere {
@@ -284,7 +289,7 @@ mod tests {
             1
         }
 
-        fn partition_of(&self, (): &()) -> PartitionId {
+        fn partition_of(&self, _: &bool) -> PartitionId {
             P
         }
     }
@@ -294,11 +299,11 @@ mod tests {
             Nothing
         }
 
-        fn get(&self, (): &()) -> Option<()> {
+        fn get(&self, _: &bool) -> Option<bool> {
             None
         }
 
-        fn set(&mut self, (): (), _: Option<()>) {}
+        fn set(&mut self, _: bool, _: Option<bool>) {}
     }
 
     struct World {
@@ -434,6 +439,24 @@ mod tests {
             told.into_iter().map(|(_, message)| world.tell(NodeId(0), OUTSIDE, message).len()).sum::<usize>();
         assert_eq!(heard + world.carry().len(), many);
         world.nodes[0].check_invariants();
+    }
+
+    #[test]
+    fn a_letter_with_a_value_of_the_wrong_kind_is_refused() {
+        for (value, fits) in [(None, true), (Some(true), true), (Some(false), false)] {
+            let mut world = World::new();
+            let (command, values) = (SharedIndex(7), vec![(true, value)]);
+            let letter = Exchange { command, from: P, to: PartitionId(1), signal: None, values };
+            let mut bytes = Vec::new();
+            codec::encode_into(&Output::<Bell>::Exchange(letter), &mut bytes).expect("a letter");
+            let outputs = [&(bytes.len() as u32).to_le_bytes()[..], &bytes].concat().into();
+            world.tell(
+                NodeId(0),
+                OUTSIDE,
+                Message::Outputs { partition: P, number: 1, sequence: 0, outputs },
+            );
+            assert_eq!(world.outside().take_broken().is_empty(), fits, "{value:?}");
+        }
     }
 
     #[test]

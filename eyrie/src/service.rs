@@ -53,6 +53,13 @@ pub trait StateMachine: Clone + Debug + 'static {
         parts.into_iter().next().expect("a command has a destination")
     }
 
+    /// Whether a variable may have this value. Values come from other nodes too, and a node may send anything that decodes: what
+    /// does not fit is refused with all that the node has to say of its partition, so that [`execute`](StateMachine::execute) meets
+    /// no value of the wrong kind.
+    fn fits(_key: &Self::Key, _value: &Self::Value) -> bool {
+        true
+    }
+
     /// How many bytes a reply holds, roughly; a function of the reply. Those that a partition gave last are kept for
     /// repeats, as many as a number of bytes allows. The default encodes the reply and counts.
     fn reply_bytes(reply: &Self::Reply) -> usize {

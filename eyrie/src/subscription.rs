@@ -194,7 +194,12 @@ impl Subscription {
     fn may_say<S: StateMachine>(&self, output: &Output<S>) -> bool {
         let is_seen = |seen: &Seen| seen.len() == usize::from(self.partitions);
         match output {
-            Output::Exchange(letter) => letter.from == self.partition,
+            Output::Exchange(letter) => {
+                let fits = |(key, value): &(S::Key, Option<S::Value>)| {
+                    value.as_ref().is_none_or(|value| S::fits(key, value))
+                };
+                letter.from == self.partition && letter.values.iter().all(fits)
+            }
             Output::Event { seen, .. } => is_seen(seen),
             Output::Answer(answer) => answer.partition == self.partition && is_seen(&answer.seen),
             Output::Passed { .. } => true,

@@ -82,7 +82,25 @@ pub enum Value {
     Listing(Names),
 }
 
-/// The value as what its key stands for; anything else is a broken invariant.
+impl Value {
+    /// Whether it is what a variable of this name holds.
+    pub fn fits(&self, key: &Key) -> bool {
+        match key {
+            Key::Facts(_) => matches!(self, Value::Facts(_)),
+            Key::Data(_) => matches!(self, Value::Data(_)),
+            Key::Child(..) => matches!(self, Value::Child(_)),
+            Key::Session(_) => matches!(self, Value::Session(_)),
+            Key::Attachment(..) | Key::Reign(_) => matches!(self, Value::Epoch(_)),
+            Key::Children(_) => matches!(self, Value::Listing(_)),
+            Key::Descendants(..) => matches!(self, Value::Count(_)),
+            Key::Ephemerals(..) | Key::EphemeralChildren(..) => matches!(self, Value::Names(_)),
+            Key::Owned(..) => matches!(self, Value::Newest(_)),
+        }
+    }
+}
+
+/// The value as what its key stands for. Variables are written by this service, and what comes from other nodes is looked at
+/// ([`Value::fits`]), so anything else is a broken invariant.
 macro_rules! accessors {
     ($($name:ident $variant:ident $inside:ty),*) => {
         impl Value {

@@ -64,6 +64,10 @@ impl StateMachine for Volery {
         execute::join(command, parts)
     }
 
+    fn fits(key: &Key, value: &Value) -> bool {
+        value.fits(key)
+    }
+
     fn reply_bytes(reply: &Reply) -> usize {
         reply.bytes()
     }
