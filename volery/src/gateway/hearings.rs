@@ -116,10 +116,16 @@ impl Hearings {
         }
     }
 
-    /// This node leads the partition itself: returns the pings that may be answered, for it has heard all of them.
-    pub fn confirmed_here(&mut self, partition: PartitionId) -> Vec<Ping> {
+    /// This node leads the partition itself. Each session that was heard of is given to `touch`, which says whether that counts.
+    /// Returns the pings that may be answered.
+    pub fn confirmed_here(
+        &mut self,
+        partition: PartitionId,
+        mut touch: impl FnMut(SessionId) -> bool,
+    ) -> Vec<Ping> {
         let home = &mut self.homes[partition.index()];
-        home.confirmed(home.round, &[])
+        let late: Vec<SessionId> = home.heard.keys().copied().filter(|session| !touch(*session)).collect();
+        home.confirmed(home.round, &late)
     }
 }
 

@@ -385,7 +385,8 @@ impl Gateway {
         let partitions = self.marks.partitions();
         let grace_ms = if NO_GRACE.is_planted() { 0 } else { REIGN_GRACE_MS };
         self.expiry.begin_reign(reign, grace_ms, |session| session.home(partitions) == partition);
-        let pings = self.hearings.confirmed_here(partition);
+        // Timers may go on as they were left before these were heard of.
+        let pings = self.hearings.confirmed_here(partition, |session| self.expiry.touch(session));
         self.pong(pings);
     }
 

@@ -542,3 +542,26 @@ fn a_claim_that_was_not_taken_is_made_again_while_the_node_leads() {
     gateway.claimed(partition, &refused);
     assert!(gateway.reigns.take_claims().is_empty());
 }
+
+/// Nobody leads the session's home when it pings; the ping is answered when a reign begins, which goes on with the timers as they
+/// were left.
+#[test]
+fn a_ping_that_a_reign_answers_counts_in_that_reign() {
+    const TIMEOUT_MS: u64 = 9_000;
+    let mut world = World::new(GatewayLimits::default());
+    let id = world.open(1, TIMEOUT_MS as i32);
+    let home =
+        world.node.front().connections.get_mut(&id).unwrap().pipeline().unwrap().session().home(PARTITIONS);
+    world.pass(3_000);
+    world.node.front().led(home, None);
+    world.send(id, &[Request::Ping]);
+    world.settle();
+    assert!(world.headers(id).is_empty(), "nobody could say that it was heard of");
+    world.node.front().led(home, Some(eyrie::NodeId(0)));
+    world.settle();
+    assert_eq!(world.headers(id).len(), 1);
+    world.pass(TIMEOUT_MS - 500);
+    assert!(!world.closed.contains(&id), "its session has ended too early");
+    world.pass(2_000);
+    assert!(world.closed.contains(&id));
+}
