@@ -12,8 +12,9 @@
 //! them to the next leader, which goes on with them if its reign follows that one by number: nobody else has confirmed anything
 //! in between. So a session whose client has gone expires after its timeout and the time in which nobody led, however often the
 //! leader changes. Where nobody led for so long that clients have given up their connections, they are given time to come back:
-//! the timers start afresh. They also do if the leader of the reign before does not tell, for it may be dead. It may have gone
-//! on confirming for as long as it was sure of itself, so they begin that much later.
+//! the timers start afresh. They also do if the leader of the reign before does not tell, for it may be dead. It may go on
+//! confirming for as long as it is sure of itself, so they begin that much later: what this leader hears of a client in that time puts
+//! the end off, and never brings it nearer.
 //!
 //! ```text
 //!   reign 7, at a   ──────────┤ left: 4 s                    ┌────────── reign 8, at b: runs out after 4 s
@@ -96,10 +97,10 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// A session was opened, or has moved: its timer starts.
-    pub fn start(&mut self, session: SessionId, epoch: Epoch, timeout_ms: u32) {
+    /// A session was opened, or has moved: its timer starts, not before the time from which on nobody else confirms.
+    pub fn start(&mut self, session: SessionId, epoch: Epoch, timeout_ms: u32, alone_ms: u64) {
         self.stop(session);
-        let timer = Timer::new(epoch, u64::from(timeout_ms), self.now_ms);
+        let timer = Timer::new(epoch, u64::from(timeout_ms), self.now_ms.max(alone_ms));
         self.timers.insert(session, timer);
         self.queue.insert((timer.queued_ms, session));
     }
@@ -109,7 +110,7 @@ impl Expiry {
     pub fn touch(&mut self, session: SessionId) -> bool {
         let timer = self.timers.get_mut(&session).filter(|timer| !timer.is_ending);
         let Some(timer) = timer else { return false };
-        timer.deadline_ms = self.now_ms + timer.timeout_ms;
+        timer.deadline_ms = timer.deadline_ms.max(self.now_ms + timer.timeout_ms);
         timer.is_afresh = false;
         true
     }
@@ -226,6 +227,11 @@ impl Expiry {
         }
     }
 
+    /// The time that the timers go by: it stands while the node does.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// How often timers have started afresh.
     pub fn restarts(&self) -> u64 {
         self.restarts
@@ -242,8 +248,8 @@ mod tests {
     /// Two sessions of 90 ms, of which A was heard of 60 ms ago when reign 7 ended.
     fn ended() -> Expiry {
         let mut expiry = Expiry::default();
-        expiry.start(A, 1, 90);
-        expiry.start(B, 1, 90);
+        expiry.start(A, 1, 90, 0);
+        expiry.start(B, 1, 90, 0);
         expiry.begin_reign(7, 0, |_| true);
         assert!(expiry.tick(60).is_empty() && expiry.touch(B));
         expiry.end_reign(7, |_| true);
@@ -253,8 +259,8 @@ mod tests {
     fn others(left: &[(u64, Left)], reign: Epoch) -> Expiry {
         let mut expiry = Expiry::default();
         expiry.tick(1_000);
-        expiry.start(A, 1, 90);
-        expiry.start(B, 1, 90);
+        expiry.start(A, 1, 90, 0);
+        expiry.start(B, 1, 90, 0);
         for (ended_ms_ago, left) in left {
             assert!(!expiry.inherit(*left, reign, *ended_ms_ago, None), "no reign has begun");
         }
@@ -264,8 +270,8 @@ mod tests {
     #[test]
     fn a_session_expires_a_timeout_after_it_was_last_heard_of() {
         let mut expiry = Expiry::default();
-        expiry.start(A, 1, 100);
-        expiry.start(B, 1, 100);
+        expiry.start(A, 1, 100, 0);
+        expiry.start(B, 1, 100, 0);
         assert!(expiry.tick(60).is_empty());
         assert!(expiry.touch(A));
         assert_eq!(expiry.tick(100), [(B, 1)]);
@@ -281,9 +287,9 @@ mod tests {
     #[test]
     fn a_session_that_moves_starts_anew_in_its_epoch() {
         let mut expiry = Expiry::default();
-        expiry.start(A, 1, 100);
+        expiry.start(A, 1, 100, 0);
         assert!(expiry.tick(90).is_empty());
-        expiry.start(A, 2, 100);
+        expiry.start(A, 2, 100, 0);
         assert!(expiry.tick(100).is_empty());
         assert_eq!(expiry.tick(190), [(A, 2)]);
         expiry.restart();
@@ -322,7 +328,8 @@ mod tests {
             left.iter().map(|(ago, left)| expiry.inherit(*left, 7, *ago, Some(8))).collect();
         assert_eq!(at_once, [true, false]);
         assert_eq!(expiry.tick(1_040), [(A, 1)]);
-        assert_eq!(expiry.tick(1_100), [(B, 1)]);
+        assert!(expiry.tick(1_129).is_empty());
+        assert_eq!(expiry.tick(1_140), [(A, 1), (B, 1)], "the end of A is asked for again");
     }
 
     #[test]
@@ -330,7 +337,7 @@ mod tests {
         let left = ended().left(7, |_| true);
         let mut expiry = others(&left, 7);
         expiry.begin_reign(9, 50, |_| true);
-        assert!(expiry.tick(1_139).is_empty());
+        assert!(expiry.tick(1_129).is_empty());
         assert_eq!(expiry.tick(1_140), [(A, 1), (B, 1)]);
     }
 
@@ -359,7 +366,7 @@ mod tests {
     fn the_timer_of_a_session_that_has_moved_is_not_inherited() {
         let left = ended().left(7, |_| true);
         let mut expiry = others(&left, 7);
-        expiry.start(A, 2, 90);
+        expiry.start(A, 2, 90, 0);
         expiry.begin_reign(8, 50, |_| true);
         assert!(!expiry.inherit(left[0].1, 7, 0, Some(8)));
         assert!(expiry.tick(1_089).is_empty());
@@ -376,5 +383,16 @@ mod tests {
         expiry.end_reign(7, |_| true);
         expiry.begin_reign(8, 50, |_| true);
         assert_eq!(expiry.tick(91), [(A, 1)]);
+    }
+
+    /// Another leader may still confirm what it hears, while this one hears of a client, and a session is opened.
+    #[test]
+    fn what_is_heard_while_another_leader_may_confirm_brings_no_end_nearer() {
+        let mut expiry = others(&[], 7);
+        expiry.begin_reign(9, 50, |_| true);
+        assert!(expiry.touch(A));
+        expiry.start(B, 2, 90, 1_050);
+        assert!(expiry.tick(1_139).is_empty());
+        assert_eq!(expiry.tick(1_140), [(A, 1), (B, 2)]);
     }
 }

@@ -381,9 +381,9 @@ impl Gateway {
             return;
         }
         TERM_BEGUN.reached();
-        self.reigns.begin(partition, reign);
-        let partitions = self.marks.partitions();
         let grace_ms = if NO_GRACE.is_planted() { 0 } else { REIGN_GRACE_MS };
+        self.reigns.begin(partition, reign, self.expiry.now_ms() + grace_ms);
+        let partitions = self.marks.partitions();
         self.expiry.begin_reign(reign, grace_ms, |session| session.home(partitions) == partition);
         // Timers may go on as they were left before these were heard of.
         let pings = self.hearings.confirmed_here(partition, |session| self.expiry.touch(session));
@@ -720,7 +720,8 @@ impl Gateway {
     /// for something. It is not closed before: its client, if there still is one, would come back at once and take the
     /// session away from where it is now. Meanwhile its pings keep the session alive, as in ZooKeeper.
     fn session_opened(&mut self, session: SessionId, epoch: Epoch, timeout_ms: u32) {
-        self.expiry.start(session, epoch, timeout_ms);
+        let home = session.home(self.marks.partitions());
+        self.expiry.start(session, epoch, timeout_ms, self.reigns.alone_ms(home));
     }
 
     fn session_closed(&mut self, session: SessionId) {

@@ -13,6 +13,8 @@ use eyrie::{Destinations, Epoch, PartitionId};
 pub struct Reigns {
     /// By partition.
     begun: Vec<Option<Epoch>>,
+    /// From when on nobody else confirms what is heard of the sessions of a partition, by partition.
+    alone_ms: Vec<u64>,
     claimed: Destinations,
     /// The last that has ended, by partition.
     ended: Vec<Option<Epoch>>,
@@ -24,7 +26,9 @@ impl Reigns {
     /// Over none of so many partitions.
     pub fn new(partitions: u16) -> Reigns {
         let none = || vec![None; usize::from(partitions)];
-        Reigns { begun: none(), claimed: Destinations::NONE, ended: none(), handed_over: Destinations::NONE }
+        let alone_ms = vec![0; usize::from(partitions)];
+        let (claimed, handed_over) = (Destinations::NONE, Destinations::NONE);
+        Reigns { begun: none(), alone_ms, claimed, ended: none(), handed_over }
     }
 
     /// The reign over a partition, if it has begun.
@@ -43,9 +47,15 @@ impl Reigns {
         std::mem::take(&mut self.claimed)
     }
 
-    /// A reign has begun.
-    pub fn begin(&mut self, partition: PartitionId, reign: Epoch) {
+    /// A reign has begun. Until `alone_ms` the leader before may go on confirming.
+    pub fn begin(&mut self, partition: PartitionId, reign: Epoch, alone_ms: u64) {
         self.begun[partition.index()] = Some(reign);
+        self.alone_ms[partition.index()] = alone_ms;
+    }
+
+    /// From when on nobody else confirms what is heard of the sessions of a partition, if its reign has begun.
+    pub fn alone_ms(&self, partition: PartitionId) -> u64 {
+        self.alone_ms[partition.index()]
     }
 
     /// This node does not lead the partition any more. Returns the reign that has ended, if one had begun.
@@ -82,7 +92,7 @@ mod tests {
         assert_eq!(reigns.take_claims(), HOME.into());
         assert!(reigns.take_claims().is_empty());
         assert_eq!(reigns.of(HOME), None, "it is ordered, not begun");
-        reigns.begin(HOME, 7);
+        reigns.begin(HOME, 7, 0);
         assert_eq!(reigns.of(HOME), Some(7));
         reigns.claim(HOME);
         assert_eq!(reigns.of(HOME), None);
