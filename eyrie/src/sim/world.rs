@@ -282,7 +282,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
                 if (position, hash) != here {
                     let partition = replica.partition;
                     return Err(format!(
-                        "{partition} is at {position} with {hash:x} on node {first}, at {} with {:x} on node {me}",
+                        "{partition} is at {position} with {hash:x} on node {first}, at {} with {:x} on node {me}, or has not completed it",
                         here.0, here.1
                     ));
                 }

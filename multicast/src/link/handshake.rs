@@ -237,8 +237,9 @@ impl Links {
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(reason) => {
+                    // Mostly the peer has started again: it is dialled at once, and judged when it shows its directory.
                     peer.forget_shown();
-                    self.up_to(id).into_iter().for_each(|up| self.refuse(up, reason));
+                    self.up_to(id).into_iter().for_each(|up| self.end(up, reason, Loss::Failed));
                 }
             }
             self.has_news = true;

@@ -268,12 +268,16 @@ impl Links {
 
     /// Tells the other end, and those above, why a connection will not be, and closes it.
     pub(super) fn refuse(&mut self, id: ConnectionId, reason: Reason) {
+        self.end(id, reason, if reason.lasts() { Loss::Refused } else { Loss::Failed });
+    }
+
+    /// Ends a connection for a reason, and says so to the other end.
+    pub(super) fn end(&mut self, id: ConnectionId, reason: Reason, loss: Loss) {
         let mut body = BytesMut::new();
         reason.encode(&mut body);
         self.put(id, FrameKind::Refuse, &body);
         self.tell_refused(id, Refuser::Us, reason);
         self.counts.refused_by_us += 1;
-        let loss = if reason.lasts() { Loss::Refused } else { Loss::Failed };
         if let Some(mut connection) = self.forget(id, loss) {
             let farewell = connection.outbox.output().split().freeze();
             self.events.push_back(LinkEvent::Close { connection: id, farewell });

@@ -450,6 +450,32 @@ fn an_answer_from_somebody_else_or_for_another_connection() {
 }
 
 #[test]
+fn a_node_that_has_started_again_is_linked_at_once_also_to_those_who_hear_of_it_first_from_another() {
+    for id in 1..=3 {
+        let (teller, told) = (id % 3 + 1, (id + 1) % 3 + 1);
+        let mut world = World::new((1..=3).map(|id| config(id, 3)), 1);
+        world.run_until(3_000, World::all_up);
+        for channel in Channel::ALL {
+            let connection = world.connection(told, id, channel);
+            world.stall(connection);
+        }
+        let towards: Vec<_> =
+            Channel::ALL.into_iter().map(|channel| world.connection(teller, id, channel)).collect();
+        world.restart(id, false);
+        towards.into_iter().for_each(|connection| world.cut(connection));
+        let latest = |world: &World| {
+            world.nodes[&NodeId(teller)]
+                .links
+                .acquaintance(NodeId(id))
+                .demands()
+                .any(|had| had.identity.incarnation.0 == 2)
+        };
+        world.run_until(3_000, latest);
+        world.run_until(3_000, World::all_up);
+    }
+}
+
+#[test]
 fn a_damaged_frame_breaks_the_connection_and_is_not_held_against_the_peer() {
     let mut world = World::new([config(1, 2), config(2, 2)], 1);
     world.run(1_000);
