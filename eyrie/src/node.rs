@@ -554,7 +554,13 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         }
         self.submit();
         self.commands.set_in_flight(self.multicast.counts().in_flight);
-        Ok(())
+        self.multicast.check_reads()
+    }
+
+    /// Whether the log could be read so far, also for what was drained since the last [`deliver`](Node::deliver). The error is the end of
+    /// the process.
+    pub fn check_reads(&self) -> Result<(), FollowError> {
+        self.multicast.check_reads()
     }
 
     /// Whether the front wants to see the node's status.

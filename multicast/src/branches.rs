@@ -40,6 +40,10 @@ pub const OLDER_COPY_REFUSED: Branch = Branch::new("an older copy refused");
 pub const TORN_TAIL: Branch = Branch::new("a torn tail cut off");
 /// What stands behind the end of the log is cleared.
 pub const BEHIND_END_CLEARED: Branch = Branch::new("pages behind the end cleared");
+/// A read of the log fails while the node runs: what it has made since is thrown away, and the process ends.
+pub const READ_FAILED: Branch = Branch::new("a read of the log failed");
+/// The consensus crate is given nothing in place of entries that could not be read.
+pub const SUFFIX_UNREAD: Branch = Branch::new("entries for another member not read");
 /// A file of the log that was not begun is removed.
 pub const UNBEGUN_SEGMENT: Branch = Branch::new("an unbegun segment removed");
 /// A leader that has not decided its log names no read index.
@@ -78,6 +82,8 @@ pub const BRANCHES: &[Branch] = &[
     OLDER_COPY_REFUSED,
     TORN_TAIL,
     BEHIND_END_CLEARED,
+    READ_FAILED,
+    SUFFIX_UNREAD,
     UNBEGUN_SEGMENT,
     LOG_UNDECIDED,
     OTHER_BALLOT,

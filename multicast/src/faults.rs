@@ -20,6 +20,8 @@ pub const OLDER_COPY_ACCEPTED: Fault = Fault::new("older copy accepted");
 pub const LOST_LOG_ACCEPTED: Fault = Fault::new("a lost log taken for a new one");
 /// A block is taken from the log though its checksum is wrong.
 pub const TORN_RECORD: Fault = Fault::new("torn record accepted");
+/// What a node says goes on leaving it though a read of its log has failed, and so without what was not read.
+pub const FAILED_READ_TAKEN_FOR_EMPTY: Fault = Fault::new("a failed read taken for an empty one");
 /// A leader names the read index without asking whether it still leads.
 pub const OLD_LEADER_READS: Fault = Fault::new("old leader answers reads");
 /// A leader's entries carry its own clock's time, whatever the others' clocks say.
@@ -46,6 +48,7 @@ pub const FAULTS: &[Fault] = &[
     OLDER_COPY_ACCEPTED,
     LOST_LOG_ACCEPTED,
     TORN_RECORD,
+    FAILED_READ_TAKEN_FOR_EMPTY,
     OLD_LEADER_READS,
     CLOCK_NEVER_OVERRULED,
     BALLOT_IGNORED,

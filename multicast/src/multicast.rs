@@ -1,7 +1,7 @@
 //! One node's share of the atomic multicast: its rings, the relay between them, what it submits and what it delivers.
 
 use crate::address::{self, Misaddressed};
-use crate::branches::{NOBODY_LEADS_HERE, SENT_TO_NEW_LEADER};
+use crate::branches::{NOBODY_LEADS_HERE, READ_FAILED, SENT_TO_NEW_LEADER};
 use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::envelope::{CommandId, Envelope};
@@ -271,10 +271,18 @@ impl Multicast {
         Ok(())
     }
 
-    /// What is to be sent to other nodes for all that was done before. Called after [`take_buffer`](Multicast::take_buffer).
+    /// What is to be sent to other nodes for all that was done before. Called after [`take_buffer`](Multicast::take_buffer). Nothing,
+    /// once a read of the log has failed: what was made since may lack what was not read.
     pub fn drain(&mut self) -> Vec<Sent> {
         self.gather();
-        std::mem::take(&mut self.sent)
+        let sent = std::mem::take(&mut self.sent);
+        if self.check_reads().is_ok() { sent } else { Vec::new() }
+    }
+
+    /// Whether the log could be read so far. The error is the end of the process, as one of [`propose`](Multicast::propose) is.
+    pub fn check_reads(&self) -> Result<(), FollowError> {
+        self.log.lock().check_reads().inspect_err(|_| READ_FAILED.reached())?;
+        Ok(())
     }
 
     /// Sends again what has waited too long for its reply.
@@ -293,7 +301,7 @@ impl Multicast {
         }
     }
 
-    /// Proposes what this turn brought: relayed envelopes first, then every open batch.
+    /// Proposes what this turn brought: relayed envelopes first, then every open batch. After an error no buffer is taken.
     pub fn propose(&mut self) -> Result<(), FollowError> {
         let now = self.clock.now();
         self.shared.propose(now);
@@ -303,7 +311,7 @@ impl Multicast {
         }
         let proposed = self.lanes().map(Lane::take_proposed).sum();
         self.clock.proposed(proposed);
-        Ok(())
+        self.check_reads()
     }
 
     /// What the log must write and sync next, if anything. One buffer is in flight at a time.

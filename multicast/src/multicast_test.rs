@@ -1,11 +1,12 @@
 //! A node's multicast through crashes: whatever is cut off, the partitions' sequences agree and nothing durable is lost.
 
-use crate::disk::{Disk, MemoryDisk};
+use crate::disk::{Disk, MemoryDisk, Reads};
 use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::ring::SoloRing;
 use crate::{
-    ClientId, CommandId, Delivery, Destinations, EntryBuilder, EntryTime, Envelope, Message, Misaddressed,
-    Multicast, NodeId, PartitionId, PeerError, Relayed, Ring as _, RingId, SharedIndex,
+    ClientId, CommandId, Delivery, Destinations, EntryBuilder, EntryTime, Envelope, Layout, Message,
+    Misaddressed, Multicast, NodeId, PartitionId, PeerError, Relayed, Ring as _, RingId, RingLimits,
+    RingTiming, SharedIndex,
 };
 use bytes::Bytes;
 use rand::rngs::SmallRng;
@@ -249,4 +250,47 @@ fn what_the_log_holds_and_nobody_may_deliver_is_passed_over_at_every_start() {
     let numbers = |place: usize| world.delivered[place].iter().map(|delivery| delivery.envelope.id.i);
     assert_eq!(numbers(0).collect::<Vec<_>>(), [4, 5]);
     assert_eq!(numbers(1).collect::<Vec<_>>(), [9]);
+}
+
+/// A node of two, of which the other one is never heard. Its log has no cache, so all that is synced is read from the disk.
+fn half(disk: &Arc<MemoryDisk>) -> Multicast {
+    let shown: Arc<dyn Disk> = disk.clone();
+    let limits = LogLimits { segment_bytes: 64 * 1024, cache_bytes: 0, ..LogLimits::default() };
+    let log = SharedLog::new(NodeLog::recover(shown, limits, LogNonce::default()).expect("a log"));
+    let layout = Layout::new(NodeId(1), vec![NodeId(1), NodeId(2)], 2, 1);
+    Multicast::clustered(&layout, RingTiming::default(), RingLimits::default(), log)
+        .expect("a log of its own")
+}
+
+#[test]
+fn nothing_leaves_a_node_once_a_read_of_its_log_has_failed() {
+    for reads in [Reads::Sound, Reads::Fail, Reads::Flip] {
+        let disk = Arc::new(MemoryDisk::new());
+        let mut multicast = half(&disk);
+        multicast.tick(1, 1_000);
+        let own = PartitionId::all(2).find(|partition| multicast.leads(*partition)).expect("one of two");
+        multicast.submit(envelope(0, 1 << own.0)).expect("room");
+        multicast.propose().expect("a log that can be followed");
+        let buffer = multicast.take_buffer().expect("something to write");
+        buffer.write(disk.as_ref()).expect("a disk that works");
+        multicast.synced(buffer.position());
+        disk.set_reads(reads);
+
+        let delivered = multicast.deliver(own);
+        multicast.resend_for(own);
+        multicast.submit(envelope(1, 1 << (1 - own.0))).expect("room");
+        multicast.meet(NodeId(2), 7).expect("a disk that was not met before");
+        let (sent, proposed) = (multicast.drain(), multicast.propose());
+        if reads == Reads::Sound {
+            assert!(delivered.expect("a log that can be followed").is_some() && !sent.is_empty());
+            proposed.expect("a log that can be followed");
+            continue;
+        }
+        let error = delivered.expect_err("a log that cannot be read").to_string();
+        assert!(error.contains("log file memory:00000000000000000001.log "), "{error}");
+        assert_eq!(sent, [], "what was made since may lack what was not read");
+        assert_eq!(proposed.expect_err("the same").to_string(), error);
+        disk.set_reads(Reads::Sound);
+        assert!(multicast.propose().is_err() && multicast.drain().is_empty(), "for good");
+    }
 }

@@ -189,6 +189,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         self.node.clock(self.now_us());
         self.busy |= self.node.front().is_behind();
         self.give_out();
+        self.node.check_reads()?;
         if self.node.wants_status() {
             self.node.show_status(open_files());
         }

@@ -6,7 +6,7 @@ use crate::desk::AnswerLimits;
 use crate::front::Front;
 use crate::node::Node;
 use crate::service::StateMachine;
-use multicast::disk::Disk;
+use multicast::disk::{Disk, Reads};
 use multicast::link::{Nonce, StartNonce};
 use multicast::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use multicast::{Layout, NodeId, PartitionId, RingId, RingLimits, RingTiming};
@@ -153,6 +153,10 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
     pub(super) fn stop(&mut self, power: bool, rng: &mut SmallRng) {
         let Some(process) = self.process.take() else { return };
         self.durable = process.durable().to_vec();
+        // The log's recovery cannot tell its last block, with a bit flipped, from a torn one.
+        if self.disk.memory().reads() == Reads::Flip {
+            self.disk.memory().set_reads(Reads::Sound);
+        }
         if let Some(buffer) = process.into_writing() {
             // Whatever it got done before it died: half of the time the write, and not its sync.
             let done = if rng.random_bool(0.5) { 1 } else { rng.random_range(0..8) };

@@ -38,6 +38,8 @@ pub enum Misfortune {
     FailedSync,
     /// A disk is full.
     FullDisk,
+    /// A disk fails to read for a while, or gives other bytes than it holds until its process ends.
+    FailedRead,
     /// A bit of what a disk holds flips, on one machine only.
     Rot,
     /// A disk is replaced by an empty one, on one machine only.
@@ -59,7 +61,7 @@ use Misfortune::*;
 
 impl Misfortune {
     /// All kinds.
-    pub const ALL: [Misfortune; 21] = [
+    pub const ALL: [Misfortune; 22] = [
         Kill,
         PowerLoss,
         Blackout,
@@ -74,6 +76,7 @@ impl Misfortune {
         SlowDisk,
         FailedSync,
         FullDisk,
+        FailedRead,
         Rot,
         BlankDisk,
         OlderCopy,

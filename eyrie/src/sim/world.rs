@@ -12,6 +12,7 @@ use crate::node::Node;
 use crate::service::StateMachine;
 use bytes::{Bytes, BytesMut};
 use multicast::PartitionId;
+use multicast::disk::Reads;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -52,6 +53,7 @@ enum Mending {
     QuickNetwork,
     QuickDisk(usize, u64),
     Room(usize),
+    Reads(usize),
     Clocks(Vec<usize>),
 }
 
@@ -241,6 +243,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
         for machine in &mut self.machines {
             machine.disk.memory().set_full(false);
             machine.disk.memory().set_sync_fails(false);
+            machine.disk.memory().set_reads(Reads::Sound);
             machine.paused_us = machine.paused_us.min(self.now_us);
         }
         let agenda = std::mem::take(&mut self.agenda);
@@ -534,6 +537,14 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
                 self.put(until_us, Item::Mend(Mending::Room(node)));
                 true
             }
+            Misfortune::FailedRead => {
+                let reads = if self.rng.random_bool(0.5) { Reads::Fail } else { Reads::Flip };
+                if runs {
+                    self.machines[node].disk.memory().set_reads(reads);
+                    self.put(until_us, Item::Mend(Mending::Reads(node)));
+                }
+                runs
+            }
             Misfortune::Rot | Misfortune::BlankDisk => self.lose(kind, node, until_us),
             Misfortune::OlderCopy => self.copy_or_restore(node, until_us),
             Misfortune::LostPiece => self.lose_piece(node),
@@ -642,6 +653,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             return false;
         }
         self.die(node, true);
+        self.machines[node].disk.memory().set_reads(Reads::Sound);
         let (piece, started) = self.machines[node].lose_piece(&self.blueprint, &mut self.rng, self.now_us);
         if started.is_ok() {
             self.die(node, false);
@@ -663,6 +675,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             self.put(until_us, Item::Mend(Mending::Start(node)));
             return true;
         }
+        self.machines[node].disk.memory().set_reads(Reads::Sound);
         let rotten = self.machines[node].disk.clone().rot(&mut self.rng);
         if rotten {
             self.die(node, false);
@@ -690,6 +703,7 @@ impl<S: StateMachine, F: Front<S>> World<S, F> {
             Mending::QuickNetwork => self.network.set_conditions(self.conditions),
             Mending::QuickDisk(node, sync_us) => self.machines[node].sync_us = sync_us,
             Mending::Room(node) => self.machines[node].disk.memory().set_full(false),
+            Mending::Reads(node) => self.machines[node].disk.memory().set_reads(Reads::Sound),
             Mending::Clocks(nodes) => self.set_clocks(&nodes, 0),
         }
         self.post();

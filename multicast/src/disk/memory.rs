@@ -23,7 +23,20 @@ struct State {
     files: BTreeMap<Generation, MemoryFile>,
     full: bool,
     sync_fails: bool,
+    reads: Reads,
     changes_left: Option<u64>,
+}
+
+/// How a disk reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// What was written.
+    #[default]
+    Sound,
+    /// Not at all: an error.
+    Fail,
+    /// With a bit flipped on the way.
+    Flip,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +88,7 @@ impl MemoryDisk {
         }
         state.full = false;
         state.sync_fails = false;
+        state.reads = Reads::Sound;
         state.changes_left = None;
     }
 
@@ -99,6 +113,16 @@ impl MemoryDisk {
     /// so does a kernel that marks pages clean after it failed to write them.
     pub fn set_sync_fails(&self, fails: bool) {
         self.state().sync_fails = fails;
+    }
+
+    /// How it reads.
+    pub fn reads(&self) -> Reads {
+        self.state().reads
+    }
+
+    /// From now on it reads so.
+    pub fn set_reads(&self, reads: Reads) {
+        self.state().reads = reads;
     }
 
     /// Everything that changes the disk fails after this many more changes, as if the process had been killed there.
@@ -228,6 +252,11 @@ impl Disk for MemoryDisk {
         let file = state.file(segment)?;
         let length = file.bytes.saturating_sub(offset).min(into.len() as u64) as usize;
         file.seen.read(offset, &mut into[..length]);
+        match state.reads {
+            Reads::Fail => return Err(io::Error::other("the disk cannot read this")),
+            Reads::Flip => into[..length].iter_mut().take(1).for_each(|byte| *byte ^= 0x10),
+            Reads::Sound => {}
+        }
         Ok(length)
     }
 

@@ -25,7 +25,7 @@ pub use directory::{DataDirectory, DirectoryError, Identity};
 pub use file::FileDisk;
 #[cfg(feature = "faults")]
 pub use limited::LimitedDisk;
-pub use memory::MemoryDisk;
+pub use memory::{MemoryDisk, Reads};
 #[cfg(feature = "faults")]
 pub use slow::SlowDisk;
 #[cfg(feature = "faults")]

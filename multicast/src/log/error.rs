@@ -1,11 +1,12 @@
 //! Why a log cannot be recovered or read.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::disk::{Disk, Generation};
 
 /// A fault of the disk or of what is on it. The node cannot go on with this log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     /// The disk failed.
     #[error("log file {file}: {source}")]
@@ -13,11 +14,26 @@ pub enum LogError {
         /// The file, or "list" if they could not be listed.
         file: String,
         /// What the system said.
-        source: io::Error,
+        source: Arc<io::Error>,
+    },
+    /// The disk failed to read.
+    #[error(
+        "log file {file} cannot be read at offset {offset}: {source}; see to the disk, and start the node again"
+    )]
+    Unread {
+        /// The file.
+        file: String,
+        /// The offset in the file, in bytes, from which on it was read.
+        offset: u64,
+        /// What the system said.
+        source: Arc<io::Error>,
     },
     /// Bytes that had been synced are no longer what was written. This node may have promised what it no longer knows,
     /// so it may not vote.
-    #[error("log file {file} is corrupt at offset {offset}: {what}")]
+    #[error(
+        "log file {file} is corrupt at offset {offset}: {what}; see to the disk, and bring back the file as it was: without it this \
+         node may not vote"
+    )]
     Corrupt {
         /// The file.
         file: String,
@@ -69,7 +85,11 @@ pub enum LogError {
 
 impl LogError {
     pub(crate) fn disk(disk: &dyn Disk, segment: Generation, source: io::Error) -> LogError {
-        LogError::Disk { file: disk.describe(segment), source }
+        LogError::Disk { file: disk.describe(segment), source: Arc::new(source) }
+    }
+
+    pub(crate) fn unread(disk: &dyn Disk, segment: Generation, offset: u64, source: io::Error) -> LogError {
+        LogError::Unread { file: disk.describe(segment), offset, source: Arc::new(source) }
     }
 
     pub(crate) fn corrupt(disk: &dyn Disk, segment: Generation, offset: u64, what: &'static str) -> LogError {

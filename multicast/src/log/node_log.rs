@@ -1,6 +1,6 @@
 //! The log of a node.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -17,10 +17,11 @@ use super::limits::LogLimits;
 use super::position::LogPosition;
 use super::record::{ENTRY_HEAD_BYTES, Record};
 use super::recovery::{Recovered, recover};
+use super::ring_index::Location;
 use super::rings::Rings;
 use super::segment::{LogNonce, Segment, SegmentHeader, Segments};
 use crate::disk::{Disk, Generation};
-use crate::faults::LOST_LOG_ACCEPTED;
+use crate::faults::{FAILED_READ_TAKEN_FOR_EMPTY, LOST_LOG_ACCEPTED};
 use crate::ring_id::RingId;
 
 /// Room that a turn's block has before it grows.
@@ -48,6 +49,7 @@ pub struct NodeLog {
     pending: PendingBlock,
     counts: LogCounts,
     read_backs: Cell<u64>,
+    failed_read: OnceCell<LogError>,
 }
 
 /// A segment that was given up. Its file may be used when what made it superfluous is durable.
@@ -98,6 +100,7 @@ impl NodeLog {
             pending: PendingBlock::with_capacity(PENDING_BYTES),
             counts: LogCounts::default(),
             read_backs: Cell::new(0),
+            failed_read: OnceCell::new(),
         })
     }
 
@@ -152,18 +155,32 @@ impl NodeLog {
         self.next_index(ring) - self.first(ring)
     }
 
-    /// Reads an entry, from memory or from the disk. Panics if it is not held.
+    /// Reads an entry, from memory or from the disk. Panics if it is not held. The first error is kept: see
+    /// [`NodeLog::check_reads`].
     pub fn read(&self, ring: RingId, index: u64) -> Result<Bytes, LogError> {
         let (location, cached) = self.rings.entry(ring, index);
         if let Some(bytes) = cached {
             return Ok(bytes.clone());
         }
         self.read_backs.set(self.read_backs.get() + 1);
+        self.read_back(location).inspect_err(|error| drop(self.failed_read.set(error.clone())))
+    }
+
+    /// The error of the first read that failed, for good. Somebody may have gone on without what was not read: so once this is an
+    /// error, nothing leaves the node any more, nothing more is written, and the process ends.
+    pub fn check_reads(&self) -> Result<(), LogError> {
+        if FAILED_READ_TAKEN_FOR_EMPTY.is_planted() {
+            return Ok(());
+        }
+        self.failed_read.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    fn read_back(&self, location: Location) -> Result<Bytes, LogError> {
         let (segment, offset) = self.segments.find(location.position.after(ENTRY_HEAD_BYTES));
         let mut bytes = vec![0; location.length as usize];
         self.disk
             .read_at(segment, offset, &mut bytes)
-            .map_err(|error| LogError::disk(self.disk.as_ref(), segment, error))?;
+            .map_err(|error| LogError::unread(self.disk.as_ref(), segment, offset, error))?;
         if crc32c::crc32c(&bytes) != location.checksum {
             return Err(LogError::corrupt(
                 self.disk.as_ref(),

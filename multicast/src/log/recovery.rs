@@ -1,5 +1,7 @@
 //! Reading the log again after a restart.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::block::{BlockHeader, HEADER_BYTES, PAGE_BYTES};
@@ -26,7 +28,9 @@ pub(crate) struct Recovered {
 
 /// Reads the log, cuts off a torn tail, and makes sure that what was read is durable.
 pub(crate) fn recover(disk: &dyn Disk, limits: &LogLimits, nonce: LogNonce) -> Result<Recovered, LogError> {
-    let mut files = disk.segments().map_err(|source| LogError::Disk { file: "list".to_string(), source })?;
+    let mut files = disk
+        .segments()
+        .map_err(|source| LogError::Disk { file: "list".to_string(), source: Arc::new(source) })?;
     let mut recovery = Recovery { disk, limits, nonce, read: Recovered::default(), last: None };
     recovery.read.generation = files.last().map_or(Generation::default(), |file| file.generation);
     let unbegun = recovery.unbegun(&files)?;
@@ -263,7 +267,8 @@ impl Recovery<'_> {
     }
 
     fn read_into(&self, segment: Generation, offset: u64, into: &mut [u8]) -> Result<usize, LogError> {
-        self.disk.read_at(segment, offset, into).map_err(|error| self.failed(segment, error))
+        let unread = |error| LogError::unread(self.disk, segment, offset, error);
+        self.disk.read_at(segment, offset, into).map_err(unread)
     }
 
     fn write(&self, segment: Generation, offset: u64, bytes: &[u8]) -> Result<(), LogError> {

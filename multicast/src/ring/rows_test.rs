@@ -9,7 +9,7 @@ use super::outbox::{Class, class};
 use super::sim::Fault;
 use super::storage::{ACCEPTED_ROUND, LogEntry, PROMISE, RingStorage};
 use super::{Allowances, Amnesiac, Outgoing, PaxosRing, Ring, RingConfig, RingLimits, RingTiming, StepError};
-use crate::disk::{Disk, MemoryDisk};
+use crate::disk::{Disk, MemoryDisk, Reads};
 use crate::log::{LogLimits, LogNonce, NodeLog, SharedLog};
 use crate::{Entry, NodeId, RingId};
 use bytes::Bytes;
@@ -46,6 +46,10 @@ impl Node {
 
     fn start_within(at: usize, disk: Arc<MemoryDisk>, limits: RingLimits) -> Node {
         let log = open_log(disk.clone());
+        Node::start_on(at, disk, limits, log)
+    }
+
+    fn start_on(at: usize, disk: Arc<MemoryDisk>, limits: RingLimits, log: SharedLog) -> Node {
         let config = RingConfig {
             ring: RING,
             node: NODES[at],
@@ -79,15 +83,13 @@ impl Node {
 }
 
 fn open_log(disk: Arc<MemoryDisk>) -> SharedLog {
+    open_log_within(disk, LogLimits::default().cache_bytes)
+}
+
+fn open_log_within(disk: Arc<MemoryDisk>, cache_bytes: u64) -> SharedLog {
     let disk: Arc<dyn Disk> = disk;
-    SharedLog::new(
-        NodeLog::recover(
-            disk,
-            LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() },
-            LogNonce::default(),
-        )
-        .expect("a log"),
-    )
+    let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes, ..LogLimits::default() };
+    SharedLog::new(NodeLog::recover(disk, limits, LogNonce::default()).expect("a log"))
 }
 
 /// Three members. What is on the wire arrives in order, unless the test takes it.
@@ -859,6 +861,36 @@ fn row_14_nobody_ends_the_configuration() {
 #[should_panic(expected = "only the leader appends")]
 fn row_15_nothing_is_buffered_for_a_leader_to_come() {
     Node::start(0, Arc::new(MemoryDisk::new())).ring.append(Bytes::new());
+}
+
+#[test]
+fn row_15_a_read_that_fails_ends_in_an_error_that_is_kept_and_in_no_panic() {
+    for (reads, says) in [
+        (Reads::Fail, "memory:00000000000000000001.log cannot be read at offset"),
+        (Reads::Flip, "memory:00000000000000000001.log is corrupt at offset"),
+    ] {
+        let mut trio = Trio::new();
+        trio.append_everywhere(4);
+        let disk = trio.nodes[0].disk.clone();
+        let log = open_log_within(disk.clone(), 0);
+        trio.nodes[0] = Node::start_on(0, disk, LIMITS, log);
+        trio.connect(0, 1);
+        trio.connect(0, 2);
+        trio.until("a leader", |trio| trio.nodes[0].ring.leads());
+        trio.nodes[0].log.lock().check_reads().expect("a disk that reads");
+
+        trio.nodes[0].disk.set_reads(reads);
+        let held = trio.nodes[0].ring.held();
+        let (n, decided_idx, accepted_idx) = (held.promise, 2, 2);
+        let promise = Promise { n, n_accepted: n, decided_idx, accepted_idx, log_sync: None };
+        trio.nodes[0].put_wrong(2, paxos(3, 1, PaxosMsg::Promise(promise))).expect("it is handled");
+        let error = trio.nodes[0].log.lock().check_reads().expect_err("an error that is kept").to_string();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(trio.nodes[0].ring.accepted(), held.accepted);
+
+        trio.nodes[0].disk.set_reads(Reads::Sound);
+        assert!(trio.nodes[0].log.lock().check_reads().is_err(), "a disk that reads again changes nothing");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@
 
 use super::codec::{Malformed, decode_ballot, decode_number, encode_ballot, encode_number};
 use crate::RingId;
-use crate::log::{NodeLog, SharedLog};
+use crate::branches::SUFFIX_UNREAD;
+use crate::log::{LogError, NodeLog, SharedLog};
 use bytes::Bytes;
 use omnipaxos::ballot_leader_election::Ballot;
 use omnipaxos::storage::{Entry, NoSnapshot, StopSign, Storage, StorageOp, StorageResult};
@@ -147,13 +148,17 @@ impl Storage<LogEntry> for RingStorage {
         Ok(self.accepted_round)
     }
 
+    /// The crate panics if it is told that a read has failed, so it is given nothing then. It puts entries that it reads into
+    /// messages and nowhere else, and no message leaves the node any more once a read has failed ([`NodeLog::check_reads`]).
     fn get_entries(&self, from: usize, to: usize) -> StorageResult<Vec<LogEntry>> {
         let from = self.check(from);
         let log = self.log.lock();
         if to as u64 > log.next_index(self.ring) {
             return Ok(Vec::new());
         }
-        (from..to as u64).map(|index| Ok(LogEntry(log.read(self.ring, index)?))).collect()
+        let entries: Result<_, LogError> =
+            (from..to as u64).map(|index| Ok(LogEntry(log.read(self.ring, index)?))).collect();
+        Ok(entries.inspect_err(|_| SUFFIX_UNREAD.reached()).unwrap_or_default())
     }
 
     fn get_log_len(&self) -> StorageResult<usize> {

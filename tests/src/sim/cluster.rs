@@ -52,6 +52,11 @@ fn limits_of(shape: Shape) -> GatewayLimits {
     }
 }
 
+/// How much of the log stays in memory: where partitions come in threes so little that also what is new is read from the disk.
+fn cache_bytes(shape: Shape) -> u64 {
+    if shape.partitions.is_multiple_of(3) { 2 << 10 } else { 32 << 10 }
+}
+
 /// The longest answer that travels between nodes: what a reply has no room for need not, where few bytes are let through.
 fn answer_bytes(sizes: Sizes) -> usize {
     if sizes.are_scaled() { 2 * sizes.reply_bytes } else { ANSWER_BYTES_MAX }
@@ -83,7 +88,8 @@ pub fn blueprint_of(
         };
         Gateway::new(config, shape.partitions)
     });
-    let limits = LogLimits { segment_bytes: 64 << 10, cache_bytes: 32 << 10, ..LogLimits::default() };
+    let limits =
+        LogLimits { segment_bytes: 64 << 10, cache_bytes: cache_bytes(shape), ..LogLimits::default() };
     let repeats = if sizes.are_scaled() { FEW_REPEATS } else { ANSWERS.repeats };
     let answers = AnswerLimits { answer: answer_bytes(sizes), repeats, ..ANSWERS };
     Blueprint { shape, ids, oracle, front, limits, rings: RINGS, answers }

@@ -9,7 +9,7 @@ use super::workload::Kind::{CreateTtl, Get, Multi, MultiRead, Set};
 use eyrie::Fault;
 use eyrie::sim::Misfortune::{
     self, Blackout, BlankDisk, BreakClients, BreakLinks, ClockAtStart, ClockLeap, ClocksLeap, CutOneWay,
-    Isolate, Kill, LostPiece, OlderCopy, Pause, PowerLoss, SlowDisk, SlowNetwork,
+    FailedRead, Isolate, Kill, LostPiece, OlderCopy, Pause, PowerLoss, SlowDisk, SlowNetwork,
 };
 use eyrie::sim::Swarm;
 
@@ -69,9 +69,9 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
         LETTER_ACKNOWLEDGED_UNSYNCED, PART_AT_DELIVERY, PARTS_OF_TWO_ATTEMPTS, PROPOSALS_FALL, VALUES_DROPPED,
     };
     use eyrie::multicast_faults::{
-        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CLOCK_NEVER_OVERRULED, CURSOR_KEPT, LOST_LOG_ACCEPTED,
-        NO_FENCING, NO_PREV_CHECK, OLDER_COPY_ACCEPTED, PIECE_INSTALLED_TWICE, PIECE_SKIPS_ENTRY,
-        PIECE_UNDECIDED, SEND_BEFORE_SYNC,
+        ACKNOWLEDGE_BEFORE_SYNC, AMNESIAC_VOTER, CLOCK_NEVER_OVERRULED, CURSOR_KEPT,
+        FAILED_READ_TAKEN_FOR_EMPTY, LOST_LOG_ACCEPTED, NO_FENCING, NO_PREV_CHECK, OLDER_COPY_ACCEPTED,
+        PIECE_INSTALLED_TWICE, PIECE_SKIPS_ENTRY, PIECE_UNDECIDED, SEND_BEFORE_SYNC,
     };
     use volery::faults::{BURST_SHOWS_BEFORE, DUE_NEVER_REAPED, NEXT_TAKEN_FOR_SEEN, REAPED_THOUGH_CHANGED};
     match fault {
@@ -80,6 +80,9 @@ fn plan_for(fault: Fault) -> fn(u64) -> Plan {
             |seed| lasting(meeting(seed, &[(OlderCopy, 1_000), (Isolate, 700), (Kill, 2_500)]))
         }
         LOST_LOG_ACCEPTED => |seed| meeting(seed, &[(LostPiece, 1_000)]),
+        FAILED_READ_TAKEN_FOR_EMPTY => {
+            |seed| lasting(meeting(seed, &[(FailedRead, 500), (Isolate, 700), (Kill, 2_500)]))
+        }
         SEND_BEFORE_SYNC | ACKNOWLEDGE_BEFORE_SYNC => {
             |seed| meeting(seed, &[(Blackout, 1_500), (SlowDisk, 1_500)])
         }
