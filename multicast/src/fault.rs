@@ -20,7 +20,7 @@ impl Fault {
     }
 }
 
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 mod switch {
     use super::Fault;
     use std::cell::Cell;
@@ -42,7 +42,7 @@ mod switch {
     }
 }
 
-#[cfg(not(feature = "faults"))]
+#[cfg(not(any(test, feature = "faults")))]
 impl Fault {
     /// It is not.
     pub const fn is_planted(self) -> bool {

@@ -37,7 +37,11 @@ pub const PIECE_INSTALLED_TWICE: Fault = Fault::new("a piece installed twice");
 /// A piece holds what its giver holds, decided or not.
 pub const PIECE_UNDECIDED: Fault = Fault::new("a piece of entries that are not decided");
 
-/// All of them.
+/// A node that hears of a peer's later start from another one dials that start as late as one that it has refused. Nothing is wrong
+/// by it but that it lasts; so the links' own campaign looks for it.
+pub const RETURN_DIALLED_LATE: Fault = Fault::new("a node that has started again is dialled late");
+
+/// All that whole clusters show.
 pub const FAULTS: &[Fault] = &[
     SEND_BEFORE_SYNC,
     ACKNOWLEDGE_BEFORE_SYNC,

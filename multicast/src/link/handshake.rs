@@ -15,6 +15,7 @@ use super::peer::Peer;
 use super::reason::Reason;
 use super::starts::Directory;
 use crate::NodeId;
+use crate::faults::RETURN_DIALLED_LATE;
 use crate::log::LogPosition;
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -239,7 +240,8 @@ impl Links {
                 Err(reason) => {
                     // Mostly the peer has started again: it is dialled at once, and judged when it shows its directory.
                     peer.forget_shown();
-                    self.up_to(id).into_iter().for_each(|up| self.end(up, reason, Loss::Failed));
+                    let loss = if RETURN_DIALLED_LATE.is_planted() { Loss::Refused } else { Loss::Failed };
+                    self.up_to(id).into_iter().for_each(|up| self.end(up, reason, loss));
                 }
             }
             self.has_news = true;

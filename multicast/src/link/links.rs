@@ -17,7 +17,7 @@ use super::peer::Peer;
 use super::reason::Reason;
 use super::stream_id::StreamId;
 use crate::NodeId;
-use crate::faults::NO_FENCING;
+use crate::faults::{NO_FENCING, RETURN_DIALLED_LATE};
 use crate::log::LogPosition;
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, VecDeque};
@@ -268,7 +268,9 @@ impl Links {
 
     /// Tells the other end, and those above, why a connection will not be, and closes it.
     pub(super) fn refuse(&mut self, id: ConnectionId, reason: Reason) {
-        self.end(id, reason, if reason.lasts() { Loss::Refused } else { Loss::Failed });
+        // That was a former start of a node which has started again since: its next answer is the present one's.
+        let is_over = matches!(reason, Reason::Replaced(_)) && !RETURN_DIALLED_LATE.is_planted();
+        self.end(id, reason, if reason.lasts() && !is_over { Loss::Refused } else { Loss::Failed });
     }
 
     /// Ends a connection for a reason, and says so to the other end.

@@ -146,6 +146,8 @@ mod stream_id;
 #[cfg(test)]
 mod arbitrary_test;
 #[cfg(test)]
+mod campaign_test;
+#[cfg(test)]
 mod fencing_test;
 #[cfg(test)]
 mod liveness_test;

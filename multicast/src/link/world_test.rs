@@ -140,6 +140,16 @@ impl Node {
         self.links.durable(LogPosition(self.durable));
     }
 
+    /// The epoch of a channel that is up.
+    pub fn up(&self, peer: NodeId, channel: Channel) -> Option<ConnectionEpoch> {
+        self.up.get(&(peer, channel)).copied()
+    }
+
+    /// What a copy of its directory holds: the starts, and how far the log came.
+    pub fn copy(&self) -> (Starts, u64) {
+        (self.config.starts.clone(), self.durable)
+    }
+
     pub fn refusals(&self) -> Vec<(Option<NodeId>, Refuser, Reason)> {
         self.events
             .iter()
@@ -209,6 +219,8 @@ pub(super) struct World {
     pub routes: BTreeMap<NodeId, NodeId>,
     /// Nodes that cannot be dialled.
     pub unreachable: BTreeSet<NodeId>,
+    /// Nodes that stand still.
+    pub asleep: BTreeSet<NodeId>,
     pub now_ms: u64,
     ends: BTreeMap<ConnectionId, End>,
     next: u64,
@@ -222,6 +234,7 @@ impl World {
             delay_ms_max: 3,
             routes: BTreeMap::new(),
             unreachable: BTreeSet::new(),
+            asleep: BTreeSet::new(),
             now_ms: 1_000,
             ends: BTreeMap::new(),
             next: 0,
@@ -251,7 +264,8 @@ impl World {
     /// One turn of every node.
     pub fn step(&mut self) {
         self.now_ms += STEP_MS;
-        let nodes: Vec<_> = self.nodes.keys().copied().collect();
+        let awake = |id: &&NodeId| !self.asleep.contains(id);
+        let nodes: Vec<_> = self.nodes.keys().filter(awake).copied().collect();
         for id in nodes {
             self.nodes.get_mut(&id).unwrap().links.tick(self.now_ms);
             self.deliver(id);
@@ -261,7 +275,7 @@ impl World {
         }
     }
 
-    /// One more node starts.
+    /// One more node starts, or the process of one that has just died is another one.
     pub fn add(&mut self, config: LinkConfig) {
         self.nodes.insert(config.me, Node::new(config));
     }
@@ -285,6 +299,16 @@ impl World {
                 })
             })
         })
+    }
+
+    /// Forgets connections that are over at both ends, which nobody may name any more.
+    pub fn prune(&mut self) {
+        let is_over = |end: &End| !end.open && end.coming.is_empty();
+        let over = |(id, end): (&ConnectionId, &End)| {
+            (is_over(end) && self.ends.get(&end.other).is_none_or(is_over)).then_some(*id)
+        };
+        let over: BTreeSet<ConnectionId> = self.ends.iter().filter_map(over).collect();
+        self.ends.retain(|id, _| !over.contains(id));
     }
 
     /// The connections that a node's host has open.
@@ -333,8 +357,7 @@ impl World {
         self.restart(id, true);
         let config = self.node(id).config.clone();
         let identity = Identity { incarnation: begun.incarnation(), ..config.identity };
-        let config = LinkConfig { identity, starts: begun, durable: LogPosition(durable), ..config };
-        self.nodes.insert(NodeId(id), Node::new(config));
+        self.add(LinkConfig { identity, starts: begun, durable: LogPosition(durable), ..config });
     }
 
     /// A node dies and starts again. Its peers learn of the end of its connections only if `politely`.
