@@ -19,7 +19,7 @@ use crate::workload::Workload;
 use bytes::Bytes;
 use client::{Client, Script};
 use eyrie::sim::{self, Blueprint, EndId, Notice, Pace, World};
-use eyrie::{AnswerLimits, LogLimits, NodeId, RingLimits};
+use eyrie::{AnswerLimits, LogLimits, NodeId, RingLimits, STEPS_MAX};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,6 +148,7 @@ fn blueprint(shape: sim::Shape) -> Blueprint<Volery, Gateway> {
         limits: LogLimits::default(),
         rings: RingLimits::default(),
         answers: AnswerLimits::default(),
+        steps: STEPS_MAX,
     }
 }
 

@@ -38,6 +38,16 @@ pub const SPLIT_LOST: Branch = Branch::new("a split read lost");
 pub const SPLIT_TOO_LARGE: Branch = Branch::new("a split read too large");
 /// A command comes again whose answer is no longer kept.
 pub const ANSWER_DROPPED: Branch = Branch::new("a repeat whose answer is not kept");
+/// A command goes on executing in the next turn.
+pub const COMMAND_PAUSED: Branch = Branch::new("a command paused");
+/// A read goes on in the next turn.
+pub const READ_PAUSED: Branch = Branch::new("a read paused");
+/// Writes of a command take effect before it has executed to its end.
+pub const SETTLED: Branch = Branch::new("writes settled before the end");
+/// What a command has done is applied in several turns.
+pub const APPLIED_IN_SLICES: Branch = Branch::new("effects applied in slices");
+/// Reads wait, for a command is under way.
+pub const READ_HELD: Branch = Branch::new("a read held for a command under way");
 
 /// All of them.
 pub const BRANCHES: &[Branch] = &[
@@ -59,4 +69,9 @@ pub const BRANCHES: &[Branch] = &[
     SPLIT_LOST,
     SPLIT_TOO_LARGE,
     ANSWER_DROPPED,
+    COMMAND_PAUSED,
+    READ_PAUSED,
+    SETTLED,
+    APPLIED_IN_SLICES,
+    READ_HELD,
 ];

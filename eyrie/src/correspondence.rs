@@ -116,26 +116,21 @@ impl Correspondence {
         self.messages.extend(subscription.and_then(|subscription| subscription.follow(self.now_ms)));
     }
 
-    /// A node wants to hear of a partition here; if it follows that, of all that its replica does after what it has passed.
-    pub fn subscribe<S: StateMachine>(
-        &mut self,
-        from: NodeId,
-        partition: PartitionId,
-        (number, after): (u64, SharedIndex),
-        passed: Option<&Output<S>>,
-    ) {
+    /// A node wants to hear of a partition here.
+    pub fn subscribe(&mut self, from: NodeId, partition: PartitionId, number: u64, after: SharedIndex) {
         if let Some(source) = self.sources.get_mut(&partition) {
-            source.subscribe(from, number, after, passed);
+            source.subscribe(from, number, after);
         }
     }
 
-    /// A node that hears of a partition here wants to be told everything, after what its replica has passed.
+    /// A node that hears of a partition here wants to be told everything, after what its replica has passed; `None` if a command is
+    /// under way there.
     pub fn followed<S: StateMachine>(
         &mut self,
         from: NodeId,
         partition: PartitionId,
         number: u64,
-        passed: &Output<S>,
+        passed: Option<&Output<S>>,
     ) {
         if let Some(source) = self.sources.get_mut(&partition) {
             source.follow(from, number, passed);
@@ -310,6 +305,8 @@ mod tests {
         nodes: Vec<Correspondence>,
         /// How far the replicas are.
         place: u64,
+        /// Whether a command is under way at them.
+        is_under_way: bool,
         now_ms: u64,
     }
 
@@ -323,7 +320,8 @@ mod tests {
                         .expect("a log");
                 Correspondence::recover::<Bell>(&layout, &SharedLog::new(log)).expect("an empty log")
             };
-            let mut world = World { nodes: (0..3).map(node).collect(), place: 0, now_ms: 0 };
+            let mut world =
+                World { nodes: (0..3).map(node).collect(), place: 0, is_under_way: false, now_ms: 0 };
             [0, 1].into_iter().for_each(|host| world.nodes[OUTSIDE].found(NodeId(host)));
             assert_eq!(world.carry(), [""; 0]);
             world
@@ -331,9 +329,22 @@ mod tests {
 
         /// A command is complete at both replicas, which tells two events, and is answered to a node.
         fn happens(&mut self, origin: usize) {
+            self.begins();
+            self.ends(origin);
+        }
+
+        /// A command is under way at both replicas, and has told one event.
+        fn begins(&mut self) {
+            self.is_under_way = true;
+            self.put_out(&[self.event(false)]);
+        }
+
+        /// It is complete, with another event and an answer.
+        fn ends(&mut self, origin: usize) {
+            let event = self.event(true);
+            self.is_under_way = false;
             self.place += 1;
             let position = place(self.place);
-            let event = |event| Output::Event { position, seen: nothing_seen(), event };
             let answer = Output::Answer(Answer {
                 origin: Some(NodeId(origin as u16)),
                 id: CommandId { client: node_client(2), epoch: 1, run: 1, i: 0 },
@@ -343,8 +354,16 @@ mod tests {
                 seen: nothing_seen(),
                 outcome: Arc::new(Outcome::Reply(())),
             });
-            for output in [event(false), event(true), passed(self.place), answer] {
-                self.nodes[..OUTSIDE].iter_mut().for_each(|node| node.put_out::<Bell>(P, &output));
+            self.put_out(&[event, passed(self.place), answer]);
+        }
+
+        fn event(&self, event: bool) -> Output<Bell> {
+            Output::Event { position: place(self.place + 1), seen: nothing_seen(), event }
+        }
+
+        fn put_out(&mut self, outputs: &[Output<Bell>]) {
+            for output in outputs {
+                self.nodes[..OUTSIDE].iter_mut().for_each(|node| node.put_out::<Bell>(P, output));
             }
         }
 
@@ -367,12 +386,16 @@ mod tests {
         }
 
         fn tell(&mut self, from: NodeId, to: usize, message: Message) -> Vec<Output<Bell>> {
-            let (node, here) = (&mut self.nodes[to], passed(self.place));
+            let here = (!self.is_under_way).then(|| passed(self.place));
+            let node = &mut self.nodes[to];
             match message {
                 Message::Subscribe { number, after, follows, .. } => {
-                    node.subscribe(from, P, (number, after), follows.then_some(&here));
+                    node.subscribe(from, P, number, after);
+                    if follows {
+                        node.followed(from, P, number, here.as_ref());
+                    }
                 }
-                Message::Follow { number, .. } => node.followed(from, P, number, &here),
+                Message::Follow { number, .. } => node.followed(from, P, number, here.as_ref()),
                 Message::Acknowledge { command, .. } => node.acknowledge(from, P, command),
                 Message::Outputs { number, sequence, outputs, .. } => {
                     return node.hear(from, P, (number, sequence), outputs);
@@ -479,6 +502,23 @@ mod tests {
         assert_eq!(world.carry(), ["2: event", "2: for all", "2: passed", "2: answer"]);
         world.outside().follow(P);
         assert!(world.outside().drain().is_empty(), "it is followed");
+    }
+
+    #[test]
+    fn following_begins_at_the_end_of_a_command_that_is_under_way() {
+        let mut world = World::new();
+        world.begins();
+        world.outside().follow(P);
+        assert_eq!(world.carry(), [""; 0], "some of its events are missed");
+        world.ends(0);
+        assert_eq!(world.carry(), ["1: for all", "1: passed"]);
+        world.begins();
+        world.outside().lost(NodeId(0));
+        assert_eq!(world.carry(), [""; 0], "the next source is asked in its midst");
+        world.ends(0);
+        assert_eq!(world.carry(), ["2: for all", "2: passed"]);
+        world.happens(0);
+        assert_eq!(world.carry(), ["3: event", "3: for all", "3: passed"]);
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub const STAMP_LOST_ON_MOVE: Fault = Fault::new("a session's stamp lost when it
 pub const PART_OF_REPEAT: Fault = Fault::new("a repeated split read executed at its own place");
 /// A split read that is asked for again keeps the parts that it had.
 pub const PARTS_OF_TWO_ATTEMPTS: Fault = Fault::new("parts of two attempts joined");
+/// A read runs while a command is applied in slices.
+pub const SLICE_FORGOTTEN: Fault = Fault::new("read between the slices of a command");
+/// A command that pauses loses what it was to write.
+pub const WRITES_OF_A_SLICE_LOST: Fault = Fault::new("writes lost at a pause");
 
 /// All of them.
 pub const FAULTS: &[Fault] = &[
@@ -65,4 +69,6 @@ pub const FAULTS: &[Fault] = &[
     STAMP_LOST_ON_MOVE,
     PART_OF_REPEAT,
     PARTS_OF_TWO_ATTEMPTS,
+    SLICE_FORGOTTEN,
+    WRITES_OF_A_SLICE_LOST,
 ];

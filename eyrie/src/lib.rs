@@ -119,6 +119,14 @@
 //! further than a window beyond what was heard of it. The values of a command go in letters of at most [`LETTER_BYTES_MAX`]; a command that
 //! needs larger ones is refused at all its destinations alike. All these together fit the outbox of a link.
 //!
+//! ## Slices
+//!
+//! A turn of a node takes [`STEPS_MAX`] steps of its replicas at most, which is less than [`TURN_US`]. A step is a read, a write or an
+//! event, so that the bound does not depend on a clock. A command that takes more goes in slices, over several turns: its execution
+//! [pauses](View::pause) and is called anew with what it has kept, and its writes are applied in slices. Nothing else is executed at its
+//! replica meanwhile, so that no read sees a part of its writes; other partitions, connections and heartbeats go on. A command that writes
+//! more than a buffer should hold [settles](View::settle) what it has written. `steps.rs` and `replica/slices.rs` hold this.
+//!
 //! ## Causality
 //!
 //! An answer and an event say which places of other partitions they may depend on. What a client has seen so goes along with its
@@ -133,6 +141,7 @@
 //! - **Once, and in the client's order.** Requests of a session form runs ([`CommandId`]). Whether an envelope is a repeat
 //!   ([`Verdict`]) is decided in log order, when all before it is complete.
 //! - **A function of the log.** Stamps come from delivered envelopes, never from when a signal arrived.
+//! - **A slice is never seen.** When a command pauses depends on the node, and what it does only on the log.
 //! - **A retry has no effect**, and a command with other destinations has another id.
 //!
 //! ## Departures and what is not here yet
@@ -141,6 +150,11 @@
 //!   oracle's bound on what a command touches.
 //! - A node that restarts replays its log from the beginning: checkpoints, state transfer and trimming are not built. For the
 //!   same reason a node that was away while [`RETAINED_BYTES_MAX`] of letters to it were made cannot take up its replicas.
+//! - Steps bound what replicas execute and apply. They do not bound what a front does with a request before it is ordered, and with its
+//!   answer, nor the decoding of a command: each is one unit of work, proportional to the request's bytes, which are bounded. So a
+//!   turn that takes in a request of a megabyte is longer than [`TURN_US`].
+//! - The hint's values of a command of several partitions are read and sent in one turn; their bytes are bounded
+//!   ([`LETTER_BYTES_MAX`]).
 //! - Who follows a partition does so for as long as the node runs, and is told all its events, whoever watches.
 //! - A cache of remote variables (S-SMR IV-C) has its place in [`View::read`], where a remote value is looked up.
 
@@ -175,6 +189,7 @@ mod source;
 mod stages;
 mod stamp;
 mod status;
+mod steps;
 mod subscription;
 mod turns;
 mod view;
@@ -209,6 +224,7 @@ pub use service::{PartitioningOracle, StateMachine, Variables};
 pub use stages::StageTimes;
 pub use stamp::{Stamp, StampNumber};
 pub use status::{NodeStatus, ReplicaStatus};
+pub use steps::{STEPS_MAX, TURN_US};
 pub use turns::Turn;
 pub use view::{Interrupt, Origin, View};
 pub use witness::{Completion, Witnessed};

@@ -26,6 +26,7 @@ use crate::service::{PartitioningOracle, StateMachine};
 use crate::stages::Stages;
 use crate::stamp::Stamp;
 use crate::status::{NodeStatus, ReplicaStatus};
+use crate::steps::STEPS_MAX;
 use crate::turns::Turns;
 use crate::witness::{Witness, Witnessed};
 use bytes::Bytes;
@@ -84,6 +85,9 @@ pub struct Node<S: StateMachine, F: Front<S>> {
     /// How many entries of each partition's ring the log held when this node started: these were delivered before.
     replayed: Vec<u64>,
     commands: Commands<S>,
+    /// How many steps each replica may take in a turn; no bound while the log is taken up.
+    steps: u32,
+    steps_max: u32,
     stages: Stages,
     turns: Turns,
     witness: Witness,
@@ -165,6 +169,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             correspondence,
             commands: Commands::new(oracle, Errands::new(id, incarnation), hosted),
             front,
+            steps: u32::MAX,
+            steps_max: STEPS_MAX,
             stages: Stages::default(),
             turns: Turns::default(),
             witness: Witness::default(),
@@ -181,6 +187,11 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         self.replicas.iter_mut().flatten().for_each(|replica| replica.limit_kept(limits.repeats));
         self.desk.limit(limits);
         self.enquiries.limit(limits);
+    }
+
+    /// Lets the replicas take so many steps in a turn, otherwise than by default: for tests, whose commands are short.
+    pub fn limit_steps(&mut self, steps_max: u32) {
+        self.steps_max = steps_max;
     }
 
     /// Which node it is.
@@ -200,6 +211,8 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
 
     /// What the log held is taken up; clients come from now on.
     pub fn restarted(&mut self) {
+        let replicas = self.replicas.iter().flatten().count().max(1) as u32;
+        self.steps = (self.steps_max / replicas).max(1);
         self.front.restart(self.now_ms);
     }
 
@@ -271,13 +284,15 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
             Message::Front(message) => self.front.told(from, message, &mut self.commands),
             Message::Subscribe { partition, number, after, follows } => {
                 if let Some(replica) = self.replicas.get(partition.index()).and_then(Option::as_ref) {
-                    let passed = follows.then(|| replica.passed());
-                    correspondence.subscribe(from, partition, (number, after), passed.as_ref());
+                    correspondence.subscribe(from, partition, number, after);
+                    if follows {
+                        correspondence.followed(from, partition, number, replica.passed().as_ref());
+                    }
                 }
             }
             Message::Follow { partition, number } => {
                 if let Some(replica) = self.replicas.get(partition.index()).and_then(Option::as_ref) {
-                    correspondence.followed(from, partition, number, &replica.passed());
+                    correspondence.followed(from, partition, number, replica.passed().as_ref());
                 }
             }
             Message::Acknowledge { partition, command } => {
@@ -541,8 +556,9 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
         }
     }
 
-    /// Executes whatever is decided. What that leads to, such as relayed commands, waits for the next turn.
+    /// Executes what is decided, as far as a turn goes. What that leads to, such as relayed commands, waits for the next turn.
     pub fn deliver(&mut self) -> Result<(), FollowError> {
+        self.go_on();
         loop {
             self.ask();
             while self.deliver_once()? {}
@@ -561,6 +577,22 @@ impl<S: StateMachine, F: Front<S>> Node<S, F> {
     /// the process.
     pub fn check_reads(&self) -> Result<(), FollowError> {
         self.multicast.check_reads()
+    }
+
+    /// Each replica has a turn's steps again, and goes on with what it has left.
+    fn go_on(&mut self) {
+        for place in 0..self.replicas.len() {
+            if let Some(replica) = &mut self.replicas[place] {
+                replica.go_on(self.steps);
+                self.drain(place);
+            }
+        }
+        self.exchange();
+    }
+
+    /// Whether this turn has left something for the next one, which is to come at once.
+    pub fn is_behind(&self) -> bool {
+        self.front.is_behind() || self.replicas.iter().flatten().any(Replica::is_spent)
     }
 
     /// Whether the front wants to see the node's status.

@@ -8,6 +8,7 @@
 //! the crate's tests keep the schedule that shows it.
 
 mod reading;
+mod slices;
 mod splitting;
 
 use crate::answer::{Answer, Outcome};
@@ -21,17 +22,18 @@ use crate::exchange::{Exchange, Inbox, LETTER_BYTES_MAX, Seen, Signal};
 use crate::faults::{
     NO_SIGNAL, OWN_STAMP, PART_AT_DELIVERY, PAST_FORGOTTEN, SEEN_FORGOTTEN, SIGNAL_ON_DELIVERY, VERDICT_KEPT,
 };
-use crate::read::{Asker, Reads};
+use crate::read::{Asker, Read, Reads};
 use crate::request::Request;
 use crate::service::{PartitioningOracle, StateMachine, Variables};
 use crate::stamp::{Proposals, Stamp, StampNumber};
-use crate::view::{Admit, Effects, Interrupt, Origin, Remote, View};
+use crate::steps::Steps;
+use crate::view::{Effects, Interrupt, Origin, Remote, View};
 use crate::witness::{Completion, Witness, Witnessed};
 use multicast::{CommandId, Delivery, Destinations, NodeId, PartitionId, Position, SharedIndex};
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
+use slices::Applying;
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// How many envelopes may be delivered and not complete; the sequence is not followed beyond.
@@ -89,6 +91,10 @@ pub struct ReplicaCounts {
     pub read: u64,
     /// Split reads that a part of the answer was given for.
     pub parts: u64,
+    /// Times that a command or a read waited for the next turn in its midst.
+    pub paused: u64,
+    /// The most steps taken in one turn.
+    pub steps_max: u32,
 }
 
 /// An envelope that was delivered here and is not complete.
@@ -113,6 +119,8 @@ struct Ready<S: StateMachine> {
     /// What the signal said.
     verdict: Verdict,
     sent: FxHashSet<S::Key>,
+    /// Whether it has executed and lacked a value; it executes again when something has come.
+    lacks: bool,
 }
 
 /// One partition's state machine on one node. Sans-IO.
@@ -120,6 +128,7 @@ struct Ready<S: StateMachine> {
 /// Invariants:
 /// - `ready` is there exactly while the head of `queue` addresses several partitions and waits for them.
 /// - positions ascend along `queue`.
+/// - a command or a read is under way in slices, never both; while one is, nothing else is executed.
 pub struct Replica<S: StateMachine> {
     partition: PartitionId,
     oracle: Arc<S::Oracle>,
@@ -129,9 +138,18 @@ pub struct Replica<S: StateMachine> {
     inbox: Inbox<S>,
     queue: VecDeque<Delivered<S>>,
     ready: Option<Ready<S>>,
+    /// Of the command at the head.
     effects: Effects<S>,
+    /// What the command at the head has done, while it is applied in slices.
+    applying: Option<Applying<S>>,
     seen: Seen,
     reads: Reads<S>,
+    /// A read that has executed in part, and its effects, of which there are none but what it has kept.
+    reading: Option<Read<S>>,
+    looking: Effects<S>,
+    /// Whether reads may run that wait for the next turn.
+    reads_left: bool,
+    steps: Steps,
     letter_bytes_max: usize,
     /// The nodes that are given parts of answers; `None` if all are.
     audience: Option<Vec<NodeId>>,
@@ -161,8 +179,13 @@ impl<S: StateMachine> Replica<S> {
             queue: VecDeque::new(),
             ready: None,
             effects: Effects::default(),
+            applying: None,
             seen,
             reads: Reads::default(),
+            reading: None,
+            looking: Effects::default(),
+            reads_left: false,
+            steps: Steps::UNLIMITED,
             letter_bytes_max: LETTER_BYTES_MAX,
             audience: None,
             replaying: false,
@@ -196,14 +219,15 @@ impl<S: StateMachine> Replica<S> {
         self.partition
     }
 
-    /// Whether another delivery may be handed in.
+    /// Whether another delivery is to be handed in now.
     pub fn wants_delivery(&self) -> bool {
-        self.queue.len() < DELIVERED_MAX
+        self.queue.len() < DELIVERED_MAX && !self.is_spent()
     }
 
     /// Takes in the next delivery of the partition's sequence.
     pub fn deliver(&mut self, delivery: Delivery) {
-        assert!(self.wants_delivery(), "a replica holds at most {DELIVERED_MAX} deliveries");
+        assert!(self.queue.len() < DELIVERED_MAX, "a replica holds at most {DELIVERED_MAX} deliveries");
+        self.steps.decoded(delivery.envelope.body.len());
         let request = Request::decode(&delivery.envelope.body);
         let request = request.filter(|request: &Request<S>| self.oracle.is_sound(&request.command));
         let floor = request.as_ref().map(|request| request.past.stamp).unwrap_or_default();
@@ -224,7 +248,7 @@ impl<S: StateMachine> Replica<S> {
             self.signal(&delivered, Verdict::Taken, Vec::new());
         }
         if PART_AT_DELIVERY.is_planted() {
-            self.give_part(&delivered, delivered.proposal);
+            self.give_part_early(&delivered);
         }
         self.queue.push_back(delivered);
         if self.queue.len() == 1 {
@@ -237,6 +261,9 @@ impl<S: StateMachine> Replica<S> {
         assert_eq!(message.to, self.partition, "an exchange for another partition");
         let awaited = self.queue.front().is_some_and(|head| head.shared == Some(message.command));
         self.inbox.put(message);
+        if let Some(ready) = self.ready.as_mut().filter(|_| awaited) {
+            ready.lacks = false;
+        }
         if awaited {
             self.run();
         }
@@ -247,8 +274,13 @@ impl<S: StateMachine> Replica<S> {
         self.outputs.pop_front()
     }
 
-    /// How far it is: what it has said of the last place, for one who did not hear that.
-    pub fn passed(&self) -> Output<S> {
+    /// How far it is: what it has said of the last place, for one who did not hear that. `None` while a command is under way, some
+    /// of whose events may be out: it says so of that command when it is complete.
+    pub fn passed(&self) -> Option<Output<S>> {
+        (!self.is_under_way()).then(|| self.passed_last())
+    }
+
+    fn passed_last(&self) -> Output<S> {
         let (position, stamp) = self.completed;
         Output::Passed { position, proposal: self.proposed, stamp: stamp.number }
     }
@@ -284,16 +316,21 @@ impl<S: StateMachine> Replica<S> {
         let head = self.queue.front();
         assert!(self.ready.is_none() || head.is_some_and(|head| head.shared.is_some()));
         assert!(self.queue.iter().is_sorted_by(|a, b| a.position < b.position));
+        assert!(self.reading.is_none() || !self.is_under_way());
         self.inbox.check_invariants();
         self.reads.check_invariants();
     }
 
-    /// Completes commands from the head on, until one must wait.
+    /// Completes commands from the head on, until one must wait, for others or for the next turn.
     fn run(&mut self) {
-        while let Some(head) = self.queue.pop_front() {
-            let complete = match head.shared {
-                None => self.run_alone(&head),
-                Some(command) => self.run_together(&head, command),
+        while !self.is_spent()
+            && self.reading.is_none()
+            && let Some(head) = self.queue.pop_front()
+        {
+            let complete = match (self.applying.take(), head.shared) {
+                (Some(applying), _) => self.apply_on(&head, applying),
+                (None, None) => self.run_alone(&head),
+                (None, Some(command)) => self.run_together(&head, command),
             };
             if !complete {
                 self.queue.push_front(head);
@@ -305,17 +342,21 @@ impl<S: StateMachine> Replica<S> {
 
     /// A command of this partition alone.
     fn run_alone(&mut self, head: &Delivered<S>) -> bool {
-        self.read_for(head.id.client, Some(head.id));
+        if !self.is_under_way() {
+            if !self.read_for(head.id.client, Some(head.id)) {
+                return false;
+            }
+            let verdict = self.judge(head);
+            if verdict != Verdict::Taken {
+                return self.not_taken(head, verdict);
+            }
+        }
         let stamp = self.stamp_here(head);
-        let outcome = match self.judge(head) {
-            Verdict::Taken => match self.execute(head, stamp, None) {
-                Ok(outcome) => outcome,
-                Err(_) => unreachable!("a command of one partition reads nothing remote"),
-            },
-            verdict => return self.not_taken(head, verdict),
-        };
-        self.complete(head, stamp, outcome);
-        true
+        match self.execute(head, stamp, None) {
+            Ok(outcome) => self.complete(head, stamp, outcome),
+            Err(Interrupt::Paused) => false,
+            Err(_) => unreachable!("a command of one partition reads nothing remote"),
+        }
     }
 
     /// The least stamp that the command may have by what is known here: its proposal, or beyond what its session had before.
@@ -339,7 +380,7 @@ impl<S: StateMachine> Replica<S> {
             None => self.become_ready(head),
         };
         let complete = self.try_complete(head, command, &mut ready);
-        if !complete {
+        if !complete && self.applying.is_none() {
             self.ready = Some(ready);
         }
         complete
@@ -368,7 +409,7 @@ impl<S: StateMachine> Replica<S> {
         } else {
             self.send(head, None, values);
         }
-        Ready { judged, verdict, sent }
+        Ready { judged, verdict, sent, lacks: false }
     }
 
     fn try_complete(&mut self, head: &Delivered<S>, command: SharedIndex, ready: &mut Ready<S>) -> bool {
@@ -376,7 +417,7 @@ impl<S: StateMachine> Replica<S> {
         let mine = self.stamp_here(head);
         let signals = self.inbox.received(command).signals();
         let signalled = signals.keys().filter(|partition| others.contains(**partition)).count();
-        if signalled < others.len() as usize && !NO_SIGNAL.is_planted() {
+        if ready.lacks || (signalled < others.len() as usize && !NO_SIGNAL.is_planted()) {
             return false;
         }
         let verdict = signals.values().map(|signal| signal.verdict).fold(ready.verdict, worse);
@@ -388,31 +429,60 @@ impl<S: StateMachine> Replica<S> {
             return self.not_taken_together(head, ready.judged, verdict);
         }
         if head.is_split {
+            let Ok(part) = self.make_part(head, stamp) else { return false };
             self.see_others(command);
             self.inbox.complete(command);
-            self.complete_split(head, stamp);
+            self.complete_split(head, stamp, part);
             return true;
         }
-        let Ok(outcome) = self.execute(head, stamp, Some((command, ready))) else {
-            self.counts.run_again += 1;
-            RUN_AGAIN.reached();
-            return false;
+        let outcome = match self.execute(head, stamp, Some((command, ready))) {
+            Ok(outcome) => outcome,
+            Err(Interrupt::Paused) => return false,
+            Err(_) => {
+                self.effects.clear();
+                ready.lacks = true;
+                self.counts.run_again += 1;
+                RUN_AGAIN.reached();
+                return false;
+            }
         };
         self.see_others(command);
         self.inbox.complete(command);
-        self.complete(head, stamp, outcome);
-        true
+        self.complete(head, stamp, outcome)
     }
 
-    /// Runs the command over a fresh view; `Err` if a remote value is missing.
+    /// Runs the command, from where it has paused or over a fresh view; `Err` if it pauses, or a remote value is missing.
     fn execute(
+        &mut self,
+        head: &Delivered<S>,
+        stamp: Stamp,
+        mut together: Option<(SharedIndex, &mut Ready<S>)>,
+    ) -> Result<Outcome<S>, Interrupt> {
+        loop {
+            let again = together.as_mut().map(|(command, ready)| (*command, &mut **ready));
+            match self.execute_slice(head, stamp, again) {
+                Err(Interrupt::Paused) => {
+                    self.settle(head);
+                    if self.is_spent() {
+                        self.note_pause();
+                        return Err(Interrupt::Paused);
+                    }
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    fn execute_slice(
         &mut self,
         head: &Delivered<S>,
         stamp: Stamp,
         together: Option<(SharedIndex, &mut Ready<S>)>,
     ) -> Result<Outcome<S>, Interrupt> {
         let request = head.request.as_ref().expect("only a command that could be read is taken");
-        self.effects.clear();
+        if !self.is_under_way() {
+            self.effects.clear();
+        }
         let mut send = Vec::new();
         let remote = together.map(|(command, ready)| Remote {
             received: self.inbox.received(command),
@@ -428,11 +498,17 @@ impl<S: StateMachine> Replica<S> {
             stamp,
             effects: &mut self.effects,
             remote,
+            steps: self.steps.left(),
+            has_begun: false,
         };
         let result = S::execute(&request.command, &mut view);
+        self.steps.take(1 + std::mem::take(&mut self.effects.steps));
+        self.effects.drop_kept_unless_paused(&result);
         if !send.is_empty() {
             self.send(head, None, send);
         }
+        let must_end = matches!(result, Err(Interrupt::Missing | Interrupt::Retry { .. }));
+        assert!(!must_end || !self.effects.has_settled, "a command is interrupted that has settled");
         match result {
             Ok(reply) => Ok(Outcome::Reply(reply)),
             Err(Interrupt::Retry { needed }) => {
@@ -440,12 +516,12 @@ impl<S: StateMachine> Replica<S> {
                 self.effects.clear();
                 Ok(Outcome::Retry(needed))
             }
-            Err(missing) => Err(missing),
+            Err(interrupt) => Err(interrupt),
         }
     }
 
-    /// Applies the effects of the command and answers it.
-    fn complete(&mut self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) {
+    /// Applies the effects of the command and answers it. Says whether that is done: many effects are applied in slices.
+    fn complete(&mut self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) -> bool {
         self.counts.executed += u64::from(matches!(outcome, Outcome::Reply(_)));
         if self.effects.raised > stamp.number {
             STAMP_RAISED.reached();
@@ -453,7 +529,17 @@ impl<S: StateMachine> Replica<S> {
         let stamp = Stamp { number: stamp.number.max(self.effects.raised), ..stamp };
         self.see_past(head);
         self.variables.tick(head.age_ms);
-        self.apply(head.position, head.destinations);
+        if self.effects.weight() > self.steps.left() {
+            let applying = Applying::of(&mut self.effects, stamp, outcome);
+            return self.apply_on(head, applying);
+        }
+        self.apply(head);
+        self.finish(head, stamp, outcome)
+    }
+
+    /// The effects of the command are applied: it is answered.
+    fn finish(&mut self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) -> bool {
+        self.admit();
         self.clients.stamped(head.id.client, stamp.number);
         let answer = self.answer(head, stamp, outcome);
         // A part goes to the node that has this replica: it cannot be lost, and nobody asks for it again.
@@ -463,33 +549,12 @@ impl<S: StateMachine> Replica<S> {
         self.note_completion(head, true, &answer);
         self.pass(head, stamp);
         self.outputs.push_back(Output::Answer(answer));
+        true
     }
 
     fn is_part(&self, head: &Delivered<S>) -> bool {
         let is_part = |request: &Request<S>| S::is_answered_in_parts(&request.command);
         head.shared.is_some() && head.request.as_ref().is_some_and(is_part)
-    }
-
-    /// What lives at another destination is written there. A command of one partition writes nothing else, so where its
-    /// variables live is not asked again.
-    fn apply(&mut self, position: Position, destinations: Destinations) {
-        let alone = destinations.single().is_some();
-        for (key, value) in self.effects.writes.drain(..) {
-            let here = || self.oracle.partition_of(&key) == self.partition;
-            debug_assert!(!alone || here(), "{key:?} lives at no destination of the command that writes it");
-            if alone || here() {
-                self.state_hash = FxBuildHasher.hash_one((self.state_hash, &key, &value));
-                self.variables.set(key, value);
-            }
-        }
-        for admit in self.effects.admits.drain(..) {
-            match admit {
-                Admit::Open(client, epoch) => self.clients.open(client, epoch),
-                Admit::Close(client) => self.clients.close(client),
-            }
-        }
-        let events = self.effects.events.drain(..);
-        self.outputs.extend(events.map(|event| Output::Event { position, seen: self.seen.clone(), event }));
     }
 
     /// Notes for a simulation what an envelope came to, and what was said of it.
@@ -506,7 +571,7 @@ impl<S: StateMachine> Replica<S> {
         self.counts.completed += 1;
         self.completed = (head.position, stamp);
         self.proposed = head.proposal.number;
-        self.outputs.push_back(self.passed());
+        self.outputs.push_back(self.passed_last());
     }
 
     fn answer(&self, head: &Delivered<S>, stamp: Stamp, outcome: Outcome<S>) -> Answer<S> {

@@ -47,6 +47,8 @@ struct Subscriber {
     number: u64,
     /// Whether it is told all events, and how far the replica is.
     follows: bool,
+    /// Whether it follows from the end of the command on that is under way: it would miss what was put out of that before.
+    follows_next: bool,
     /// How many messages it was sent.
     sequence: u64,
     queue: VecDeque<Queued>,
@@ -63,6 +65,7 @@ impl Subscriber {
         Subscriber {
             number,
             follows: false,
+            follows_next: false,
             sequence: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,
@@ -73,7 +76,12 @@ impl Subscriber {
         }
     }
 
-    fn follow<S: StateMachine>(&mut self, passed: &Output<S>) {
+    /// It follows from here on; where a command is under way, and nothing can be said to have `passed`, from its end on.
+    fn follow<S: StateMachine>(&mut self, passed: Option<&Output<S>>) {
+        let Some(passed) = passed else {
+            self.follows_next = true;
+            return;
+        };
         self.follows = true;
         self.push(encode(passed), true);
     }
@@ -155,15 +163,8 @@ impl Source {
         Source { partition, retained, outside, subscribers: BTreeMap::new(), window_bytes }
     }
 
-    /// A node wants what the replica puts out for it from now on, and the letters for commands after `after`. If it follows
-    /// the partition, it is told how far that is.
-    pub fn subscribe<S: StateMachine>(
-        &mut self,
-        node: NodeId,
-        number: u64,
-        after: SharedIndex,
-        passed: Option<&Output<S>>,
-    ) {
+    /// A node wants what the replica puts out for it from now on, and the letters for commands after `after`.
+    pub fn subscribe(&mut self, node: NodeId, number: u64, after: SharedIndex) {
         let Some(hosts) = self.outside.get(&node).copied() else { return };
         let mut subscriber = Subscriber::new(number);
         match self.retained.after(after, hosts) {
@@ -178,15 +179,12 @@ impl Source {
                 given_up.0
             ),
         }
-        if let Some(passed) = passed {
-            subscriber.follow(passed);
-        }
         self.subscribers.insert(node, subscriber);
     }
 
-    /// A node that has subscribed under this number wants to be told everything from now on; the replica has `passed` so
-    /// much.
-    pub fn follow<S: StateMachine>(&mut self, node: NodeId, number: u64, passed: &Output<S>) {
+    /// A node that has subscribed under this number wants to be told everything from now on, and how far the replica is. It has
+    /// `passed` so much; `None` if a command is under way: then everything from the end of that on.
+    pub fn follow<S: StateMachine>(&mut self, node: NodeId, number: u64, passed: Option<&Output<S>>) {
         let subscriber = self.subscribers.get_mut(&node).filter(|subscriber| subscriber.number == number);
         if let Some(subscriber) = subscriber.filter(|subscriber| !subscriber.follows) {
             subscriber.follow(passed);
@@ -215,7 +213,11 @@ impl Source {
             Output::Exchange(letter) => self.keep(letter.command, letter.to, output),
             Output::Read(..) | Output::Part(_) | Output::PartAgain(..) => {}
             Output::Event { event, .. } if S::concerns_all(event) => self.tell(output, |_, _| true),
-            Output::Event { .. } | Output::Passed { .. } => {
+            Output::Event { .. } => self.tell(output, |_, subscriber| subscriber.follows),
+            Output::Passed { .. } => {
+                for subscriber in self.subscribers.values_mut() {
+                    subscriber.follows |= std::mem::take(&mut subscriber.follows_next);
+                }
                 self.tell(output, |_, subscriber| subscriber.follows);
             }
             Output::Answer(answer) => self.tell(output, |node, _| answer.origin == Some(node)),

@@ -8,6 +8,7 @@ use crate::stamp::{Stamp, StampNumber};
 use indexmap::IndexMap;
 use multicast::{ClientId, Destinations, PartitionId};
 use rustc_hash::{FxBuildHasher, FxHashSet};
+use std::any::Any;
 
 /// Why an execution stopped before its reply. The service passes it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Interrupt {
         /// The partitions needed beyond those addressed.
         needed: Destinations,
     },
+    /// The execution has taken as many steps as it may in this turn: it goes on later, from what it has kept.
+    Paused,
 }
 
 /// Who submitted the command, and to whom.
@@ -51,6 +54,14 @@ pub struct Effects<S: StateMachine> {
     pub admits: Vec<Admit>,
     /// What the command's stamp was raised to.
     pub raised: StampNumber,
+    /// How many steps this slice of the execution has taken.
+    pub(crate) steps: u32,
+    /// What the execution goes on from, if it has paused.
+    pub(crate) kept: Option<Box<dyn Any>>,
+    /// Whether the writes so far take effect at the pause.
+    pub(crate) settles: bool,
+    /// Whether some of the execution's writes have taken effect.
+    pub(crate) has_settled: bool,
 }
 
 impl<S: StateMachine> Default for Effects<S> {
@@ -60,6 +71,10 @@ impl<S: StateMachine> Default for Effects<S> {
             events: Vec::new(),
             admits: Vec::new(),
             raised: StampNumber::default(),
+            steps: 0,
+            kept: None,
+            settles: false,
+            has_settled: false,
         }
     }
 }
@@ -76,6 +91,22 @@ impl<S: StateMachine> Effects<S> {
         self.events.clear();
         self.admits.clear();
         self.raised = StampNumber::default();
+        self.steps = 0;
+        self.kept = None;
+        self.settles = false;
+        self.has_settled = false;
+    }
+
+    /// What an execution has kept, it may leave when it goes on; it is under way no more unless it has paused again.
+    pub(crate) fn drop_kept_unless_paused<T>(&mut self, result: &Result<T, Interrupt>) {
+        if !matches!(result, Err(Interrupt::Paused)) {
+            self.kept = None;
+        }
+    }
+
+    /// How many steps it takes to apply them.
+    pub(crate) fn weight(&self) -> u32 {
+        (self.writes.len() + self.events.len()) as u32
     }
 }
 
@@ -98,12 +129,17 @@ pub struct View<'a, S: StateMachine> {
     pub(crate) stamp: Stamp,
     pub(crate) effects: &'a mut Effects<S>,
     pub(crate) remote: Option<Remote<'a, S>>,
+    /// How many steps this slice of the execution may take.
+    pub(crate) steps: u32,
+    /// Whether this slice was asked before whether it is spent.
+    pub(crate) has_begun: bool,
 }
 
 impl<S: StateMachine> View<'_, S> {
     /// Reads a variable: this command's own last write, else its value when the command began; `None` if it does not
     /// exist.
     pub fn read(&mut self, key: &S::Key) -> Result<Option<S::Value>, Interrupt> {
+        self.spend(1);
         if let Some(written) = self.effects.writes.get(key) {
             return Ok(written.clone());
         }
@@ -124,6 +160,7 @@ impl<S: StateMachine> View<'_, S> {
     /// not sent, so the reply must not depend on it.
     pub fn read_here(&mut self, key: &S::Key) -> Option<S::Value> {
         assert!(self.is_local(key), "{key:?} lives elsewhere");
+        self.spend(1);
         match self.effects.writes.get(key) {
             Some(written) => written.clone(),
             None => self.variables.get(key),
@@ -133,11 +170,13 @@ impl<S: StateMachine> View<'_, S> {
     /// Writes a variable, at completion. Where it lives elsewhere only this command's own reads see it: the execution at its
     /// own partition writes it, which must be one of the command's destinations.
     pub fn write(&mut self, key: S::Key, value: S::Value) {
+        self.spend(1);
         self.effects.writes.insert(key, Some(value));
     }
 
     /// Removes a variable, at completion.
     pub fn remove(&mut self, key: S::Key) {
+        self.spend(1);
         self.effects.writes.insert(key, None);
     }
 
@@ -155,6 +194,7 @@ impl<S: StateMachine> View<'_, S> {
     /// Tells an event to those who watch this partition, at completion. Executions at several destinations tell it at
     /// each, so a service that wants it once asks [`is_local`](View::is_local) first.
     pub fn tell(&mut self, event: S::Event) {
+        self.spend(1);
         self.effects.events.push(event);
     }
 
@@ -170,7 +210,44 @@ impl<S: StateMachine> View<'_, S> {
 
     /// Drops every write and event so far: the command goes on as if it had only read.
     pub fn roll_back(&mut self) {
+        assert!(!self.effects.has_settled, "what has taken effect cannot be dropped");
+        let steps = self.effects.steps;
         self.effects.clear();
+        self.effects.steps = steps;
+    }
+
+    /// Counts steps that the view does not see, such as those of a reply that grows with what is read.
+    pub fn spend(&mut self, steps: u32) {
+        self.effects.steps = self.effects.steps.saturating_add(steps);
+    }
+
+    /// Whether the execution has taken as many steps as it may in this turn. A command that may take thousands asks before each unit
+    /// of its work, and [pauses](View::pause) if so. Each slice does one unit at least, however few steps it has: the first time that
+    /// it asks, it is told that it may go on. So every command comes to its end, also one that takes steps before it resumes.
+    pub fn is_spent(&mut self) -> bool {
+        std::mem::replace(&mut self.has_begun, true) && self.effects.steps >= self.steps
+    }
+
+    /// Ends a slice of the execution, which returns this interrupt. In a later turn it is called anew, on the same state and with its
+    /// writes so far, and goes on from what is kept ([`resume`](View::resume)). When that is must not matter to what it does.
+    pub fn pause<T: 'static>(&mut self, kept: T) -> Interrupt {
+        self.effects.kept = Some(Box::new(kept));
+        Interrupt::Paused
+    }
+
+    /// Ends a slice of the execution, as [`pause`](View::pause) does, and has its writes and events so far take effect: the rest of the
+    /// execution finds the state with them. So the buffer stays small, whatever the command writes. From here on the execution must
+    /// come to a reply: it reads nothing remote, needs no other partition and is not rolled back. *Where* it settles is part of what
+    /// the command does, the same at all replicas: it must not depend on [`is_spent`](View::is_spent).
+    pub fn settle<T: 'static>(&mut self, kept: T) -> Interrupt {
+        self.effects.settles = true;
+        self.pause(kept)
+    }
+
+    /// What the execution kept when it paused; `None` at its beginning.
+    pub fn resume<T: 'static>(&mut self) -> Option<T> {
+        let kept = self.effects.kept.take()?;
+        kept.downcast().ok().map(|kept| *kept)
     }
 
     /// Who submitted the command, and to whom.

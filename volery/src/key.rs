@@ -29,14 +29,16 @@ pub enum Key {
     Attachment(PartitionId, SessionId),
     /// The [number](Value::Epoch) of the reign of a partition, counted by its leaders.
     Reign(PartitionId),
-    /// Derived: the [list](Value::Listing) of the names of a znode's children, in order, at the znode's partition.
+    /// Derived: the [list](Value::Listing) of the names of a znode's children, in order, at the znode's partition. Each read makes
+    /// a piece of the list, until it is whole.
     Children(Arc<str>),
     /// Derived: how many znodes of a partition are below a path; a [count](Value::Count).
     Descendants(PartitionId, Arc<str>),
-    /// Derived: the [paths](Value::Names) of a session's ephemerals in a partition, in order.
-    Ephemerals(PartitionId, SessionId),
-    /// Derived: the [paths](Value::Names) of a session's ephemerals whose parents are in a partition, in order.
-    EphemeralChildren(PartitionId, SessionId),
+    /// Derived: the next [paths](Value::Names) of a session's ephemerals in a partition behind a path, in order; at most
+    /// [`PATHS_MAX`](crate::variables::PATHS_MAX), and less only at the end.
+    Ephemerals(PartitionId, SessionId, Arc<str>),
+    /// Derived: likewise of a session's ephemerals whose parents are in a partition.
+    EphemeralChildren(PartitionId, SessionId, Arc<str>),
     /// Derived: a zxid that no znode of a partition is [newer](Value::Newest) than that changes when a session ends.
     Owned(PartitionId, SessionId),
 }
@@ -52,8 +54,8 @@ impl Key {
             Key::Attachment(partition, _)
             | Key::Reign(partition)
             | Key::Descendants(partition, _)
-            | Key::Ephemerals(partition, _)
-            | Key::EphemeralChildren(partition, _)
+            | Key::Ephemerals(partition, ..)
+            | Key::EphemeralChildren(partition, ..)
             | Key::Owned(partition, _) => *partition,
         }
     }
@@ -78,8 +80,8 @@ pub enum Value {
     Count(u64),
     /// A zxid.
     Newest(Zxid),
-    /// A list of names, as it stands in a reply.
-    Listing(Names),
+    /// A list of names; `None` while more of it is to be made.
+    Listing(Option<Names>),
 }
 
 impl Value {
@@ -123,5 +125,5 @@ accessors! {
     into_names Names Arc<[Arc<str>]>,
     into_count Count u64,
     into_newest Newest Zxid,
-    into_listing Listing Names
+    into_listing Listing Option<Names>
 }

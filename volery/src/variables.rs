@@ -8,7 +8,7 @@
 //! - how many znodes here are below each path, whether that is a znode of this partition or not. A create and a delete count at
 //!   each ancestor, so that a count is one look-up.
 //!
-//! The list of a znode's children is made when it is asked for, and kept until the children change.
+//! The list of a znode's children is made in pieces, as it is asked for, and kept until the children change.
 //!
 //! **A time to live is measured by the partition's age**: for how long its leaders have led it, by their monotonic clocks, as the
 //! log's entries carry it. A slot notes the age at which its data were last set; what has lived longer is due. So a wall
@@ -22,15 +22,28 @@ use crate::path;
 use crate::placement::Placement;
 use crate::service::Volery;
 use crate::session::{SessionId, SessionRecord};
-use crate::wire::{Names, Permissions};
+use crate::wire::{Names, NamesBuilder, Permissions, REPLY_BYTES_MAX};
 use crate::znode::Facts;
 use crate::zxid::Zxid;
 use bytes::Bytes;
 use eyrie::{Epoch, PartitionId};
 use rustc_hash::FxHashMap;
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
+
+/// How many paths of a session are read at once.
+pub const PATHS_MAX: usize = 4;
+/// How many names are added to the list of a znode's children at once.
+pub const LISTED_MAX: usize = 64;
+
+/// The list of a znode's children, while it is made and after.
+#[derive(Debug)]
+enum Listing {
+    Partial(NamesBuilder, Option<Arc<str>>),
+    Whole(Names),
+}
 
 /// Everything that is known here of one path. A command's writes come variable by variable, in the order it made them, so
 /// each part may be absent for a moment.
@@ -41,7 +54,7 @@ struct Slot {
     /// The owner of those that are ephemeral.
     children: BTreeMap<Arc<str>, Option<SessionId>>,
     /// The list of their names, if it was asked for since they changed.
-    listing: OnceCell<Names>,
+    listing: RefCell<Option<Box<Listing>>>,
     /// The partition's age when the data were last set.
     set_at_ms: u64,
 }
@@ -51,9 +64,34 @@ impl Slot {
         self.facts.is_none() && self.data.is_none() && self.children.is_empty()
     }
 
-    /// The list of children.
-    fn list(&self) -> Names {
-        self.listing.get_or_init(|| self.children.keys().collect()).clone()
+    /// Makes another piece of the list of children; the list, if it is whole, or longer than any reply.
+    fn list(&self) -> Option<Names> {
+        let mut listing = self.listing.borrow_mut();
+        let (mut names, last) = match listing.take().map(|listing| *listing) {
+            None => (NamesBuilder::default(), None),
+            Some(Listing::Partial(names, last)) => (names, last),
+            Some(Listing::Whole(names)) => {
+                *listing = Some(Box::new(Listing::Whole(names.clone())));
+                return Some(names);
+            }
+        };
+        let behind = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut piece = self.children.range::<str, _>((behind, Bound::Unbounded)).map(|(name, _)| name);
+        let mut last = None;
+        for name in piece.by_ref().take(LISTED_MAX) {
+            names.push(name);
+            last = Some(name.clone());
+        }
+        if names.wire_bytes() > REPLY_BYTES_MAX {
+            return Some(names.build());
+        }
+        if piece.next().is_some() {
+            *listing = Some(Box::new(Listing::Partial(names, last)));
+            return None;
+        }
+        let names = names.build();
+        *listing = Some(Box::new(Listing::Whole(names.clone())));
+        Some(names)
     }
 }
 
@@ -95,8 +133,11 @@ impl BySession {
         self.0.contains_key(&session)
     }
 
-    fn of(&self, session: SessionId) -> Arc<[Arc<str>]> {
-        self.0.get(&session).into_iter().flatten().cloned().collect()
+    /// The next paths behind one.
+    fn page(&self, session: SessionId, behind: &str) -> Arc<[Arc<str>]> {
+        let range = (Bound::Excluded(behind), Bound::Unbounded);
+        let paths = self.0.get(&session).into_iter().flat_map(|paths| paths.range::<str, _>(range));
+        paths.take(PATHS_MAX).cloned().collect()
     }
 }
 
@@ -248,7 +289,7 @@ impl Slots {
     fn set_child(&mut self, parent: Arc<str>, name: Arc<str>, child: Option<Option<SessionId>>) {
         let key = name.clone();
         let before = self.in_slot(&parent, child.is_none(), |slot| {
-            slot.listing.take();
+            *slot.listing.get_mut() = None;
             match child {
                 Some(owner) => slot.children.insert(key, owner),
                 None => slot.children.remove(&key),
@@ -360,8 +401,10 @@ impl eyrie::Variables<Volery> for Slots {
                 Value::Listing(slot.list())
             }
             Key::Descendants(_, path) => Value::Count(self.below.get(path).copied().unwrap_or(0)),
-            Key::Ephemerals(_, session) => Value::Names(self.ephemerals.of(*session)),
-            Key::EphemeralChildren(_, session) => Value::Names(self.ephemeral_children.of(*session)),
+            Key::Ephemerals(_, session, behind) => Value::Names(self.ephemerals.page(*session, behind)),
+            Key::EphemeralChildren(_, session, behind) => {
+                Value::Names(self.ephemeral_children.page(*session, behind))
+            }
             Key::Owned(_, session) => Value::Newest(self.owned(*session)?),
         })
     }

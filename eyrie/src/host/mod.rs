@@ -187,7 +187,7 @@ impl<S: StateMachine, F: Front<S>> Host<S, F> {
         self.node.clock(self.now_us());
         self.node.deliver()?;
         self.node.clock(self.now_us());
-        self.busy |= self.node.front().is_behind();
+        self.busy |= self.node.is_behind();
         self.give_out();
         self.node.check_reads()?;
         if self.node.wants_status() {

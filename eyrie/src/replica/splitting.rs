@@ -6,9 +6,11 @@
 //! the state has moved on since.
 
 use super::{Delivered, Output, Replica};
+use crate::answer::Outcome;
 use crate::faults::{PART_AT_DELIVERY, PART_OF_REPEAT};
 use crate::service::StateMachine;
 use crate::stamp::Stamp;
+use crate::view::Interrupt;
 use multicast::NodeId;
 
 impl<S: StateMachine> Replica<S> {
@@ -28,36 +30,52 @@ impl<S: StateMachine> Replica<S> {
         !self.replaying && self.audience.as_ref().is_none_or(|audience| audience.contains(&node))
     }
 
-    /// A split read is complete: the other destinations have signalled.
-    pub(super) fn complete_split(&mut self, head: &Delivered<S>, stamp: Stamp) {
+    /// A split read is complete, with this part of the answer if one is wanted: the other destinations have signalled.
+    pub(super) fn complete_split(&mut self, head: &Delivered<S>, stamp: Stamp, part: Option<Outcome<S>>) {
         self.see_past(head);
         self.clients.stamped(head.id.client, stamp.number);
         self.note_completion(head, true, &(stamp, self.seen.clone()));
         self.pass(head, stamp);
         if !PART_AT_DELIVERY.is_planted() {
-            self.give_part(head, stamp);
+            self.give_part(head, stamp, part);
         }
     }
 
     /// Executes this partition's share of a split read, if its part is wanted.
-    pub(super) fn give_part(&mut self, head: &Delivered<S>, stamp: Stamp) {
+    pub(super) fn make_part(
+        &mut self,
+        head: &Delivered<S>,
+        stamp: Stamp,
+    ) -> Result<Option<Outcome<S>>, Interrupt> {
         if !head.gives_part {
-            return;
+            return Ok(None);
         }
-        self.counts.parts += 1;
-        let outcome = match self.execute(head, stamp, None) {
-            Ok(outcome) => outcome,
-            Err(_) => unreachable!("a split read reads nothing remote"),
-        };
+        let outcome = self.execute(head, stamp, None)?;
         assert!(self.effects.are_none(), "a split read has changed something");
-        let part = self.answer(head, stamp, outcome);
-        self.outputs.push_back(Output::Part(part));
+        Ok(Some(outcome))
+    }
+
+    /// With a planted fault only: the part is made before the command is ready.
+    pub(super) fn give_part_early(&mut self, delivered: &Delivered<S>) {
+        if let Ok(part) = self.make_part(delivered, delivered.proposal) {
+            self.give_part(delivered, delivered.proposal, part);
+        }
+    }
+
+    /// Hands out this partition's part of the answer.
+    pub(super) fn give_part(&mut self, head: &Delivered<S>, stamp: Stamp, part: Option<Outcome<S>>) {
+        if let Some(outcome) = part {
+            self.counts.parts += 1;
+            let part = self.answer(head, stamp, outcome);
+            self.outputs.push_back(Output::Part(part));
+        }
     }
 
     /// A split read was taken before.
     pub(super) fn give_part_again(&mut self, head: &Delivered<S>) {
         if PART_OF_REPEAT.is_planted() {
-            return self.give_part(head, head.proposal);
+            let part = self.make_part(head, head.proposal).unwrap_or_default();
+            return self.give_part(head, head.proposal, part);
         }
         let origin = head.request.as_ref().map(|request| request.origin);
         let wanted = origin.filter(|_| head.gives_part);

@@ -59,6 +59,8 @@ pub struct Blueprint<S: StateMachine, F: Front<S>> {
     pub rings: RingLimits,
     /// How large answers between nodes may be.
     pub answers: AnswerLimits,
+    /// How many steps the replicas of a node take in a turn.
+    pub steps: u32,
 }
 
 /// How a machine's clocks run.
@@ -142,6 +144,7 @@ impl<S: StateMachine, F: Front<S>> Machine<S, F> {
                 .map_err(|error| error.to_string())?
         };
         node.limit_answers(blueprint.answers);
+        node.limit_steps(blueprint.steps);
         let membership = Membership { me: self.me, ids: ids.clone(), partitions, nonce: self.nonce };
         self.process = Some(Process::new(node, membership, self.durable.clone()));
         self.started_us = now_us;

@@ -133,7 +133,7 @@ impl<S: StateMachine, F: Front<S>> Process<S, F> {
         self.take_durable(world)?;
         self.write(world)?;
         self.node.deliver().map_err(|error| error.to_string())?;
-        self.busy |= self.node.front().is_behind();
+        self.busy |= self.node.is_behind();
         self.speak(world);
         self.node.check_reads().map_err(|error| error.to_string())?;
         if self.node.wants_status() {

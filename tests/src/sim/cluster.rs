@@ -3,7 +3,9 @@
 use super::draw::Sizes;
 use super::workload::users::SUPERUSER;
 use eyrie::sim::{Blueprint, Shape, World};
-use eyrie::{ANSWER_BYTES_MAX, AnswerLimits, KEPT_ANSWERS_BYTES_MAX, LogLimits, NodeId, RingLimits};
+use eyrie::{
+    ANSWER_BYTES_MAX, AnswerLimits, KEPT_ANSWERS_BYTES_MAX, LogLimits, NodeId, RingLimits, STEPS_MAX,
+};
 use std::sync::Arc;
 use volery::config::{GatewayConfig, GatewayLimits};
 use volery::gateway::Gateway;
@@ -62,6 +64,16 @@ fn answer_bytes(sizes: Sizes) -> usize {
     if sizes.are_scaled() { 2 * sizes.reply_bytes } else { ANSWER_BYTES_MAX }
 }
 
+/// How many steps a node takes in a turn: in a third of the clusters as many as ever, in a third so few that a command of several
+/// writes goes in slices, and in a third each write is a slice.
+fn steps_of(shape: Shape) -> u32 {
+    match (shape.nodes + usize::from(shape.partitions)) % 3 {
+        0 => STEPS_MAX,
+        1 => 6 * u32::from(shape.partitions),
+        _ => 1,
+    }
+}
+
 /// How nodes are made: with small files and little memory for the log, so that a short run goes through many of them.
 ///
 /// # Panics
@@ -92,5 +104,5 @@ pub fn blueprint_of(
         LogLimits { segment_bytes: 64 << 10, cache_bytes: cache_bytes(shape), ..LogLimits::default() };
     let repeats = if sizes.are_scaled() { FEW_REPEATS } else { ANSWERS.repeats };
     let answers = AnswerLimits { answer: answer_bytes(sizes), repeats, ..ANSWERS };
-    Blueprint { shape, ids, oracle, front, limits, rings: RINGS, answers }
+    Blueprint { shape, ids, oracle, front, limits, rings: RINGS, answers, steps: steps_of(shape) }
 }

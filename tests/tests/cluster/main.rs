@@ -6,7 +6,7 @@ mod bank;
 
 use bank::{Bank, Branches, Ledger, Teller};
 use eyrie::sim::{Blueprint, Misfortune, Shape, Swarm, World};
-use eyrie::{AnswerLimits, LogLimits, NodeId, RingLimits};
+use eyrie::{AnswerLimits, LogLimits, NodeId, RingLimits, STEPS_MAX};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,15 +27,8 @@ fn blueprint(shape: Shape, ledger: &Rc<RefCell<Ledger>>) -> Blueprint<Bank, Tell
     let front = move |node: NodeId| Teller::new(ledger.clone(), node.0.into(), ERRANDS);
     let limits = LogLimits { segment_bytes: 64 << 10, ..LogLimits::default() };
     let (ids, oracle) = (shape.dense_ids(), Arc::new(Branches));
-    Blueprint {
-        shape,
-        ids,
-        oracle,
-        front: Box::new(front),
-        limits,
-        rings: RingLimits::default(),
-        answers: AnswerLimits::default(),
-    }
+    let (rings, answers) = (RingLimits::default(), AnswerLimits::default());
+    Blueprint { shape, ids, oracle, front: Box::new(front), limits, rings, answers, steps: 3 }
 }
 
 fn run(seed: u64, shape: Shape, swarm: &[(Misfortune, u64)]) {
@@ -99,15 +92,8 @@ fn calm(seed: u64, shape: Shape) -> World<Bank, Teller> {
     let front = move |node: NodeId| Teller::new(ledger.clone(), node.0.into(), 0);
     let (ids, oracle, limits) = (shape.dense_ids(), Arc::new(Branches), LogLimits::default());
     let answers = AnswerLimits::default();
-    let blueprint = Blueprint {
-        shape,
-        ids,
-        oracle,
-        front: Box::new(front),
-        limits,
-        rings: RingLimits::default(),
-        answers,
-    };
+    let (front, rings, steps) = (Box::new(front), RingLimits::default(), STEPS_MAX);
+    let blueprint = Blueprint { shape, ids, oracle, front, limits, rings, answers, steps };
     let mut world = World::new(seed, blueprint, Swarm(BTreeMap::new()));
     assert_eq!(world.next(QUIET_US), None, "nobody is outside");
     world

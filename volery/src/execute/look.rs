@@ -7,7 +7,8 @@ use crate::execute::tree::{Tree, read_facts};
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::SessionId;
-use crate::wire::{ErrorCode, Names, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
+use crate::variables::PATHS_MAX;
+use crate::wire::{ErrorCode, Names, NamesBuilder, Permissions, REPLY_BYTES_MAX, Reply as WireReply};
 use crate::znode::Facts;
 use crate::zxid::Zxid;
 use eyrie::{Interrupt, PartitionId, View};
@@ -50,14 +51,21 @@ fn permissions(look: &Look) -> Permissions {
     }
 }
 
+/// How many steps it takes to arm a watch by what a probe has found.
+const PROBED_STEPS: u32 = 4;
+
 /// When each znode changed last, and whether the caller may know.
 pub(super) fn probe(
     view: &mut View<'_, Volery>,
     caller: &Caller,
     paths: &[Arc<str>],
 ) -> Result<Reply, Interrupt> {
-    let mut found = Vec::with_capacity(paths.len());
-    for path in paths {
+    let mut found: Vec<Option<Found>> = view.resume().unwrap_or_default();
+    for path in &paths[found.len()..] {
+        if view.is_spent() {
+            return Err(view.pause(found));
+        }
+        view.spend(PROBED_STEPS);
         found.push(read_facts(view, path)?.map(|Facts { mzxid, pzxid, acl, .. }| Found {
             mzxid,
             pzxid,
@@ -74,14 +82,28 @@ pub(super) fn ephemerals(
     prefix: &str,
 ) -> Result<WireReply, Stop> {
     let Some(session) = session else { return Err(ErrorCode::SessionExpired.into()) };
-    Ok(listed(ephemerals_here(view, session, prefix))?)
+    Ok(listed(ephemerals_here(view, session, prefix)?)?)
 }
 
 /// The paths of a session's ephemerals of the partition where this runs that begin with a prefix, in order.
-pub(super) fn ephemerals_here(view: &mut View<'_, Volery>, session: SessionId, prefix: &str) -> Names {
-    let owned = view.read_here(&Key::Ephemerals(view.partition(), session)).map(Value::into_names);
-    let owned = owned.iter().flat_map(|paths| paths.iter());
-    owned.filter(|path| begins_with(path, prefix)).collect()
+pub(super) fn ephemerals_here(
+    view: &mut View<'_, Volery>,
+    session: SessionId,
+    prefix: &str,
+) -> Result<Names, Interrupt> {
+    let (mut names, mut behind) = view.resume::<(NamesBuilder, Arc<str>)>().unwrap_or_default();
+    loop {
+        let key = Key::Ephemerals(view.partition(), session, behind);
+        let paths = view.read_here(&key).map(Value::into_names);
+        let paths = paths.as_deref().unwrap_or_default();
+        paths.iter().filter(|path| begins_with(path, prefix)).for_each(|path| names.push(path));
+        view.spend(paths.len() as u32);
+        match paths.last().filter(|_| paths.len() == PATHS_MAX && names.wire_bytes() <= REPLY_BYTES_MAX) {
+            None => return Ok(names.build()),
+            Some(last) if view.is_spent() => return Err(view.pause((names, last.clone()))),
+            Some(last) => behind = last.clone(),
+        }
+    }
 }
 
 /// Whether a path begins with the prefix that getEphemerals asks for.

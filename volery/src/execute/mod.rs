@@ -129,7 +129,7 @@ fn operate(
 fn part(view: &mut View<'_, Volery>, asker: Asker<'_>, operation: &Operation) -> Result<Part, Interrupt> {
     match operation {
         Operation::MultiRead(looks) => parts::multi_read(view, asker.caller, looks),
-        Operation::GetEphemerals(prefix) => Ok(parts::ephemerals(view, asker.session, prefix)),
+        Operation::GetEphemerals(prefix) => parts::ephemerals(view, asker.session, prefix),
         Operation::CountDescendants(path) => parts::count_descendants(view, asker.caller, path),
         Operation::Look(look) => parts::look(view, asker.caller, look),
         _ => unreachable!("it does not only read"),

@@ -11,19 +11,40 @@ use crate::wire::{ErrorCode, OpResult, REPLY_BYTES_MAX, Reply as WireReply};
 use crate::zxid::Zxid;
 use eyrie::{Interrupt, View};
 
+/// How far a multi is, while the rest waits for the next turn.
+#[derive(Default)]
+struct Progress {
+    /// So many changes were looked at for the zxid.
+    looked: usize,
+    found: (Zxid, Option<Zxid>),
+    /// Of the changes that were executed.
+    results: Vec<OpResult>,
+}
+
 /// Executes changes under one zxid, each on what those before it left; all of them, or none if one fails.
 pub(super) fn multi(
     view: &mut View<'_, Volery>,
     asker: Asker<'_>,
     changes: &[Change],
 ) -> Result<Reply, Interrupt> {
-    let mut tree = Tree::beyond(view, Zxid::ZERO);
-    for path in changes.iter().flat_map(change::touched) {
-        tree.look_up(&path)?;
+    let Progress { mut looked, found, mut results } = view.resume().unwrap_or_default();
+    let mut tree = Tree::again(view, found);
+    for change in &changes[looked..] {
+        if tree.is_spent() {
+            let found = tree.found();
+            return Err(tree.pause(Progress { looked, found, results }));
+        }
+        for path in change::touched(change) {
+            tree.look_up(&path)?;
+        }
+        looked += 1;
     }
     let zxid = tree.zxid();
-    let mut results = Vec::with_capacity(changes.len());
-    for change in changes {
+    for change in &changes[results.len()..] {
+        if tree.is_spent() {
+            let found = tree.found();
+            return Err(tree.pause(Progress { looked, found, results }));
+        }
         match outcome(one(&mut tree, asker, change))? {
             Ok(result) => results.push(result),
             Err(code) => {
@@ -61,12 +82,17 @@ pub(super) fn multi_read(
     caller: &Caller,
     looks: &[Look],
 ) -> Result<WireReply, Stop> {
-    let mut results = Vec::with_capacity(looks.len());
-    let mut bytes = OpResult::END_BYTES;
-    for look in looks {
-        let result = read(tree, caller, look)?;
+    let (mut results, mut bytes) = tree.resume::<(Vec<OpResult>, usize)>().unwrap_or_default();
+    for look in &looks[results.len()..] {
+        if tree.is_spent() {
+            return Err(tree.pause((results, bytes)).into());
+        }
+        let result = match read(tree, caller, look) {
+            Err(Interrupt::Paused) => return Err(tree.pause((results, bytes)).into()),
+            result => result?,
+        };
         bytes += result.bytes();
-        if bytes > REPLY_BYTES_MAX {
+        if OpResult::END_BYTES + bytes > REPLY_BYTES_MAX {
             return Err(ErrorCode::MarshallingError.into());
         }
         results.push(result);

@@ -24,31 +24,49 @@ pub(super) fn look(view: &mut View<'_, Volery>, caller: &Caller, look: &Look) ->
     Ok(result.map_or_else(Part::Failed, Part::Whole))
 }
 
+/// What is made of a part, while the rest waits for the next turn.
+#[derive(Default)]
+struct Made {
+    results: Vec<(u32, OpResult)>,
+    bytes: usize,
+    next: u32,
+}
+
 /// The looks at znodes of this partition.
 pub(super) fn multi_read(
     view: &mut View<'_, Volery>,
     caller: &Caller,
     looks: &[Look],
 ) -> Result<Part, Interrupt> {
-    let mut results = Vec::new();
-    let mut bytes = OpResult::END_BYTES;
-    for (place, look) in (0..).zip(looks) {
+    let mut made: Made = view.resume().unwrap_or_default();
+    for look in &looks[made.next as usize..] {
+        if view.is_spent() {
+            return Err(view.pause(made));
+        }
         if is_local(view, look.path()) {
-            let result = multi::read(&mut Tree::here(view), caller, look)?;
-            bytes += result.bytes();
-            if bytes > REPLY_BYTES_MAX {
+            let result = match multi::read(&mut Tree::here(view), caller, look) {
+                Err(Interrupt::Paused) => return Err(view.pause(made)),
+                result => result?,
+            };
+            made.bytes += result.bytes();
+            if OpResult::END_BYTES + made.bytes > REPLY_BYTES_MAX {
                 return Ok(Part::Failed(ErrorCode::MarshallingError));
             }
-            results.push((place, result));
+            made.results.push((made.next, result));
         }
+        made.next += 1;
     }
-    Ok(Part::Results(results))
+    Ok(Part::Results(made.results))
 }
 
 /// The paths of the session's ephemerals of this partition that begin with a prefix.
-pub(super) fn ephemerals(view: &mut View<'_, Volery>, session: Option<SessionId>, prefix: &str) -> Part {
-    let Some(session) = session else { return Part::Failed(ErrorCode::SessionExpired) };
-    Part::Names(look::ephemerals_here(view, session, prefix))
+pub(super) fn ephemerals(
+    view: &mut View<'_, Volery>,
+    session: Option<SessionId>,
+    prefix: &str,
+) -> Result<Part, Interrupt> {
+    let Some(session) = session else { return Ok(Part::Failed(ErrorCode::SessionExpired)) };
+    Ok(Part::Names(look::ephemerals_here(view, session, prefix)?))
 }
 
 /// How many descendants of a znode this partition has. The partition of the znode says whether they may be counted.

@@ -11,8 +11,10 @@ use crate::faults::{EPHEMERALS_AT_HOME, EXPIRED_IN_ANY_REIGN, EXPIRY_OF_ANY_EPOC
 use crate::key::{Key, Value};
 use crate::service::Volery;
 use crate::session::{Password, SessionId, SessionRecord};
+use crate::variables::PATHS_MAX;
 use crate::zxid::Zxid;
-use eyrie::{ClientId, Epoch, Interrupt, PartitionId, View};
+use eyrie::{ClientId, Destinations, Epoch, Interrupt, PartitionId, View};
+use std::sync::Arc;
 
 fn record(view: &mut View<'_, Volery>, session: SessionId) -> Result<Option<SessionRecord>, Interrupt> {
     Ok(view.read(&Key::Session(session))?.map(Value::into_session))
@@ -110,7 +112,8 @@ pub(super) fn expire(
 /// Ends a session, unless it has moved on, and with it all its ephemerals, under one zxid.
 ///
 /// No partition tells which znodes these are. Each tells a zxid that nothing of what it is going to change is newer than, so that
-/// all come to the same zxid; then each removes its own, and takes the children from its own parents.
+/// all come to the same zxid; then each removes its own, and takes the children from its own parents. It settles after each
+/// page of them: a session may have hundreds of thousands.
 pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch) -> Result<Reply, Interrupt> {
     let Some(record) = record(view, session)? else { return Ok(Reply::NoSession) };
     if record.epoch != epoch && !EXPIRY_OF_ANY_EPOCH.is_planted() {
@@ -118,16 +121,14 @@ pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch)
         return Ok(Reply::SessionMoved);
     }
     view.need(record.attached)?;
-    let mut newest = Zxid::ZERO;
-    for partition in record.attached.iter() {
-        let owned = view.read(&Key::Owned(partition, session))?;
-        newest = newest.max(owned.map_or(Zxid::ZERO, Value::into_newest));
-    }
-    let zxid = zxid_beyond(view, newest);
+    let zxid = match view.resume() {
+        Some(zxid) => zxid,
+        None => end_zxid(view, session, record.attached)?,
+    };
     let here = view.partition();
     let home = session.home(view.oracle().partitions());
     if record.attached.contains(here) && !(EPHEMERALS_AT_HOME.is_planted() && here != home) {
-        remove_ephemerals(view, session, zxid);
+        remove_ephemerals(view, session, zxid)?;
         view.remove(Key::Attachment(here, session));
     }
     view.remove(Key::Session(session));
@@ -138,21 +139,41 @@ pub(super) fn end(view: &mut View<'_, Volery>, session: SessionId, epoch: Epoch)
     Ok(Reply::Done)
 }
 
+/// The zxid of a session's end.
+fn end_zxid(
+    view: &mut View<'_, Volery>,
+    session: SessionId,
+    attached: Destinations,
+) -> Result<Zxid, Interrupt> {
+    let mut newest = Zxid::ZERO;
+    for partition in attached.iter() {
+        let owned = view.read(&Key::Owned(partition, session))?;
+        newest = newest.max(owned.map_or(Zxid::ZERO, Value::into_newest));
+    }
+    Ok(zxid_beyond(view, newest))
+}
+
 /// Removes a session's ephemerals that live here, and takes those from their parents whose parents live here.
-fn remove_ephemerals(view: &mut View<'_, Volery>, session: SessionId, zxid: Zxid) {
-    let here = view.partition();
+fn remove_ephemerals(view: &mut View<'_, Volery>, session: SessionId, zxid: Zxid) -> Result<(), Interrupt> {
+    let (here, first) = (view.partition(), Arc::<str>::from(""));
     let mut tree = Tree::under(view, zxid);
-    for path in tree.names_here(&Key::Ephemerals(here, session)).iter() {
+    let paths = tree.names_here(&Key::Ephemerals(here, session, first.clone()));
+    for path in paths.iter() {
         if let Some(facts) = tree.facts_here(path) {
             tree.remove_znode(path, &facts);
         }
     }
-    for path in tree.names_here(&Key::EphemeralChildren(here, session)).iter() {
+    if paths.len() == PATHS_MAX {
+        return Err(tree.settle(zxid));
+    }
+    let paths = tree.names_here(&Key::EphemeralChildren(here, session, first));
+    for path in paths.iter() {
         let (parent, name) = parent_and_name(path);
         if let Some(parent_facts) = tree.facts_here(&parent) {
             tree.remove_child(&parent, name, parent_facts);
         }
     }
+    if paths.len() == PATHS_MAX { Err(tree.settle(zxid)) } else { Ok(()) }
 }
 
 /// Writes a session's record, opens the session wherever it is attached, and tells its home.

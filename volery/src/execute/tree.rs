@@ -15,6 +15,9 @@ use bytes::Bytes;
 use eyrie::{Interrupt, View};
 use std::sync::Arc;
 
+/// How many steps a piece of a list takes.
+const PIECE_STEPS: u32 = 4;
+
 /// Reads the facts of a znode.
 pub(super) fn read_facts(view: &mut View<'_, Volery>, path: &Arc<str>) -> Result<Option<Facts>, Interrupt> {
     Ok(view.read(&Key::Facts(path.clone()))?.map(Value::into_facts))
@@ -62,6 +65,39 @@ impl<'a, 'v> Tree<'a, 'v> {
         Tree { view, newest: zxid, zxid: Some(zxid), is_here: false }
     }
 
+    /// Ends a slice of the execution, with what it goes on from.
+    pub(super) fn pause<T: 'static>(&mut self, kept: T) -> Interrupt {
+        self.view.pause(kept)
+    }
+
+    /// Ends a slice of the execution, and has what it did so far take effect.
+    pub(super) fn settle<T: 'static>(&mut self, kept: T) -> Interrupt {
+        self.view.settle(kept)
+    }
+
+    /// What the execution goes on from, if it has paused.
+    pub(super) fn resume<T: 'static>(&mut self) -> Option<T> {
+        self.view.resume()
+    }
+
+    /// Whether the execution should pause.
+    pub(super) fn is_spent(&mut self) -> bool {
+        self.view.is_spent()
+    }
+
+    /// What of the tree a command keeps when it pauses: what its zxid must be beyond, and the zxid if it is found.
+    pub(super) fn found(&self) -> (Zxid, Option<Zxid>) {
+        (self.newest, self.zxid)
+    }
+
+    /// The tree as a command had it that has paused.
+    pub(super) fn again(
+        view: &'a mut View<'v, Volery>,
+        (newest, zxid): (Zxid, Option<Zxid>),
+    ) -> Tree<'a, 'v> {
+        Tree { view, newest, zxid, is_here: false }
+    }
+
     /// The command's zxid.
     pub(super) fn zxid(&mut self) -> Zxid {
         *self.zxid.get_or_insert_with(|| zxid_beyond(self.view, self.newest))
@@ -94,9 +130,17 @@ impl<'a, 'v> Tree<'a, 'v> {
         Ok(self.read(&Key::Data(path.clone()))?.and_then(Value::into_data))
     }
 
-    /// The names of a znode's children.
+    /// The names of a znode's children. A long list is made in pieces; where they take too many steps, the execution pauses, and
+    /// begins anew with what is made of the list.
     pub(super) fn children(&mut self, path: &Arc<str>) -> Result<Names, Interrupt> {
-        Ok(self.read(&Key::Children(path.clone()))?.map(Value::into_listing).unwrap_or_default())
+        loop {
+            match self.read(&Key::Children(path.clone()))?.map(Value::into_listing) {
+                None => return Ok(Names::default()),
+                Some(Some(names)) => return Ok(names),
+                Some(None) if self.is_spent() => return Err(self.pause(())),
+                Some(None) => self.view.spend(PIECE_STEPS),
+            }
+        }
     }
 
     /// Puts a znode under its parent, whose facts are `parent_facts`.

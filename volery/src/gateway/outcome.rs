@@ -108,10 +108,9 @@ impl Gateway {
     fn hears_behind(&self, look: Look<'_>, path: &Arc<str>, commands: &Commands<Volery>) -> bool {
         let partition = commands.oracle().of(path);
         let at = look.arms(partition).at;
-        let hears = match commands.is_hosted(partition) {
-            true => !self.recent.happened_behind(partition, at, path),
-            false => self.marks.hears_from(partition, at),
-        };
+        // Some of a command's events may be told before the partition has passed its place.
+        let hears = (commands.is_hosted(partition) || self.marks.hears_from(partition, at))
+            && !self.recent.happened_behind(partition, at, path);
         hears || ARMED_TOO_LATE.is_planted()
     }
 

@@ -37,10 +37,10 @@ impl Gateway {
         for rearmed in rearmed(&watches) {
             parts.entry(commands.oracle().of(&rearmed.path)).or_default().push(rearmed);
         }
-        for (partition, mut part) in parts {
-            while !part.is_empty() {
-                let rest = part.split_off(part.len().min(PROBED_MAX));
-                pipeline.push_probe(caller, relative, std::mem::replace(&mut part, rest), partition);
+        for (partition, part) in parts {
+            let mut rest = part.into_iter();
+            while rest.len() > 0 {
+                pipeline.push_probe(caller, relative, rest.by_ref().take(PROBED_MAX).collect(), partition);
             }
         }
         let rest = Plan::Here(Here::Arm(watches.persistent, watches.persistent_recursive));
@@ -101,13 +101,20 @@ fn is_news(zxid: Zxid, mark: Zxid) -> bool {
 
 /// The paths that SetWatches names, each with the watches on it.
 fn rearmed(watches: &SetWatches) -> Vec<Rearmed> {
-    let mut paths: BTreeMap<Arc<str>, Rearmed> = BTreeMap::new();
-    let mut note = |path: &Arc<str>, set: fn(&mut Rearmed)| {
-        let fresh = || Rearmed { path: path.clone(), data: false, exist: false, child: false };
-        set(paths.entry(path.clone()).or_insert_with(fresh));
-    };
-    watches.data.iter().for_each(|path| note(path, |rearmed| rearmed.data = true));
-    watches.exist.iter().for_each(|path| note(path, |rearmed| rearmed.exist = true));
-    watches.child.iter().for_each(|path| note(path, |rearmed| rearmed.child = true));
-    paths.into_values().collect()
+    let none = |path: &Arc<str>| Rearmed { path: path.clone(), data: false, exist: false, child: false };
+    let data = watches.data.iter().map(|path| Rearmed { data: true, ..none(path) });
+    let exist = watches.exist.iter().map(|path| Rearmed { exist: true, ..none(path) });
+    let child = watches.child.iter().map(|path| Rearmed { child: true, ..none(path) });
+    let mut all: Vec<Rearmed> = data.chain(exist).chain(child).collect();
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    all.dedup_by(|next, first| {
+        let is_same = next.path == first.path;
+        if is_same {
+            first.data |= next.data;
+            first.exist |= next.exist;
+            first.child |= next.child;
+        }
+        is_same
+    });
+    all
 }

@@ -8,8 +8,9 @@ use crate::config::{GatewayConfig, GatewayLimits};
 use crate::placement::{Placement, PlacementConfig};
 use crate::service::Volery;
 use crate::wire::{
-    Acl, AddWatchMode, ConnectRequest, ConnectResponse, Create, CreateMode, ErrorCode, OpCode, Reader,
-    Record, Reply, ReplyHeader, Request, SetData, SetWatches, XID_NOTIFICATION, take_frame, write_frame,
+    Acl, AddWatchMode, ConnectRequest, ConnectResponse, Create, CreateMode, ErrorCode, MultiOp, OpCode,
+    Reader, Record, Reply, ReplyHeader, Request, SetData, SetWatches, XID_NOTIFICATION, take_frame,
+    write_frame,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use eyrie::link::StartNonce;
@@ -166,7 +167,7 @@ impl World {
         }
         self.node.deliver().unwrap();
         let ready = self.node.front().take_ready();
-        any |= !ready.is_empty() || self.node.front().is_behind();
+        any |= !ready.is_empty() || self.node.is_behind();
         ready.into_iter().for_each(|id| self.flush(id));
         self.check();
         any
@@ -509,6 +510,39 @@ fn what_was_large_once_is_given_back() {
     assert!(connection.input.capacity() <= 64 << 10, "{} bytes of input", connection.input.capacity());
     let pipeline = connection.pipeline().unwrap();
     assert_eq!((pipeline.outstanding(), pipeline.bytes(), pipeline.promised()), (0, 0, 0));
+}
+
+/// Steps that a turn has where a test says so.
+const STEPS: u32 = 40;
+
+#[test]
+fn between_the_slices_of_a_long_request_others_are_served() {
+    let mut world = World::new(GatewayLimits::default());
+    let (a, b) = (world.open(1, 30_000), world.open(2, 30_000));
+    world.make(a, "/m", 1);
+    world.make(a, "/m/n", 1);
+    world.node.limit_steps(STEPS);
+    world.node.restarted();
+    let creates = (0..100).map(|n| match create(&format!("/m/n/{n:03}"), 1) {
+        Request::Create(create) => MultiOp::Create(create),
+        other => panic!("{other:?}"),
+    });
+    world.send(a, &[Request::Multi(creates.collect())]);
+    let mut pings = 0;
+    let replies = loop {
+        world.send(b, &[Request::Ping]);
+        world.turn();
+        pings += world.headers(b).len();
+        let replies = world.headers(a);
+        if !replies.is_empty() {
+            break replies;
+        }
+        assert!(pings < 1_000, "the multi is not answered");
+    };
+    assert!(pings > 10, "others were served {pings} times meanwhile");
+    assert_eq!(replies[0].error, None);
+    let counts: Vec<_> = world.node.status().replicas.iter().map(|replica| replica.counts).collect();
+    assert!(counts.iter().all(|counts| counts.steps_max < 2 * STEPS), "{counts:?}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A cluster without a network: some replicas of each partition, fed with one order, whose exchanges are carried by hand.
+//! A cluster without a network: some replicas of each partition, fed with one order, whose exchanges are carried by hand. The
+//! first replica of each executes a command in one turn, the others in as many as it takes.
 
 use crate::acl::Caller;
 use crate::command::{Change, Command, Event, Look, Operation, Reply};
@@ -39,6 +40,8 @@ pub(super) struct Cluster {
     pub(super) events: Vec<(PartitionId, Event)>,
     ran: u32,
     floors: BTreeMap<ClientId, Zxid>,
+    /// How many steps the sliced replicas take in a turn; drawn if it is not said.
+    pub(super) steps: Option<u32>,
     /// Whether some commands are sent to more partitions than they need.
     pub(super) strays: bool,
     rng: SmallRng,
@@ -65,6 +68,7 @@ impl Cluster {
             events: Vec::new(),
             ran: 0,
             floors: BTreeMap::new(),
+            steps: None,
             strays: false,
             rng: SmallRng::seed_from_u64(seed),
         }
@@ -106,11 +110,28 @@ impl Cluster {
                     shared,
                     envelope: Envelope { id, destinations: to, body: body.clone() },
                 };
+                self.begin_turn(at, replica);
                 self.replicas[at][replica].deliver(delivery);
-                self.drain(at, replica);
+                self.finish(at, replica);
             }
         }
         id
+    }
+
+    fn begin_turn(&mut self, at: usize, replica: usize) {
+        if replica > 0 {
+            let steps = self.steps.unwrap_or_else(|| self.rng.random_range(1..20));
+            self.replicas[at][replica].go_on(steps);
+        }
+    }
+
+    /// Takes turns until a replica has nothing left.
+    fn finish(&mut self, at: usize, replica: usize) {
+        self.drain(at, replica);
+        while self.replicas[at][replica].is_spent() {
+            self.begin_turn(at, replica);
+            self.drain(at, replica);
+        }
     }
 
     fn drain(&mut self, at: usize, replica: usize) {
@@ -137,8 +158,9 @@ impl Cluster {
             let next = self.rng.random_range(0..self.mail.len());
             let (replica, message) = self.mail.swap_remove(next);
             let at = message.to.index();
+            self.begin_turn(at, replica);
             self.replicas[at][replica].exchange(message);
-            self.drain(at, replica);
+            self.finish(at, replica);
         }
     }
 
@@ -309,6 +331,11 @@ impl Cluster {
                 replica.variables().check_invariants(&self.placement);
             }
         }
+    }
+
+    /// What the sliced replica of a partition has done.
+    pub(super) fn sliced(&self, partition: PartitionId) -> &Replica<Volery> {
+        &self.replicas[partition.index()][REPLICAS - 1]
     }
 
     /// How often a replica took part in a command of several partitions.

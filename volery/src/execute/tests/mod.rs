@@ -4,4 +4,5 @@ mod cluster;
 
 mod random;
 mod sessions;
+mod slices;
 mod znodes;
