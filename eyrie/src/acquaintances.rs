@@ -18,7 +18,7 @@ type KeptStart = (u64, [u8; 16], u64, u64);
 /// A peer as the log keeps it: which start was met, and of which another node has told.
 type Kept = (u16, Option<KeptStart>, Option<KeptStart>);
 
-/// Whom this node knows.
+/// The peers that this node knows.
 pub struct Acquaintances {
     log: SharedLog,
     known: BTreeMap<NodeId, Acquaintance>,
@@ -37,7 +37,7 @@ impl Acquaintances {
         Acquaintances { log, known: kept.into_iter().map(known).collect() }
     }
 
-    /// What is known of a peer.
+    /// The starts of a peer that are known.
     pub fn of(&self, peer: NodeId) -> Acquaintance {
         self.known.get(&peer).copied().unwrap_or_default()
     }

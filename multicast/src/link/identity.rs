@@ -30,7 +30,7 @@ pub struct Identity {
 pub struct Met {
     /// The start, and the disk.
     pub identity: Identity,
-    /// What the start had drawn.
+    /// The nonce that the start had drawn.
     pub start: StartNonce,
     /// How far the peer's log was durable in that start, as the peer itself has said.
     pub vouched: LogPosition,
@@ -43,7 +43,7 @@ impl Met {
     }
 }
 
-/// What a node knows of a peer.
+/// A node's knowledge of a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Acquaintance {
     /// The last start that the node has met itself.

@@ -1,4 +1,4 @@
-//! What a node tells its peers of the others: which starts of them are known.
+//! A `Known` frame: the starts of other nodes that its sender knows.
 
 use super::identity::{Identity, Incarnation, Met, Nonce, StartNonce};
 use crate::NodeId;

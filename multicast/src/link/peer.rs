@@ -42,7 +42,7 @@ impl Peer {
         &mut self.lanes[channel.index()]
     }
 
-    /// What is to be kept of the peer.
+    /// The acquaintance with the peer, to be kept.
     pub fn acquaintance(&self) -> Acquaintance {
         self.known
     }

@@ -74,12 +74,12 @@ impl Starts {
         Incarnation(self.first + self.starts.len() as u64 - 1)
     }
 
-    /// What the start that runs has drawn.
+    /// The nonce of the start that runs.
     pub fn nonce(&self) -> StartNonce {
         self.starts.last().expect("there is a start that runs").0
     }
 
-    /// What a start had drawn, and where the log ended when the next one found it, if there was a next one. `None` if there was
+    /// The nonce of a start, and where the log ended when the next one found it, if there was a next one. `None` if there was
     /// no such start, or it is not kept any more.
     fn show(&self, start: Incarnation) -> Option<(StartNonce, Option<LogPosition>)> {
         let place = usize::try_from(start.0.checked_sub(self.first)?).ok()?;
