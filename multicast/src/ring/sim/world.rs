@@ -353,9 +353,10 @@ impl World {
         self.checker.check(&mut self.members, at)
     }
 
-    /// A candidate that has caught up in peace stands again by itself: it need not find out first that nobody helps it.
+    /// A candidate that has caught up in peace stands again by itself: it need not find out first that nobody helps it. Members that
+    /// stand still now and then hear of each other late: one may have heard of a later candidate, which has given up since.
     fn check_rescue(&mut self, at: usize) -> Result<(), Violation> {
-        if self.is_chaos {
+        if self.is_chaos || self.profile.stalls_us > 0 {
             return Ok(());
         }
         let (known, now) = (self.at_peace[at], Tally::of(&self.members[at]));
