@@ -2,7 +2,8 @@
 //!
 //! A node believes its own clock while that agrees with the clocks that the others tell. Each node tells its clock when a
 //! connection to another begins, before anything of the rings passes there, and every [`TELL_EVERY_MS`] from then on. So a leader,
-//! to which a majority has promised, has heard a majority of clocks before its first proposal. A clock that is off the median
+//! to which a majority has promised, has heard a majority of clocks before its first proposal; the leader of a ring that it is the only
+//! member of has not, and proposes by its own clock until it hears others. A clock that is off the median
 //! (a clock before the year 2020 is not counted: it was never set)
 //! by more than [`CLOCKS_APART_MS`] is overruled: the median is proposed in its place, until the clock agrees again.
 //!

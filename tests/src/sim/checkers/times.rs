@@ -1,7 +1,8 @@
 //! # Times
 //!
 //! Judges the times that stats show: while the wall clocks of a majority of the machines are right, what is created or set has the
-//! time at which that happened, whichever clocks are wrong and whoever leads.
+//! time at which that happened, whichever clocks are wrong and whoever leads. Where partitions have one replica, all clocks must be
+//! right: its leader asks nobody before its first proposal.
 //!
 //! # What is taken for granted
 //!
