@@ -254,8 +254,9 @@ pub(super) fn request_after_the_end(seed: u64) -> Option<String> {
 }
 
 /// Another has the name that a sequential znode comes to. The partition of the parent does not hold it, and must have asked.
+/// With four nodes a turn has all its steps, and that partition executes first.
 pub(super) fn a_sequential_name_that_is_taken(seed: u64) -> Option<String> {
-    let mut world = calm(seed, 3);
+    let mut world = calm(seed, 4);
     let (mut line, _) = Line::open(&mut world, (seed % 3) as usize, TIMEOUT_MS * 10, None);
     let prefix: Arc<str> = format!("/{seed}-").into();
     let Ok(Reply::Path(first)) = line.call(&mut world, 1, &sequential(&prefix)) else {
@@ -264,6 +265,15 @@ pub(super) fn a_sequential_name_that_is_taken(seed: u64) -> Option<String> {
     let number: u64 = first[prefix.len()..].parse().expect("a number");
     let taken: Arc<str> = format!("{prefix}{:010}", number + 2).into();
     line.call(&mut world, 2, &create(&taken)).expect("created by hand");
-    let second = line.call(&mut world, 3, &sequential(&prefix));
-    unless(second == Err(ErrorCode::NodeExists), || format!("{taken} was there, and it was told {second:?}"))
+    let parent = Request::Exists { path: "/".into(), watch: false };
+    let before = line.call(&mut world, 3, &parent);
+    let second = line.call(&mut world, 4, &sequential(&prefix));
+    if second != Err(ErrorCode::NodeExists) {
+        return Some(format!("{taken} was there, and it was told {second:?}"));
+    }
+    // Whichever partition has answered: none has changed anything.
+    let after = line.call(&mut world, 5, &parent);
+    unless(before == after, || {
+        format!("nothing was created, and the parent came from {before:?} to {after:?}")
+    })
 }
