@@ -44,7 +44,7 @@ pub const COMMAND_PAUSED: Branch = Branch::new("a command paused");
 pub const READ_PAUSED: Branch = Branch::new("a read paused");
 /// Writes of a command take effect before it has executed to its end.
 pub const SETTLED: Branch = Branch::new("writes settled before the end");
-/// What a command has done is applied in several turns.
+/// The effects of a command are applied in several turns.
 pub const APPLIED_IN_SLICES: Branch = Branch::new("effects applied in slices");
 /// Reads wait, for a command is under way.
 pub const READ_HELD: Branch = Branch::new("a read held for a command under way");

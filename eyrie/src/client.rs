@@ -76,7 +76,7 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
-/// What a partition has of the answer to a command that it has taken.
+/// The answer to a command that a partition has taken, as far as it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kept<A> {
     /// The command is not complete.
@@ -272,7 +272,7 @@ impl<A: Clone> Clients<A> {
         }
     }
 
-    /// What there is of the answer to a repeat; nothing once it was acknowledged.
+    /// The answer to a repeat, as far as there is one; nothing once it was acknowledged.
     pub(crate) fn repeat(&mut self, id: CommandId) -> Option<Kept<A>> {
         self.answer(id).cloned()
     }

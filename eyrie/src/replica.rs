@@ -140,7 +140,7 @@ pub struct Replica<S: StateMachine> {
     ready: Option<Ready<S>>,
     /// Of the command at the head.
     effects: Effects<S>,
-    /// What the command at the head has done, while it is applied in slices.
+    /// The effects of the command at the head, while they are applied in slices.
     applying: Option<Applying<S>>,
     seen: Seen,
     reads: Reads<S>,

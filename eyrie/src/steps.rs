@@ -17,7 +17,7 @@ pub const STEPS_MAX: u32 = 2_048;
 /// How many bytes of a command are decoded in the time of a step.
 const DECODED_BYTES: usize = 256;
 
-/// What a replica may still do in this turn.
+/// The steps that a replica may still take in this turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Steps {
     left: u32,

@@ -56,7 +56,7 @@ pub struct Effects<S: StateMachine> {
     pub raised: StampNumber,
     /// How many steps this slice of the execution has taken.
     pub(crate) steps: u32,
-    /// What the execution goes on from, if it has paused.
+    /// The progress that the execution goes on from, if it has paused.
     pub(crate) kept: Option<Box<dyn Any>>,
     /// Whether the writes so far take effect at the pause.
     pub(crate) settles: bool,

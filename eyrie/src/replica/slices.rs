@@ -22,7 +22,7 @@ use std::vec;
 /// A buffer of effects that is empty and has more room than this is given back.
 const IDLE_EFFECTS: usize = 4_096;
 
-/// What a command has done, while it is applied in slices.
+/// The effects of a command, while they are applied in slices.
 pub(super) struct Applying<S: StateMachine> {
     stamp: Stamp,
     outcome: Outcome<S>,
@@ -113,7 +113,7 @@ impl<S: StateMachine> Replica<S> {
         false
     }
 
-    /// What lives at another destination is written there. A command of one partition writes nothing else, so where its
+    /// Writes a variable if it lives here; one that lives at another destination is written there. A command of one partition writes nothing else, so where its
     /// variables live is not asked again.
     fn write(&mut self, destinations: Destinations, key: S::Key, value: Option<S::Value>) {
         let alone = destinations.single().is_some();

@@ -1,7 +1,8 @@
 //! SetWatches: a client that lost its server tells which watches it had, and up to which zxid it has seen events.
 //!
 //! Looks at each partition tell what has changed since; that fires, and the rest is armed at just the place of its look in the
-//! partition's sequence. A look probes so many paths at most, so that no turn is long.
+//! partition's sequence. A look probes so many paths at most, so that no look takes long. The list itself is read and sorted in
+//! one turn.
 
 use super::Gateway;
 use super::connection::{Connection, Phase};
